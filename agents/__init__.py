@@ -1,0 +1,42 @@
+"""Train agents on TokenTask with Stable-Baselines3, and load what was trained."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agents.checkpoints import Agent, load
+    from agents.fit import Result, fit
+    from agents.run_dir import Metrics, load_metrics
+    from agents.settings import Settings, make_settings
+    from agents.vec_env import TokenVecEnv
+
+# Where each public name lives; imported when first used, so that a command starts without what it does not need.
+_HOMES = {
+    "Agent": "agents.checkpoints",
+    "Metrics": "agents.run_dir",
+    "Result": "agents.fit",
+    "Settings": "agents.settings",
+    "TokenVecEnv": "agents.vec_env",
+    "fit": "agents.fit",
+    "load": "agents.checkpoints",
+    "load_metrics": "agents.run_dir",
+    "make_settings": "agents.settings",
+}
+__all__ = [
+    "Agent",
+    "Metrics",
+    "Result",
+    "Settings",
+    "TokenVecEnv",
+    "fit",
+    "load",
+    "load_metrics",
+    "make_settings",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'agents' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,115 @@
+"""Watch a training: record every episode and update as it happens."""
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from agents import run_dir
+
+WINDOW = 100  # episodes of the running mean
+
+
+class Recorder(BaseCallback):
+    """Writes a line for every episode and every update of the policy, and keeps the returns.
+
+    Attributes:
+        returns: of every episode so far, in the order they ended, computed from the components.
+        last_tokens: what was said in the last 100 episodes, [L] each.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
+        self._files: dict[str, IO[str]] = {}
+        self.returns: list[float] = []
+        self.last_tokens: deque[NDArray[np.int64]] = deque(maxlen=WINDOW)
+        self._started = 0.0
+        self._updates = 0
+        self._distinct_tokens = 0  # in the rollout of the next update
+
+    @property
+    def seconds(self) -> float:
+        """Since training began."""
+        return round(time.monotonic() - self._started, 3)
+
+    @property
+    def mean_return(self) -> float:
+        """Of the last 100 episodes; NaN before the first."""
+        return float(np.mean(self.returns[-WINDOW:])) if self.returns else float("nan")
+
+    def _on_training_start(self) -> None:
+        self._started = time.monotonic()
+        for name in (run_dir.EPISODES, run_dir.UPDATES):
+            self._files[name] = open(self._directory / name, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+
+    def _on_step(self) -> bool:
+        if self.locals["dones"].any():
+            for info in self.locals["infos"]:
+                if "episode" in info:
+                    self._record_episode(info["episode"])
+        return True
+
+    def _record_episode(self, episode: dict[str, Any]) -> None:
+        self.returns.append(episode["r"])
+        self.last_tokens.append(episode["tokens"])
+        row = {
+            "episode": len(self.returns),
+            "timesteps": self.num_timesteps,
+            "seconds": self.seconds,
+            "problem_id": episode["problem_id"],
+            "return": episode["r"],
+            "adequacy": episode["adequacy"],
+            "fluency_penalty": episode["fluency_penalty"],
+        }
+        run_dir.append_line(self._files[run_dir.EPISODES], row)
+
+    def _on_rollout_start(self) -> None:
+        if self.returns:
+            self._record_update()
+
+    def _on_rollout_end(self) -> None:
+        assert isinstance(self.model, OnPolicyAlgorithm)
+        self._distinct_tokens = len(np.unique(self.model.rollout_buffer.actions))
+
+    def _on_training_end(self) -> None:
+        self._record_update()
+        self.logger.dump(self.num_timesteps)  # SB3 leaves the last update's values behind
+
+    def _record_update(self) -> None:
+        """Read what SB3 logged about the update that has just ended."""
+        logged = {
+            name.removeprefix("train/"): float(value)
+            for name, value in self.logger.name_to_value.items()
+            if name.startswith("train/") and np.isfinite(value)
+        }
+        self._updates += 1
+        logged.pop("n_updates", None)
+        row = {
+            "update": self._updates,
+            "episodes": len(self.returns),
+            "timesteps": self.num_timesteps,
+            "seconds": self.seconds,
+            "distinct_tokens": self._distinct_tokens,
+        }
+        run_dir.append_line(self._files[run_dir.UPDATES], row | logged | {"loss": self._loss(logged)})
+
+    def _loss(self, logged: dict[str, float]) -> float:
+        """Policy, entropy and value loss added up with the run's coefficients: means over the update's minibatches.
+
+        SB3's own `loss` is the last minibatch's, and only PPO logs it.
+        """
+        assert isinstance(self.model, OnPolicyAlgorithm)
+        policy = logged.get("policy_gradient_loss", logged.get("policy_loss", 0.0))
+        entropy = self.model.ent_coef * logged.get("entropy_loss", 0.0)
+        return policy + entropy + self.model.vf_coef * logged.get("value_loss", 0.0)
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files.values():
+            file.close()

@@ -1,0 +1,33 @@
+"""Choose the device: mps, then cuda, then cpu."""
+
+import torch
+
+from token_env.errors import SettingError, unknown_name
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def available_devices() -> list[str]:
+    """The devices this machine has, the preferred one first."""
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    cuda = ["cuda"] if torch.cuda.is_available() else []
+    return [*mps, *cuda, "cpu"]
+
+
+def resolve_device(name: str) -> str:
+    """The device to use for this name; `auto` is the preferred one of those there are.
+
+    SB3's own "auto" never chooses mps, so it is always given the device resolved here.
+
+    Raises:
+        SettingError: an unknown device, or one that this machine does not have.
+    """
+    kind, _, index = name.partition(":")
+    if kind not in DEVICES or (index and not index.isdigit()):
+        raise unknown_name("device", name, DEVICES)
+    available = available_devices()
+    if kind == "auto":
+        return available[0]
+    if kind not in available or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
+        raise SettingError(f"this machine has no device {name!r}; it has {', '.join(available)}. Type --device auto.")
+    return name

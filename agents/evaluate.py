@@ -1,0 +1,55 @@
+"""Evaluate a run or reference policies on held-out problems: `python -m agents.evaluate RUN --split test`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agents.checkpoints import load
+from agents.console import run_command, stdout_console
+from agents.report import EPISODES_SHOWN, print_episodes
+from agents.scores import evaluate_agent, evaluate_references, score_table
+from agents.settings import make_settings, preset_layer
+from agents.train import DEFAULT_SIZE
+from token_env.errors import SettingError, unknown_name
+from token_env.evaluate import checked_problems
+from token_env.problem import SPLITS
+from token_env.references import REFERENCES
+
+
+def evaluate(
+    targets: Annotated[
+        list[str], typer.Argument(metavar="RUN_or_POLICY", help="the directory of a run, or reference policies")
+    ],
+    size: Annotated[str | None, typer.Option(help="of the task that reference policies play [default: fast]")] = None,
+    language: Annotated[str | None, typer.Option(help="that reference policies speak [default: synthetic]")] = None,
+    split: Annotated[str, typer.Option(help="train, validation or test")] = "test",
+    problems: Annotated[int, typer.Option(help="how many problems of the split, from its first")] = 200,
+) -> None:
+    """Evaluate a run, beside the reference policies, or reference policies alone."""
+    if split not in SPLITS:
+        raise unknown_name("split", split, SPLITS)
+    ids = checked_problems(problems)
+    title = f"{problems} {split} problems"
+    policies = [target for target in targets if target in REFERENCES]
+    if policies == targets:
+        layers = [preset_layer(size or DEFAULT_SIZE)] + ([{"env": {"language": language}}] if language else [])
+        task = make_settings(*layers).env
+        stdout_console().print(score_table(evaluate_references(task, split, ids, policies), title))
+        return
+    if len(targets) > 1 or not Path(targets[0]).is_dir():
+        wrong = next(target for target in targets if target not in REFERENCES)
+        raise SettingError(
+            f"{wrong!r} is neither the directory of a run nor a reference policy ({', '.join(REFERENCES)}); "
+            "type one run, or any number of policies."
+        )
+    if size or language:
+        raise SettingError("a run has its own size and language; leave out --size and --language.")
+    agent = load(targets[0])
+    scores = evaluate_agent(agent, split, ids) | evaluate_references(agent.task, split, ids)
+    stdout_console().print(score_table(scores, title))
+    print_episodes(agent, split, ids[:EPISODES_SHOWN])
+
+
+if __name__ == "__main__":
+    run_command(evaluate)

@@ -1,0 +1,33 @@
+"""Shape the policy: the networks that the settings describe, and what they prefer at the start."""
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from torch import nn
+
+from agents.settings import PolicySettings
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+def policy_keywords(settings: PolicySettings) -> dict[str, Any]:
+    """`policy_kwargs` for SB3."""
+    return {"net_arch": list(settings.hidden), "activation_fn": ACTIVATIONS[settings.activation]}
+
+
+def build_policy(
+    settings: PolicySettings, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
+) -> ActorCriticPolicy:
+    """A policy of this shape that is not going to be trained, its weights to be filled in."""
+    return ActorCriticPolicy(observation_space, action_space, lambda _: 0.0, **policy_keywords(settings))
+
+
+def start_from_unigram(policy: BasePolicy, log_unigram: torch.Tensor) -> None:
+    """Let the policy begin by saying tokens as often as the language does: its action bias becomes log u, [V]."""
+    assert isinstance(policy, ActorCriticPolicy)
+    head = policy.action_net
+    assert isinstance(head, nn.Linear)
+    with torch.no_grad():
+        head.bias.copy_(log_unigram)

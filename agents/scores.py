@@ -1,0 +1,76 @@
+"""Score agents and reference policies on held-out problems, as figures and as a table."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+from scipy import stats
+
+from agents.checkpoints import Agent
+from token_env.evaluate import Evaluation, evaluate
+from token_env.references import REFERENCES, find_reference
+from token_env.task import Task
+
+CONFIDENCE = 0.95
+GREEDY, SAMPLED = "agent (greedy)", "agent (sampled)"
+
+
+def evaluate_agent(agent: Agent, split: str, ids: Iterable[int]) -> dict[str, dict[str, Any]]:
+    """The figures of an agent on these problems, choosing the most probable token, and sampling."""
+    task = dataclasses.replace(agent.task, split=split, num_problems=None)
+    return {
+        GREEDY: figures(evaluate(agent.greedy, ids, task=task)),
+        SAMPLED: figures(evaluate(agent.sampled, ids, task=task)),
+    }
+
+
+def evaluate_references(
+    task: Task, split: str, ids: Iterable[int], names: Iterable[str] = tuple(REFERENCES)
+) -> dict[str, dict[str, Any]]:
+    """The figures of these reference policies on these problems."""
+    held_out = dataclasses.replace(task, split=split, num_problems=None)
+    return {name: figures(evaluate(find_reference(name), ids, task=held_out)) for name in names}
+
+
+def figures(evaluation: Evaluation) -> dict[str, Any]:
+    """What is reported of a policy: means over problems, and how varied its words were.
+
+    The half width belongs to the 95 % interval of the mean over problems (Student's t): how far the mean
+    would move on other problems, not with another training.
+    """
+    count = len(evaluation.returns)
+    half_width = float("nan")
+    if count > 1:
+        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)
+        half_width = float(quantile * evaluation.returns.std(ddof=1) / np.sqrt(count))
+    return {
+        "problems": count,
+        "mean_return": evaluation.mean_return,
+        "half_width": half_width if count > 1 else None,
+        "mean_adequacy": float(evaluation.adequacy.mean()),
+        "mean_fluency_penalty": float(evaluation.fluency_penalty.mean()),
+        "distinct_tokens": evaluation.distinct_tokens,
+        "token_perplexity": evaluation.token_perplexity,
+    }
+
+
+def score_table(scores: Mapping[str, Mapping[str, Any]], title: str) -> Table:
+    """The figures of several policies, best mean return first."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("policy")
+    for heading in ("return", "± 95 %", "adequacy", "fluency penalty", "distinct tokens", "token perplexity"):
+        table.add_column(heading, justify="right")
+    for name, row in sorted(scores.items(), key=lambda item: -item[1]["mean_return"]):
+        table.add_row(
+            name,
+            f"{row['mean_return']:+.3f}",
+            "—" if row["half_width"] is None else f"{row['half_width']:.3f}",
+            f"{row['mean_adequacy']:.3f}",
+            f"{row['mean_fluency_penalty']:.3f}",
+            str(row["distinct_tokens"]),
+            f"{row['token_perplexity']:.1f}",
+            style="bold" if name in (GREEDY, SAMPLED) else None,
+        )
+    return table

@@ -1,0 +1,200 @@
+"""State everything that a run depends on: typed, frozen settings, read from presets, files and `--set`.
+
+Defaults of the algorithms are Stable-Baselines3's own, so a file that says nothing trains as SB3 would.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+import configs
+from token_env.errors import SettingError, unknown_name
+from token_env.task import Task
+
+
+class Frozen(BaseModel):
+    """Settings that cannot change and have no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PolicySettings(Frozen):
+    """The networks: one multilayer perceptron for the policy, another of the same shape for the value."""
+
+    hidden: tuple[int, ...] = Field((64, 64), max_length=16)  # units of each hidden layer
+    activation: Literal["tanh", "relu"] = "tanh"
+    action_bias: Literal["zero", "log_unigram"] = "zero"  # what the policy prefers before it has learned anything
+
+    @field_validator("hidden")
+    @classmethod
+    def _positive(cls, hidden: tuple[int, ...]) -> tuple[int, ...]:
+        if any(units < 1 for units in hidden):
+            raise ValueError("every hidden layer needs at least 1 unit; type policy.hidden=[256,256], say")
+        return hidden
+
+
+class OnPolicySettings(Frozen):
+    """What PPO and A2C share; the names are those of SB3's constructors."""
+
+    n_envs: int = Field(1, ge=1)  # episodes played side by side
+    n_steps: int = Field(ge=1)  # steps of each of them in a rollout; a multiple of env.max_steps
+    learning_rate: float = Field(gt=0)
+    learning_rate_schedule: Literal["constant", "linear"] = "constant"  # linear: falls to 0 at the end
+    gamma: float = Field(0.99, ge=0, le=1)
+    gae_lambda: float = Field(ge=0, le=1)
+    ent_coef: float = Field(0.0, ge=0)
+    vf_coef: float = Field(0.5, ge=0)
+    max_grad_norm: float = Field(0.5, gt=0)
+
+
+class PPOSettings(OnPolicySettings):
+    """Proximal policy optimisation."""
+
+    n_steps: int = Field(2048, ge=1)
+    learning_rate: float = Field(3e-4, gt=0)
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    batch_size: int = Field(64, ge=2)  # steps of a minibatch; divides n_envs × n_steps
+    n_epochs: int = Field(10, ge=1)
+    clip_range: float = Field(0.2, gt=0)
+    normalize_advantage: bool = True
+    target_kl: float | None = Field(None, gt=0)
+
+
+class A2CSettings(OnPolicySettings):
+    """Advantage actor-critic."""
+
+    n_steps: int = Field(5, ge=1)
+    learning_rate: float = Field(7e-4, gt=0)
+    gae_lambda: float = Field(1.0, ge=0, le=1)
+    normalize_advantage: bool = False
+    use_rms_prop: bool = True
+
+
+class EvaluationSettings(Frozen):
+    """The evaluation at the end of a run."""
+
+    split: Literal["validation", "test"] = "test"
+    problems: int = Field(200, ge=1)  # the first so many
+
+
+class Settings(Frozen):
+    """Everything that a run depends on."""
+
+    name: str = Field("custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")  # a preset's name
+    algorithm: str = "ppo"
+    seed: int = Field(0, ge=0, lt=2**31)
+    device: str = "auto"
+    episodes: int = Field(2000, ge=1)
+    env: Task = Field(default_factory=Task)
+    policy: PolicySettings = PolicySettings()
+    ppo: PPOSettings = PPOSettings()
+    a2c: A2CSettings = A2CSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @field_validator("env")
+    @classmethod
+    def _named(cls, env: Task) -> Task:
+        if not isinstance(env.language, str) or not isinstance(env.reward, str):
+            raise ValueError("a run's language and reward are given by name, so that the run can be loaded again")
+        return env
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested dictionaries of plain values, as a settings file holds them."""
+        return self.model_dump(mode="json")
+
+
+def make_settings(*layers: Mapping[str, Any]) -> Settings:
+    """Settings from nested dictionaries, later ones over earlier ones.
+
+    Raises:
+        SettingError: an unknown key, or a value that is not allowed; the message names the first one.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = _merge(merged, layer)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise _explained(error) from error
+
+
+def read_layer(source: str) -> dict[str, Any]:
+    """The settings in a YAML file, or of a shipped preset such as `reported/fast`.
+
+    Raises:
+        SettingError: neither a file nor a preset, or a file that holds no settings.
+    """
+    path = Path(source).expanduser()
+    try:
+        return configs.parse(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        if source in configs.names():
+            return configs.read_preset(source)
+        if isinstance(error, FileNotFoundError):
+            raise SettingError(f"there is no file {source!r}, nor such a preset; {_presets(configs.names())}") from None
+        raise SettingError(f"cannot read settings from {source!r}: {error}.") from error
+
+
+def preset_layer(size: str) -> dict[str, Any]:
+    """The settings of the preset of this size.
+
+    Raises:
+        SettingError: an unknown size.
+    """
+    known = [name for name in configs.names() if "/" not in name]
+    if size not in known:
+        raise unknown_name("size", size, known)
+    return configs.read_preset(size)
+
+
+def assignment_layer(assignment: str) -> dict[str, Any]:
+    """The settings in `section.key=value`, the value written as in YAML.
+
+    Raises:
+        SettingError: something else than an assignment.
+    """
+    key, equals, value = assignment.partition("=")
+    if not equals or not key:
+        raise SettingError(f"--set takes KEY=VALUE, {assignment!r} was given; type --set ppo.learning_rate=1e-4, say.")
+    try:
+        layer: Any = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SettingError(f"the value in --set {assignment!r} cannot be read: {error}.") from error
+    for part in reversed(key.split(".")):
+        layer = {part: layer}
+    return dict(layer)
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        inner = merged.get(key)
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(inner, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _explained(error: ValidationError) -> SettingError:
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    key = ".".join(place)
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        siblings = _keys(Settings, place[:-1])
+        return unknown_name("setting", key, [".".join([*place[:-1], name]) for name in siblings])
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return SettingError(f"{key} cannot be {first['input']!r}: {reason}.") if key else SettingError(f"{reason}.")
+
+
+def _keys(model: Any, place: list[str]) -> Iterable[str]:
+    """The keys of the section at this place."""
+    for part in place:
+        model = model.model_fields[part].annotation
+    return [field.name for field in fields(model)] if is_dataclass(model) else list(model.model_fields)
+
+
+def _presets(known: Iterable[str]) -> str:
+    return f"presets: {', '.join(known)}."

@@ -1,0 +1,57 @@
+"""Train an agent: `python -m agents.train ppo --size stable`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agents.console import INTERRUPTED, run_command, stdout_console
+from agents.fit import fit
+from agents.report import print_run
+from agents.settings import assignment_layer, make_settings, preset_layer, read_layer
+
+DEFAULT_SIZE = "fast"
+
+
+def train(
+    algorithm: Annotated[str, typer.Argument(help="ppo or a2c")],
+    size: Annotated[str | None, typer.Option(help="tiny, fast, intermediate or stable [default: fast]")] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="settings from a YAML file, or a shipped preset such as reported/fast; with --size, over that preset",
+        ),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="change one setting: ppo.learning_rate=1e-4; repeatable"),
+    ] = None,
+    episodes: Annotated[int | None, typer.Option(help="episodes to play, exactly")] = None,
+    seed: Annotated[int | None, typer.Option(help="of every random number in the run [default: 0]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (mps, then cuda, then cpu), mps, cuda or cpu")] = None,
+    language: Annotated[str | None, typer.Option(help="synthetic, or text:PATH of a text to fit")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="directory of the run; must not exist")] = None,
+    progress: Annotated[bool, typer.Option("--progress/--no-progress", help="show how it is getting on")] = True,
+) -> None:
+    """Train an agent on TokenTask and evaluate it on held-out problems."""
+    chosen = [] if size is None and config else [preset_layer(size or DEFAULT_SIZE)]
+    chosen += [read_layer(config)] if config else []
+    chosen += [assignment_layer(assignment) for assignment in assignments or []]
+    named = {"algorithm": algorithm, "episodes": episodes, "seed": seed, "device": device}
+    chosen.append({key: value for key, value in named.items() if value is not None})
+    chosen += [{"env": {"language": language}}] if language else []
+    result = fit(make_settings(*chosen), out, progress)
+    if result.interrupted:
+        print(
+            f"interrupted after {result.summary['episodes']} episodes; the model is saved. To evaluate it, type\n"
+            f"python -m agents.evaluate {result.run}",
+            file=sys.stderr,
+        )
+        sys.exit(INTERRUPTED)
+    print_run(stdout_console(), result.run, result.agent, result.summary)
+
+
+if __name__ == "__main__":
+    run_command(train)

@@ -1,0 +1,115 @@
+"""Play N episodes at a time: the task as a Stable-Baselines3 `VecEnv`."""
+
+import time
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+
+from token_env.vector import TokenVectorEnv
+
+COMPONENTS = ("adequacy", "fluency_penalty")
+ENDING = ("problem_id", "split")
+
+
+class TokenVecEnv(VecEnv):
+    """`TokenVectorEnv` translated: a list of infos, `terminal_observation`, and the statistics of an episode.
+
+    `infos[i]["episode"]` has SB3's `r`, `l` and `t`; `r` is the return computed from the components, whatever
+    the reward of the task. It adds `adequacy`, `fluency_penalty`, `problem_id` and `tokens`, what was said.
+
+    Args:
+        num_envs: N, rows.
+        **keywords: every field of `token_env.Task`, and `render_mode`.
+
+    Raises:
+        SettingError: an unknown keyword, or a value that is not allowed.
+    """
+
+    def __init__(self, num_envs: int, **keywords: Any) -> None:
+        self.vector_env = TokenVectorEnv(num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **keywords)
+        self._actions = np.zeros(num_envs, dtype=np.int64)
+        self._totals = np.zeros((len(COMPONENTS), num_envs))  # accrued in the running episodes
+        self._said: list[NDArray[np.int64]] = []  # [N] a step of the running episodes
+        self._created = time.time()
+        super().__init__(num_envs, self.vector_env.single_observation_space, self.vector_env.single_action_space)
+
+    def reset(self) -> NDArray[np.float32]:
+        """Begin the next problem in every row; seeds and options given before are used once."""
+        observations, _ = self.vector_env.reset(seed=self._seeds, options=self._batched_options())
+        self._reset_seeds()
+        self._reset_options()
+        self._begin_episodes()
+        return observations
+
+    def _batched_options(self) -> dict[str, Any]:
+        """The options that were set row by row, each as one array [N]."""
+        names = {name for row in self._options for name in row}
+        return {name: np.array([row.get(name) for row in self._options]) for name in names}
+
+    def _begin_episodes(self) -> None:
+        self._totals[:] = 0.0
+        self._said = []
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        """Take the actions, [N], for the next `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Say one token in every row; all rows end together, and then begin their next problem."""
+        observations, rewards, done, _, infos = self.vector_env.step(self._actions)
+        self._said.append(self._actions.copy())
+        ending = bool(done.all())
+        columns = infos["final_info"] if ending else infos
+        self._totals += [columns[name] for name in COMPONENTS]
+        listed: list[dict[str, Any]] = [
+            {"adequacy": adequacy, "fluency_penalty": penalty, "TimeLimit.truncated": False}
+            for adequacy, penalty in zip(*(columns[name].tolist() for name in COMPONENTS), strict=True)
+        ]
+        if ending:
+            self._add_endings(listed, columns, infos["final_obs"])
+            self._begin_episodes()
+        return observations, rewards.astype(np.float32), done, listed
+
+    def _add_endings(
+        self, listed: list[dict[str, Any]], columns: dict[str, Any], final_obs: NDArray[np.object_]
+    ) -> None:
+        tokens = np.stack(self._said, axis=1)
+        elapsed = round(time.time() - self._created, 6)
+        for row, info in enumerate(listed):
+            adequacy, penalty = map(float, self._totals[:, row])
+            info |= {"problem_id": int(columns["problem_id"][row]), "split": columns["split"][row]}
+            info["terminal_observation"] = final_obs[row]
+            info["episode"] = {
+                "r": adequacy - penalty,
+                "l": tokens.shape[1],
+                "t": elapsed,
+                "adequacy": adequacy,
+                "fluency_penalty": penalty,
+                "problem_id": info["problem_id"],
+                "tokens": tokens[row],
+            }
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """An attribute that all rows share, once for each of these rows."""
+        return [getattr(self.vector_env, attr_name)] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute that all rows share."""
+        setattr(self.vector_env, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
+        """Call a method of the batch that returns one item a row (`action_masks`, `render`); these rows' items."""
+        answers = getattr(self.vector_env, method_name)(*args, **kwargs)
+        return [answers[row] for row in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:  # type: ignore[type-arg]
+        """False: the rows are no separate environments that could be wrapped."""
+        return [False] * len(list(self._get_indices(indices)))

@@ -1,0 +1,54 @@
+"""TokenTask: a large-vocabulary environment for reinforcement learning, registered with Gymnasium on import.
+
+Importing this package needs numpy, scipy and gymnasium alone.
+"""
+
+from typing import Any
+
+from gymnasium.envs.registration import register
+
+from token_env.dynamics import Dynamics
+from token_env.errors import SettingError
+from token_env.evaluate import Evaluation, evaluate
+from token_env.language import Language
+from token_env.languages import find_language
+from token_env.problem import Problem, Problems
+from token_env.references import REFERENCES, ReferencePolicy
+from token_env.rewards import REWARDS, Reward
+from token_env.state import State, Transition
+from token_env.task import Task
+
+__all__ = [
+    "REFERENCES",
+    "REWARDS",
+    "SIZES",
+    "Dynamics",
+    "Evaluation",
+    "Language",
+    "Problem",
+    "Problems",
+    "ReferencePolicy",
+    "Reward",
+    "SettingError",
+    "State",
+    "Task",
+    "Transition",
+    "evaluate",
+    "find_language",
+]
+
+# What distinguishes the registered sizes; "fast" is the default of every keyword.
+SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"vocab_size": 64, "max_steps": 8},
+    "fast": {"vocab_size": 1000, "max_steps": 30},
+    "intermediate": {"vocab_size": 5000, "max_steps": 30},
+    "stable": {"vocab_size": 5000, "max_steps": 50},
+}
+
+for _size, _keywords in SIZES.items():
+    register(
+        id="TokenTask-v0" if _size == "fast" else f"TokenTask-{_size.capitalize()}-v0",
+        entry_point="token_env.env:TokenEnv",
+        vector_entry_point="token_env.vector:TokenVectorEnv",
+        kwargs=_keywords,
+    )

@@ -1,0 +1,158 @@
+"""Play N episodes side by side: which problem each row plays, how far it is, which comes next."""
+
+from typing import Any, TypeVar
+
+import numpy as np
+from gymnasium.error import InvalidAction, ResetNeeded
+from gymnasium.utils import seeding
+from numpy.typing import NDArray
+
+from token_env.dynamics import Dynamics
+from token_env.errors import SettingError, unknown_name
+from token_env.problem import Problem, Problems, ProblemStream
+from token_env.state import State, Transition
+
+RESET_OPTIONS = ("problem_id",)
+Fields = TypeVar("Fields", Problems, State)
+
+
+class Batch:
+    """N rows, each playing one problem after another in the order of their ids."""
+
+    def __init__(self, dynamics: Dynamics, num_rows: int) -> None:
+        self.dynamics = dynamics
+        self.num_rows = num_rows
+        length = dynamics.task.max_steps
+        self._rows = np.arange(num_rows)
+        self._stream = ProblemStream(dynamics.problems, num_rows)
+        self._next_id = np.full(num_rows, -1, dtype=np.int64)  # -1: not known before the first reset
+        self._problems: Problems | None = None
+        self._state = State(*(np.zeros(num_rows, dtype=kind) for kind in (np.int64, np.int64, float, float)))
+        self.said = np.zeros((num_rows, length), dtype=np.int64)  # [N, L] tokens said so far
+
+    @property
+    def problems(self) -> Problems:
+        """The problem each row plays, [N].
+
+        Raises:
+            ResetNeeded: no problem has been started yet.
+        """
+        if self._problems is None:
+            raise ResetNeeded("no episode has been started; call reset() first.")
+        return self._problems
+
+    @property
+    def state(self) -> State:
+        """How far each row is, [N]."""
+        return self._state
+
+    def problem(self, row: int) -> Problem:
+        """The problem that this row plays."""
+        return self.problems.single(row)
+
+    def draw_start(self, row: int, generator: np.random.Generator) -> None:
+        """Choose at random which problem this row plays next."""
+        self._next_id[row] = generator.integers(self.dynamics.problems.num_ids)
+
+    def needs_start(self, row: int) -> bool:
+        """Whether this row does not know yet which problem it plays first."""
+        return bool(self._next_id[row] < 0)
+
+    def set_next(self, rows: NDArray[np.int64], problem_ids: object) -> None:
+        """Choose which problems, [n] or one for all, these rows, [n], play next.
+
+        Raises:
+            SettingError: ids outside the split, or not one for each row.
+        """
+        ids = self.dynamics.problems.checked_ids(problem_ids)
+        if ids.shape not in ((), rows.shape):
+            raise SettingError(f"problem_id has shape {ids.shape}; {rows.shape} is needed, one id a row.")
+        self._next_id[rows] = ids
+
+    def start(self, rows: NDArray[np.int64]) -> None:
+        """Begin the next problem in these rows, [n]."""
+        ids = self._next_id[rows]
+        fresh = self._stream.take(rows, ids)
+        self._next_id[rows] = (ids + 1) % self.dynamics.problems.num_ids
+        begun = self.dynamics.initial(fresh)
+        if len(rows) == self.num_rows:
+            self._problems, self._state = fresh, begun
+            return
+        if self._problems is None:  # rows that have not been started hold zeros and count as done
+            self._problems = Problems(*(np.zeros((self.num_rows, *f.shape[1:]), dtype=f.dtype) for f in fresh))
+            self._state.step[:] = self.dynamics.task.max_steps
+        self._problems = _merged(self._problems, rows, fresh)
+        self._state = _merged(self._state, rows, begun)
+
+    def step(self, action: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> Transition:
+        """Say one token in every row, [N], or in these rows only, [n] of each.
+
+        Raises:
+            ResetNeeded: a row has no step left.
+        """
+        problems, state = self.problems, self._state
+        if rows is not None:
+            problems, state = problems.take(rows), State(*(field[rows] for field in state))
+        if np.count_nonzero(self.dynamics.is_done(state)):
+            raise ResetNeeded("an episode is over; call reset() before the next step().")
+        transition = self.dynamics.transition(problems, state, action)
+        if rows is None:
+            self._state = transition.next_state
+            self.said[self._rows, state.step] = action
+        else:
+            self._state = _merged(self._state, rows, transition.next_state)
+            self.said[rows, state.step] = action
+        return transition
+
+    def observe(self) -> NDArray[np.float32]:
+        """What each row sees, [N, D]."""
+        return self.dynamics.observe(self.problems, self._state)
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which tokens each row may say, [N, V]."""
+        _ = self.problems
+        return self.dynamics.legal(self._state)
+
+    def checked_action(self, action: Any) -> NDArray[np.int64]:
+        """Actions as int64, [N].
+
+        Raises:
+            InvalidAction: not one integer a row, or a token outside the vocabulary.
+        """
+        size = self.dynamics.language.vocab_size
+        array = np.asarray(action)
+        if array.shape != (self.num_rows,) or array.dtype.kind not in "iu":
+            raise InvalidAction(
+                f"an action is one integer a row, shape ({self.num_rows},); {array.dtype} of shape {array.shape} "
+                f"was given. Type a token from 0 to {size - 1}."
+            )
+        wrong = (array < 0) | (array >= size)
+        if np.count_nonzero(wrong):
+            row = int(np.flatnonzero(wrong)[0])
+            raise InvalidAction(f"action {array[row]} of row {row} is no token; tokens are 0 … {size - 1}.")
+        return array.astype(np.int64)
+
+
+def checked_options(options: dict[str, Any] | None, known: tuple[str, ...] = RESET_OPTIONS) -> dict[str, Any]:
+    """The options of a reset, all of them known.
+
+    Raises:
+        SettingError: an unknown option.
+    """
+    for name in options or {}:
+        if name not in known:
+            raise unknown_name("reset option", name, known)
+    return options or {}
+
+
+def seeded_generator(seed: int | None) -> np.random.Generator:
+    """The generator that `Env.reset(seed=seed)` would make; a fresh one for None."""
+    return seeding.np_random(seed)[0]
+
+
+def _merged(old: Fields, rows: NDArray[np.int64], new: Fields) -> Fields:
+    """The old arrays with these rows replaced by the new ones."""
+    merged = [field.copy() for field in old]
+    for field, change in zip(merged, new, strict=True):
+        field[rows] = change
+    return type(old)(*merged)

@@ -1,0 +1,179 @@
+"""Play one episode at a time: the task as a `gymnasium.Env`."""
+
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from token_env.batch import Batch, checked_options
+from token_env.dynamics import Dynamics
+from token_env.errors import unknown_name
+from token_env.language import Language
+from token_env.problem import Problem
+from token_env.render import draw_text, print_text
+from token_env.state import Transition
+from token_env.task import make_task
+
+ROW = np.array([0])
+
+
+class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
+    """
+    ## Description
+
+    Somebody composed a message of `max_steps` tokens. The agent sees what each of them meant, as a jittered
+    meaning vector, and says it in its own words, one token a step. A good token is close to the meaning that
+    is due (adequacy) and follows naturally from the token before it (fluency). Saying the message verbatim
+    loses, since natural messages contain surprising turns; the best answer is a fluent paraphrase. Rare words
+    pay more.
+
+    ## Action Space
+
+    `Discrete(vocab_size)`: the token to say. Tokens are ranked by frequency, 0 is the most frequent.
+
+    ## Observation Space
+
+    `"features"`, a float32 `Box` whose bounds are finite and kept by clipping. With d the dimension of the
+    language (16) and k = `lookahead`:
+
+    | columns | what | bounds |
+    |---|---|---|
+    | d | context vector of the previous token, divided by the longest context vector | -1 … 1 |
+    | (k+1)·d | the meanings that are due now and in the next k steps; zeros past the end | -1 … 1 |
+    | k+1 | rarity of these words, log(u_0 / u_b) / 10; zeros past the end | 0 … 2 |
+    | 1 | the clock: 0 at reset, 1 after the last step | 0 … 1 |
+    | 0, 1 or 2 | rewards `terminal` and `potential`: the return accrued so far; `potential`: Φ, too | -1 … 1 |
+
+    ## Starting State
+
+    The previous token is drawn from the unigram distribution, the message from the language's bigram chain,
+    by problem id. `reset(seed=…)` draws an id with `np_random.integers`; every further `reset()` takes the
+    next id. `reset(options={"problem_id": 17})` plays problem 17, and 18 comes next. A problem is the same
+    on every machine and in every batch. The splits `train`, `validation` and `test` are disjoint by content.
+
+    ## Rewards
+
+    `"dense"`: `α w_t max(0, m_a·x_t) - λ max(0, s(a_t | a_{t-1}) - τ)`, with `s` the surprisal in nats and `w`
+    the payment of the word that was due. `"terminal"`: the sum of these, at the last step. `"potential"`:
+    terminal plus the shaping `γΦ' - Φ`, Φ being the accrued adequacy. `"exact"`: 1 for the very word of the
+    message. Or a function of a `token_env.Transition` that returns one number a row.
+
+    ## Episode End
+
+    The episode terminates after `max_steps` tokens. The task itself never truncates.
+
+    ## Information
+
+    `step` returns `adequacy` and `fluency_penalty` of the step, whatever the reward; the last step adds
+    `problem_id` and `split`. `action_masks()` tells which tokens are within the mask budget. The unwrapped
+    environment has `language`, `task` (the constants) and `problem` (`start`, `meanings`, `weights`, `message`).
+
+    ## Arguments
+
+    Every field of `token_env.Task` is a keyword of `gymnasium.make`, and `render_mode` ("ansi" or "human").
+
+    ```python
+    >>> import gymnasium, token_env
+    >>> env = gymnasium.make("TokenTask-v0", vocab_size=200, split="test")
+    >>> observation, info = env.reset(options={"problem_id": 17})
+    >>> observation.shape, env.action_space
+    ((51,), Discrete(200))
+
+    ```
+
+    ## Version History
+
+    * v0: initial version; the constants may still change until release 1.0.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "human"], "render_fps": 4}  # noqa: RUF012
+    reset_options: ClassVar[tuple[str, ...]] = ("problem_id",)
+
+    def __init__(self, render_mode: str | None = None, **keywords: Any) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
+        self.task = make_task(**keywords)
+        self._dynamics = Dynamics(self.task)
+        self._batch = Batch(self._dynamics, 1)
+        self.observation_space = observation_space(self._dynamics)
+        self.action_space = spaces.Discrete(self.task.vocab_size)  # type: ignore[assignment]
+
+    @property
+    def language(self) -> Language:
+        """The language the agent speaks."""
+        return self._dynamics.language
+
+    @property
+    def problem(self) -> Problem:
+        """The problem that is being played.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        return self._batch.problem(0)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin the next problem, or the one named by `options={"problem_id": …}`.
+
+        Raises:
+            SettingError: an id outside the split, or an unknown option.
+        """
+        super().reset(seed=seed)
+        options = checked_options(options)
+        if seed is not None or self._batch.needs_start(0):
+            self._batch.draw_start(0, self.np_random)
+        if "problem_id" in options:
+            self._batch.set_next(ROW, options["problem_id"])
+        self._batch.start(ROW)
+        if self.render_mode == "human":
+            self.render()
+        return self._batch.observe()[0], {}
+
+    def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Say one token.
+
+        Raises:
+            gymnasium.error.InvalidAction: not an integer, or no token of the vocabulary.
+            gymnasium.error.ResetNeeded: before the first reset, or after the end of the episode.
+        """
+        transition = self._batch.step(self._batch.checked_action(np.asarray(action)[None]))
+        reward = float(self._dynamics.rewards(transition)[0])
+        terminated = bool(transition.done[0])
+        if self.render_mode == "human":
+            self.render()
+        return self._batch.observe()[0], reward, terminated, False, self._info(transition, terminated)
+
+    def _info(self, transition: Transition, terminated: bool) -> dict[str, Any]:
+        info: dict[str, Any] = {
+            "adequacy": float(transition.adequacy[0]),
+            "fluency_penalty": float(transition.fluency_penalty[0]),
+        }
+        if terminated:
+            info |= {"problem_id": int(self._batch.problems.ids[0]), "split": self.task.split}
+        return info
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which tokens may be said within the mask budget, [V]; at least one."""
+        return self._batch.action_masks()[0]
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """The episode so far as text: returned ("ansi") or printed ("human")."""
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() needs a render mode; make the environment with render_mode='ansi'.")
+            return None
+        picture = draw_text(self._batch, 0)
+        if self.render_mode == "ansi":
+            return picture
+        print_text(picture)
+        return None
+
+
+def observation_space(dynamics: Dynamics) -> spaces.Box:
+    """The space of one row's observations."""
+    low, high = dynamics.observation_bounds
+    return spaces.Box(low, high, dtype=np.float32)

@@ -1,0 +1,22 @@
+"""Say what is wrong: one exception for every wrong setting, and one way to word an unknown name."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used. The message says what was given, what is allowed and what to type."""
+
+
+def unknown_name(kind: str, given: object, known: Iterable[str]) -> SettingError:
+    """Build the error for a name that is in no table, with the nearest known name as a suggestion.
+
+    Args:
+        kind: what the name should have been, as a reader would call it ("reward", "split").
+        given: what was given.
+        known: every name that is allowed.
+    """
+    known = list(known)
+    nearest = difflib.get_close_matches(str(given), known, n=1)
+    suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return SettingError(f"unknown {kind} {given!r}.{suggestion} Known: {', '.join(known)}.")

@@ -1,0 +1,102 @@
+"""Play a policy over given problems, many at once, and tell what it earned on each."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from token_env.batch import Batch
+from token_env.dynamics import Dynamics
+from token_env.errors import SettingError
+from token_env.references import ReferencePolicy
+from token_env.task import Task
+
+ROWS = 256  # problems played side by side
+
+Policy = Callable[[NDArray[np.float32]], ArrayLike]  # observations [N, D] to actions [N]
+
+
+class Evaluation(NamedTuple):
+    """What a policy earned on N problems of L steps."""
+
+    problem_ids: NDArray[np.int64]  # [N]
+    adequacy: NDArray[np.float64]  # [N] sum over the episode
+    fluency_penalty: NDArray[np.float64]  # [N] sum over the episode
+    actions: NDArray[np.int64]  # [N, L] the tokens said
+
+    @property
+    def returns(self) -> NDArray[np.float64]:
+        """[N] adequacy less fluency penalty, whatever the reward of the task."""
+        return self.adequacy - self.fluency_penalty
+
+    @property
+    def mean_return(self) -> float:
+        """Mean over the problems."""
+        return float(self.returns.mean())
+
+    @property
+    def distinct_tokens(self) -> int:
+        """How many different tokens were said in all episodes together."""
+        return len(np.unique(self.actions))
+
+    @property
+    def token_perplexity(self) -> float:
+        """exp of the entropy of the tokens said: how many equally used tokens would be as varied."""
+        _, counts = np.unique(self.actions, return_counts=True)
+        share = counts / counts.sum()
+        return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def evaluate(
+    policy: Policy | ReferencePolicy,
+    problem_ids: Iterable[int] = range(200),
+    *,
+    task: Task | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Play every problem once.
+
+    Args:
+        policy: from observations [N, D] to actions [N]; or one of `token_env.REFERENCES`, which is given state
+            and problem too.
+        problem_ids: which problems of the task's split.
+        task: the constants; the test split of the default task if None.
+        seed: of the generator given to a reference policy.
+
+    Raises:
+        SettingError: no problem ids, or ids outside the split.
+        gymnasium.error.InvalidAction: the policy gave something else than one token a row.
+    """
+    dynamics = Dynamics(task or Task(split="test"))
+    ids = dynamics.problems.checked_ids(np.array([int(i) for i in problem_ids], dtype=np.int64))
+    generator = np.random.default_rng(seed)
+    parts = [_play(policy, dynamics, ids[first : first + ROWS], generator) for first in range(0, len(ids), ROWS)]
+    return Evaluation(*(np.concatenate(field) for field in zip(*parts, strict=True)))
+
+
+def _play(
+    policy: Policy | ReferencePolicy, dynamics: Dynamics, ids: NDArray[np.int64], generator: np.random.Generator
+) -> Evaluation:
+    batch = Batch(dynamics, len(ids))
+    rows = np.arange(len(ids))
+    batch.set_next(rows, ids)
+    batch.start(rows)
+    for _ in range(dynamics.task.max_steps):
+        if isinstance(policy, ReferencePolicy):
+            action = policy.act(dynamics, batch.problems, batch.state, generator)
+        else:
+            action = np.asarray(policy(batch.observe()))
+        batch.step(batch.checked_action(action))
+    return Evaluation(ids, batch.state.adequacy, batch.state.fluency_penalty, batch.said)
+
+
+def checked_problems(count: int) -> range:
+    """The ids of the first `count` problems.
+
+    Raises:
+        SettingError: fewer than one problem.
+    """
+    if count < 1:
+        raise SettingError(f"{count} problems were asked for; evaluate at least 1.")
+    return range(count)

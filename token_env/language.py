@@ -1,0 +1,206 @@
+"""Describe a language: how frequent each token is, what follows what, and what each token means.
+
+A language has V tokens, ranked by frequency (rank 0 first). Its bigram chain is
+`log p(b|a) = log u_b + q_a·o_b - log Z_a`, and the surprisal of a token is
+`s(b|a) = log Z_a - max(log u_b, c) - q_a·o_b`, in nats: a word is not called disfluent merely for being rare.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from token_env.errors import SettingError
+
+MIN_VOCAB = 2
+USABLE_SURPRISAL = 5.0  # nats; the rarity floor brings USABLE_SHARE of the tokens below it after some token
+USABLE_SHARE = 0.9
+FLOOR_RANK = 999
+CHUNK_ELEMENTS = 1_000_000  # of a V×V pass held at once: 8 MB of float64
+
+
+@dataclass(frozen=True, eq=False)
+class Language:
+    """An immutable language of V tokens with d-dimensional vectors.
+
+    Raises:
+        SettingError: arrays whose shapes or values do not describe a language.
+    """
+
+    log_unigram: NDArray[np.float64]  # [V] nats, log-probabilities, falling with rank
+    context: NDArray[np.float64]  # [V, d] q_a, of a token as the previous one
+    output: NDArray[np.float64]  # [V, d] o_b, of a token as the next one, unit length
+    meaning: NDArray[np.float64]  # [V, d] m_a, unit length
+    surface: tuple[str, ...]  # [V] the printable form
+    recipe: Mapping[str, Any]  # what the language was made from; JSON values only
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of tokens."""
+        return len(self.log_unigram)
+
+    @property
+    def dimension(self) -> int:
+        """d, the length of a token's vectors."""
+        return int(self.context.shape[1])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that name the recipe; problems are drawn under it."""
+        return hashlib.sha256(json.dumps(dict(self.recipe), sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def _normalizer_and_need(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        normalizer = np.empty(self.vocab_size)
+        cheapest = np.full(self.vocab_size, np.inf)
+        for rows in row_chunks(self.vocab_size):
+            affinity = self.context[rows] @ self.output.T
+            scores = affinity + self.log_unigram
+            peak = scores.max(axis=1, keepdims=True)
+            scores -= peak
+            np.exp(scores, out=scores)
+            normalizer[rows] = np.log(scores.sum(axis=1)) + peak[:, 0]
+            np.subtract(normalizer[rows, None], affinity, out=affinity)
+            np.minimum(cheapest, affinity.min(axis=0), out=cheapest)
+        return normalizer, cheapest - USABLE_SURPRISAL
+
+    @property
+    def log_normalizer(self) -> NDArray[np.float64]:
+        """log Z_a, [V], nats."""
+        return self._normalizer_and_need[0]
+
+    @cached_property
+    def rarity_floor(self) -> float:
+        """c, nats: rarer words count as if their unigram log-probability were c.
+
+        It is the larger of log u at rank 999 and the value at which 90 % of the tokens can follow
+        some other token within 5 nats.
+        """
+        need = self._normalizer_and_need[1]
+        need = np.where(need <= self.log_unigram, -np.inf, need)
+        share = int(np.ceil(USABLE_SHARE * self.vocab_size)) - 1
+        return float(max(self.log_unigram[min(FLOOR_RANK, self.vocab_size - 1)], np.sort(need)[share]))
+
+    @cached_property
+    def floored_log_unigram(self) -> NDArray[np.float64]:
+        """max(log u, c), [V], nats."""
+        return np.maximum(self.log_unigram, self.rarity_floor)
+
+    @cached_property
+    def payment(self) -> NDArray[np.float64]:
+        """w_b = u_b^(-1/2) / Σ u^(1/2), [V]: rare words pay more, a word drawn from u pays 1 on average."""
+        return np.exp(-0.5 * self.log_unigram) / np.exp(0.5 * self.log_unigram).sum()
+
+    @cached_property
+    def rarity(self) -> NDArray[np.float64]:
+        """log(u_0 / u_b) / 10, [V]: how rare a token is, 0 for the most frequent one."""
+        return (self.log_unigram[0] - self.log_unigram) / 10.0
+
+    def surprisal(self, previous: NDArray[np.integer], token: NDArray[np.integer]) -> NDArray[np.float64]:
+        """s(token | previous) in nats, [N], for ids [N] and [N]."""
+        affinity = np.vecdot(self.context.take(previous, axis=0), self.output.take(token, axis=0))
+        return self.log_normalizer.take(previous) - self.floored_log_unigram.take(token) - affinity
+
+    def surprisals(self, previous: NDArray[np.integer]) -> NDArray[np.float64]:
+        """s(b | previous) in nats for every token b, [N, V], for ids [N]."""
+        scores = self.context[previous] @ self.output.T
+        scores += self.floored_log_unigram
+        return np.subtract(self.log_normalizer[previous, None], scores, out=scores)
+
+    def nearest(self, vectors: NDArray[np.floating]) -> NDArray[np.int64]:
+        """The token whose meaning is nearest to each vector, [...], for vectors [..., d]."""
+        flat = np.asarray(vectors, dtype=np.float64).reshape(-1, self.dimension)
+        found = [np.argmax(flat[rows] @ self.meaning.T, axis=1) for rows in row_chunks(len(flat), self.vocab_size)]
+        return np.concatenate(found).reshape(vectors.shape[:-1]) if found else np.empty(0, np.int64)
+
+    def say(self, tokens: Sequence[int] | NDArray[np.integer]) -> str:
+        """The surfaces of these tokens with spaces between."""
+        return " ".join(self.surface[int(token)] for token in tokens)
+
+    def truncate(self, vocab_size: int) -> "Language":
+        """The language of the first `vocab_size` ranks, with u, Z and c recomputed.
+
+        Raises:
+            SettingError: fewer than 2 tokens asked for, or more than the language has.
+        """
+        if vocab_size == self.vocab_size:
+            return self
+        if not MIN_VOCAB <= vocab_size <= self.vocab_size:
+            raise SettingError(
+                f"this language has {self.vocab_size} tokens, {vocab_size} were asked for; "
+                f"type vocab_size={self.vocab_size}, or any number from {MIN_VOCAB} up to it."
+            )
+        kept = slice(vocab_size)
+        recipe = dict(self.recipe) | {"vocab_size": vocab_size}
+        if recipe["kind"] != "synthetic":  # whose rows do not depend on the size they were drawn at
+            recipe.setdefault("truncated_from", self.vocab_size)
+        return Language(
+            log_unigram=log_normalized(self.log_unigram[kept]),
+            context=self.context[kept],
+            output=self.output[kept],
+            meaning=self.meaning[kept],
+            surface=self.surface[kept],
+            recipe=MappingProxyType(recipe),
+        )
+
+
+def row_chunks(num_rows: int, row_length: int | None = None) -> list[slice]:
+    """Slices that together cover `num_rows` rows, each of about CHUNK_ELEMENTS elements."""
+    step = max(1, CHUNK_ELEMENTS // (row_length or num_rows))
+    return [slice(first, min(first + step, num_rows)) for first in range(0, num_rows, step)]
+
+
+def log_normalized(log_weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-weights [V], the largest first, shifted so that they are log-probabilities."""
+    return log_weights - np.log(np.exp(log_weights - log_weights[0]).sum()) - log_weights[0]
+
+
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Vectors [..., d] scaled to length 1."""
+    return vectors / np.sqrt(np.einsum("...d,...d->...", vectors, vectors))[..., None]
+
+
+def from_arrays(
+    log_unigram: ArrayLike,
+    context: ArrayLike,
+    output: ArrayLike,
+    meaning: ArrayLike | None = None,
+    surface: Sequence[str] | None = None,
+) -> Language:
+    """A language from a user's own arrays; the fingerprint hashes them as given.
+
+    Args:
+        log_unigram: [V] log-probabilities in nats, falling (rank 0 is the most frequent token).
+        context: [V, d] vectors of tokens as the previous one.
+        output: [V, d] unit vectors of tokens as the next one.
+        meaning: [V, d] unit meaning vectors; `output` if None.
+        surface: V printable forms; the ranks if None.
+
+    Raises:
+        SettingError: shapes that do not fit together, values that are not finite, frequencies that rise,
+            vectors that are not of unit length.
+    """
+    u = np.asarray(log_unigram, dtype=np.float64)
+    q = np.asarray(context, dtype=np.float64)
+    o = np.asarray(output, dtype=np.float64)
+    m = o if meaning is None else np.asarray(meaning, dtype=np.float64)
+    words = tuple(map(str, range(len(u)))) if surface is None else tuple(surface)
+    if u.ndim != 1 or len(u) < MIN_VOCAB or q.ndim != 2 or not len(u) == len(q) == len(o) == len(m) == len(words):
+        raise SettingError("a language needs log_unigram [V], context, output and meaning [V, d], V words, and V ≥ 2.")
+    if q.shape != o.shape or q.shape != m.shape or not q.shape[1]:
+        raise SettingError(f"context {q.shape}, output {o.shape} and meaning {m.shape} must have one shape [V, d].")
+    if not all(np.isfinite(array).all() for array in (u, q, o, m)) or (np.diff(u) > 0).any():
+        raise SettingError("a language's arrays must be finite and log_unigram must fall with the rank.")
+    if not (np.allclose(np.linalg.norm(o, axis=1), 1) and np.allclose(np.linalg.norm(m, axis=1), 1)):
+        raise SettingError("output and meaning vectors must have unit length; divide each row by its norm.")
+    digest = hashlib.sha256()
+    for array in (u, q, o, m):
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    recipe = {"kind": "arrays", "sha256": digest.hexdigest(), "vocab_size": len(u), "dimension": q.shape[1]}
+    return Language(log_normalized(u), q, o, m, words, MappingProxyType(recipe))

@@ -1,0 +1,48 @@
+"""Draw random numbers that depend on a key and a counter alone, never on what was drawn before.
+
+Raw Philox-4x64 words are used, not NumPy's distributions: the words of a counter-based generator are
+fixed for all time (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), whereas the
+way NumPy turns words into normals may change between versions.
+"""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class PhiloxWords:
+    """Random 64-bit words, addressed by (stream, attempt, block) under a key made of strings."""
+
+    def __init__(self, *key: str) -> None:
+        digest = hashlib.sha256("\0".join(key).encode()).digest()
+        self._generator = np.random.Philox(key=np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64))
+        self._state = self._generator.state
+
+    def draw(self, count: int, *, stream: int = 0, attempt: int = 0, block: int = 0) -> NDArray[np.uint64]:
+        """Return the first `count` words at this address, [count]; a longer draw begins with a shorter one."""
+        self._state["state"]["counter"] = np.array([0, block, attempt, stream], dtype=np.uint64)
+        self._generator.state = self._state
+        return self._generator.random_raw(count)
+
+
+def uniform(words: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Map words to [0, 1), 53 bits each; same shape."""
+    return (words >> np.uint64(11)) * 2.0**-53
+
+
+def normal(words: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Map words [..., 2n] to standard normals of the same shape, in float64 (Box and Muller, 1958)."""
+    radius = np.sqrt(-2.0 * np.log1p(-uniform(words[..., 0::2])))
+    angle = (2.0 * np.pi) * uniform(words[..., 1::2])
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+
+
+def normal_pairs(words: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """Map words [..., n] to standard normals [..., 2n] in float32: each half of a word is one 24-bit uniform."""
+    scale = np.float32(2.0**-24)
+    low = ((words >> np.uint64(8)) & np.uint64(0xFFFFFF)).astype(np.float32)
+    high = (words >> np.uint64(40)).astype(np.float32)
+    radius = np.sqrt(np.float32(-2.0) * np.log((low + np.float32(0.5)) * scale))
+    angle = high * np.float32(2.0 * np.pi * 2.0**-24)
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)

@@ -1,0 +1,220 @@
+"""Draw problems: problem p of a split is the same on every machine, in every batch and process.
+
+A problem is a message of L tokens, the jittered meanings of these tokens, and what each of them pays. Its
+random numbers depend on (language fingerprint, split, problem id) alone. Noise and length are no part of
+that key: the same problem at another noise level has the same message, at another length the same prefix.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from token_env.chain import chain_sampler
+from token_env.errors import SettingError, unknown_name
+from token_env.language import Language
+from token_env.philox import PhiloxWords, normal_pairs, uniform
+
+# A message's content hashes to one of 16 classes; which classes belong to a split.
+SPLITS = {"train": range(14), "validation": range(14, 15), "test": range(15, 16)}
+NUM_CLASSES = 16
+HASHED_TOKENS = 8  # of the message, after the start token, take part in the hash
+BLOCK = 8  # neighbouring problem ids that are drawn together
+MAX_ATTEMPTS = 4096  # a split of any usable language takes 16 on average
+ENDLESS = 2**62  # problem ids of a split that is not restricted
+MESSAGE_STREAM, NOISE_STREAM = 0, 1
+
+
+class Problem(NamedTuple):
+    """One problem over a message of L tokens."""
+
+    start: int  # b_0, the token before the message
+    meanings: NDArray[np.float32]  # [L, d] unit vectors x_1 … x_L
+    weights: NDArray[np.float64]  # [L] w_1 … w_L, what each token pays
+    message: NDArray[np.int64]  # [L] b_1 … b_L
+
+
+class Problems(NamedTuple):
+    """A batch of N problems over messages of L tokens."""
+
+    ids: NDArray[np.int64]  # [N]
+    start: NDArray[np.int64]  # [N] b_0, the token before the message
+    message: NDArray[np.int64]  # [N, L] b_1 … b_L
+    meanings: NDArray[np.float32]  # [N, L, d] unit vectors x_1 … x_L
+    weights: NDArray[np.float64]  # [N, L] w_1 … w_L, what each token pays
+
+    def single(self, row: int) -> "Problem":
+        """The problem at this place of the batch."""
+        return Problem(int(self.start[row]), self.meanings[row], self.weights[row], self.message[row])
+
+    def take(self, rows: NDArray[np.integer] | slice) -> "Problems":
+        """The problems at these places of the batch."""
+        return Problems(*(field[rows] for field in self))
+
+
+def content_class(tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The class in [0, 16) of each token sequence [N, T] by its content alone: a keyless 64-bit hash.
+
+    Every token is mixed in with the finalizer of SplitMix64 (Steele et al., OOPSLA 2014).
+    """
+    mixed = np.full(len(tokens), 0x9E3779B97F4A7C15, dtype=np.uint64)
+    for column in tokens.T.astype(np.uint64):
+        mixed = (mixed ^ column) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    return (mixed % np.uint64(NUM_CLASSES)).astype(np.int64)
+
+
+class ProblemSampler:
+    """The problems of one split, by id.
+
+    Args:
+        language: the language the messages are composed in.
+        split: "train", "validation" or "test"; disjoint by the content of their messages.
+        length: L, tokens in a message.
+        noise: σ of the jitter, relative to a meaning's length.
+        num_problems: restrict the split to its first so many problems; None for no restriction.
+
+    Raises:
+        SettingError: a split that does not exist.
+    """
+
+    def __init__(
+        self, language: Language, split: str, length: int, noise: float, num_problems: int | None = None
+    ) -> None:
+        if split not in SPLITS:
+            raise unknown_name("split", split, SPLITS)
+        self.split = split
+        self.num_ids = ENDLESS if num_problems is None else num_problems
+        self._language = language
+        self._length = length
+        self._noise = np.float32(noise / np.sqrt(language.dimension))
+        self._classes = SPLITS[split]
+        self._chain = chain_sampler(language)
+        self._words = PhiloxWords("problems", language.fingerprint, split)
+        self._meaning = language.meaning.astype(np.float32)
+
+    def checked_ids(self, ids: object) -> NDArray[np.int64]:
+        """Problem ids as int64, [N] or [] as given.
+
+        Raises:
+            SettingError: ids that are no integers, or outside the split.
+        """
+        array = np.asarray(ids)
+        if not np.issubdtype(array.dtype, np.integer) or array.size == 0:
+            raise SettingError(f"a problem id is an integer, {ids!r} was given; type problem_id=17, say.")
+        if (array < 0).any() or (array >= self.num_ids).any():
+            wrong = array[(array < 0) | (array >= self.num_ids)].ravel()[0]
+            raise SettingError(
+                f"problem id {wrong} is outside the split {self.split!r}; its ids are 0 … {self.num_ids - 1}."
+            )
+        return array.astype(np.int64)
+
+    def draw(self, ids: NDArray[np.int64]) -> Problems:
+        """The problems with these ids, [N], in this order."""
+        blocks, which = np.unique(ids // BLOCK, return_inverse=True)
+        return self.draw_blocks(blocks).take(which * BLOCK + ids % BLOCK)
+
+    def draw_blocks(self, blocks: NDArray[np.int64]) -> Problems:
+        """All problems of these blocks of ids, [len(blocks) * BLOCK], block after block."""
+        path = self._messages(blocks)
+        message = np.ascontiguousarray(path[:, 1:])
+        return Problems(
+            ids=(blocks[:, None] * BLOCK + np.arange(BLOCK)).ravel(),
+            start=path[:, 0],
+            message=message,
+            meanings=self._meanings(blocks, message),
+            weights=self._language.payment[message],
+        )
+
+    def _messages(self, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """b_0 … b_L of every problem of these blocks, [len(blocks) * BLOCK, L + 1]."""
+        hashed = min(self._length, HASHED_TOKENS) + 1
+        num_problems = len(blocks) * BLOCK
+        path = np.empty((num_problems, self._length + 1), dtype=np.int64)
+        uniforms = np.empty((num_problems, self._length + 1))
+        pending = np.arange(num_problems)
+        for attempt in range(MAX_ATTEMPTS):
+            mine, which = np.unique(pending // BLOCK, return_inverse=True)
+            drawn = self._uniforms(blocks[mine], attempt)[which * BLOCK + pending % BLOCK]
+            prefix = self._walk(drawn[:, :hashed])
+            mixed = content_class(prefix)
+            accepted = (mixed >= self._classes.start) & (mixed < self._classes.stop)
+            path[pending[accepted], :hashed] = prefix[accepted]
+            uniforms[pending[accepted]] = drawn[accepted]
+            pending = pending[~accepted]
+            if not pending.size:
+                break
+        else:
+            raise SettingError(
+                f"the split {self.split!r} of this language is empty: {MAX_ATTEMPTS} messages in a row belong to "
+                "other splits; type a larger vocab_size or max_steps."
+            )
+        for t in range(hashed, self._length + 1):
+            path[:, t] = self._chain.next(path[:, t - 1], uniforms[:, t])
+        return path
+
+    def _uniforms(self, blocks: NDArray[np.int64], attempt: int) -> NDArray[np.float64]:
+        """One uniform a token for every problem of these blocks, [len(blocks) * BLOCK, L + 1]."""
+        count = (self._length + 1) * BLOCK
+        words = np.stack(
+            [self._words.draw(count, stream=MESSAGE_STREAM, attempt=attempt, block=int(block)) for block in blocks]
+        )
+        by_problem = words.reshape(len(blocks), self._length + 1, BLOCK).transpose(0, 2, 1)
+        return uniform(by_problem.reshape(-1, self._length + 1))
+
+    def _walk(self, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+        path = np.empty(uniforms.shape, dtype=np.int64)
+        path[:, 0] = self._chain.first(uniforms[:, 0])
+        for t in range(1, uniforms.shape[1]):
+            path[:, t] = self._chain.next(path[:, t - 1], uniforms[:, t])
+        return path
+
+    def _meanings(self, blocks: NDArray[np.int64], message: NDArray[np.int64]) -> NDArray[np.float32]:
+        """x_t = unit(m_{b_t} + σ ε_t) with ε_t ~ N(0, I/d), [N, L, d]."""
+        exact = self._meaning[message]
+        if not self._noise:
+            return exact
+        half = -(-self._language.dimension // 2)  # a word makes two normals
+        words = np.stack(
+            [
+                self._words.draw(self._length * BLOCK * half, stream=NOISE_STREAM, block=int(block))
+                for block in blocks
+            ]
+        )
+        jitter = normal_pairs(words.reshape(len(blocks), self._length, BLOCK, half))
+        jitter = jitter[..., : self._language.dimension].swapaxes(1, 2).reshape(exact.shape)
+        jitter *= self._noise
+        jitter += exact
+        jitter /= np.sqrt(np.einsum("nld,nld->nl", jitter, jitter))[..., None]
+        return jitter
+
+
+class ProblemStream:
+    """Hands out problems to N rows that each walk through ids in order, drawing a block of ids at a time."""
+
+    def __init__(self, sampler: ProblemSampler, num_rows: int) -> None:
+        self._sampler = sampler
+        self._block = np.full(num_rows, -1, dtype=np.int64)  # which block of ids each row holds
+        self._held: Problems | None = None  # [num_rows * BLOCK] the problems of these blocks
+
+    def take(self, rows: NDArray[np.int64], ids: NDArray[np.int64]) -> Problems:
+        """The problems with these ids, [n], for these distinct rows, [n]."""
+        blocks = ids // BLOCK
+        stale = self._block[rows] != blocks
+        if stale.any():
+            self._hold(rows[stale], blocks[stale])
+        assert self._held is not None
+        return self._held.take(rows * BLOCK + ids % BLOCK)
+
+    def _hold(self, rows: NDArray[np.int64], blocks: NDArray[np.int64]) -> None:
+        needed, which = np.unique(blocks, return_inverse=True)
+        fresh = self._sampler.draw_blocks(needed)
+        if self._held is None:
+            size = len(self._block) * BLOCK
+            self._held = Problems(*(np.zeros((size, *field.shape[1:]), dtype=field.dtype) for field in fresh))
+        places = (rows[:, None] * BLOCK + np.arange(BLOCK)).ravel()
+        chosen = (which[:, None] * BLOCK + np.arange(BLOCK)).ravel()
+        for held, field in zip(self._held, fresh, strict=True):
+            held[places] = field[chosen]
+        self._block[rows] = blocks

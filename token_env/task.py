@@ -1,0 +1,92 @@
+"""State the task: every constant of it, with the names, defaults and limits that hold everywhere."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any
+
+from token_env.errors import SettingError, unknown_name
+from token_env.language import MIN_VOCAB, Language
+from token_env.problem import ENDLESS, SPLITS
+
+OBSERVATIONS = ("features",)
+
+
+@dataclass(frozen=True)
+class Task:
+    """The constants of a token task; the keywords of `gym.make("TokenTask-v0", …)`.
+
+    Raises:
+        SettingError: a value out of its range, or an unknown name.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "arbitrary_types_allowed": True}
+
+    vocab_size: int = 1000  # V, tokens the agent can say
+    max_steps: int = 30  # L, tokens of a message, and steps of an episode
+    message_vocab: int | None = None  # messages use the first so many tokens; None = vocab_size
+    language: str | Language = "synthetic"  # "synthetic", "text:PATH" or a Language
+    language_seed: int = 0  # which synthetic language
+    split: str = "train"  # "train", "validation" or "test"
+    num_problems: int | None = None  # only the first so many problems of the split; None = all
+    noise: float = 0.3  # σ, jitter of the meanings, relative to their length
+    lookahead: int = 1  # k, how many meanings after the one that is due are seen
+    observation: str = "features"
+    reward: str | Callable[..., Any] = "dense"  # a name of `token_env.rewards.REWARDS`, or a function of a Transition
+    discount: float = 1.0  # γ of the potential reward's shaping; must equal the agent's
+    adequacy_scale: float = 0.12  # α
+    fluency_scale: float = 0.7  # λ
+    surprisal_budget: float = 5.0  # τ, nats
+    mask_budget: float | None = None  # nats, above which a token is masked out; None = surprisal_budget
+
+    def __post_init__(self) -> None:
+        """Refuse values that mean nothing."""
+        _require_integer(self, "vocab_size", MIN_VOCAB)
+        _require_integer(self, "max_steps", 1)
+        _require_integer(self, "lookahead", 0)
+        _require_integer(self, "language_seed", 0)
+        if self.message_vocab is not None:
+            _require_integer(self, "message_vocab", MIN_VOCAB, self.vocab_size)
+        if self.num_problems is not None:
+            _require_integer(self, "num_problems", 1, ENDLESS)
+        for name in ("noise", "adequacy_scale", "fluency_scale", "surprisal_budget"):
+            _require_number(self, name, 0.0, math.inf)
+        _require_number(self, "discount", 0.0, 1.0)
+        if self.mask_budget is not None:
+            _require_number(self, "mask_budget", 0.0, math.inf)
+        if self.split not in SPLITS:
+            raise unknown_name("split", self.split, SPLITS)
+        if self.observation not in OBSERVATIONS:
+            raise unknown_name("observation", self.observation, OBSERVATIONS)
+
+
+def _require_integer(task: Task, name: str, least: int, most: int | None = None) -> None:
+    value = getattr(task, name)
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise SettingError(f"{name} is an integer, {value!r} was given; type {name}={Task.__dict__.get(name)}, say.")
+    if value < least or (most is not None and value > most):
+        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise SettingError(f"{name} is {value}; it must be {allowed}.")
+
+
+def _require_number(task: Task, name: str, least: float, most: float) -> None:
+    value = getattr(task, name)
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise SettingError(f"{name} is a finite number, {value!r} was given; type {name}={Task.__dict__.get(name)}.")
+    if not least <= value <= most:
+        allowed = f"at least {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"
+        raise SettingError(f"{name} is {value}; it must be {allowed}.")
+
+
+def make_task(**keywords: Any) -> Task:
+    """A task from keywords, as `gymnasium.make` passes them.
+
+    Raises:
+        SettingError: an unknown keyword, or a value that is not allowed.
+    """
+    known = [field.name for field in fields(Task)]
+    for name in keywords:
+        if name not in known:
+            raise unknown_name("keyword", name, known)
+    return Task(**keywords)

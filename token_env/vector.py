@@ -1,0 +1,231 @@
+"""Play N episodes at a time: the task as a `gymnasium.vector.VectorEnv`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from token_env.batch import RESET_OPTIONS, Batch, checked_options, seeded_generator
+from token_env.dynamics import Dynamics
+from token_env.env import observation_space
+from token_env.errors import SettingError, unknown_name
+from token_env.language import Language
+from token_env.problem import Problem, Problems
+from token_env.render import draw_text
+from token_env.state import Transition
+from token_env.task import make_task
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray]):
+    """N independent `TokenEnv`s computed as one batch, made by `gymnasium.make_vec("TokenTask-v0", num_envs=N)`.
+
+    Steps, seeds and infos are those of `gymnasium.vector.SyncVectorEnv` over N `TokenEnv`s; row i of
+    `reset(seed=s)` plays what `TokenEnv.reset(seed=s + i)` plays.
+
+    Args:
+        num_envs: N, rows.
+        autoreset_mode: "SameStep" (default), "NextStep", "Disabled", or an `AutoresetMode`. When disabled, rows
+            are begun again with `reset(options={"reset_mask": bool [N]})`.
+        render_mode: None or "ansi".
+        **keywords: every field of `token_env.Task`.
+
+    Raises:
+        SettingError: an unknown keyword or mode, or a value that is not allowed.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        render_mode: str | None = None,
+        **keywords: Any,
+    ) -> None:
+        if isinstance(num_envs, bool) or not hasattr(num_envs, "__index__") or num_envs < 1:
+            raise SettingError(f"num_envs is {num_envs!r}; it must be an integer of at least 1.")
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
+        modes = {mode.value: mode for mode in AutoresetMode}
+        given = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
+        if given not in modes:
+            raise unknown_name("autoreset mode", given, modes)
+        self.autoreset_mode = modes[given]
+        self.metadata = dict(self.metadata) | {"autoreset_mode": self.autoreset_mode}
+        self.render_mode = render_mode
+        self.num_envs = num_envs
+        self.task = make_task(**keywords)
+        self._dynamics = Dynamics(self.task)
+        self._batch = Batch(self._dynamics, num_envs)
+        self._finished = np.zeros(num_envs, dtype=np.bool_)  # rows whose episode ended and has not been begun again
+        self._rows = np.arange(num_envs)
+        self.single_observation_space = observation_space(self._dynamics)
+        self.single_action_space = spaces.Discrete(self.task.vocab_size)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+
+    @property
+    def language(self) -> Language:
+        """The language the agent speaks."""
+        return self._dynamics.language
+
+    @property
+    def problems(self) -> Problems:
+        """The problems that are being played, [N].
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        return self._batch.problems
+
+    def problem(self, row: int) -> Problem:
+        """The problem that this row is playing."""
+        return self._batch.problem(row)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin the next problem in every row, or in those of `options["reset_mask"]`, bool [N].
+
+        Args:
+            seed: row i is seeded with `seed + i`; or one seed a row.
+            options: `problem_id`, one id or int [N], plays these; `reset_mask` restricts the reset to some rows.
+
+        Raises:
+            SettingError: an id outside the split, an unknown option, a mask or seeds of the wrong length.
+        """
+        options = checked_options(options, (*RESET_OPTIONS, "reset_mask"))
+        rows = self._masked_rows(options["reset_mask"]) if "reset_mask" in options else self._rows
+        for row, row_seed in zip(rows, self._row_seeds(seed)[rows], strict=True):
+            if row_seed is not None or self._batch.needs_start(row):
+                self._batch.draw_start(row, seeded_generator(row_seed))
+        if "problem_id" in options:
+            ids = np.asarray(options["problem_id"])
+            self._batch.set_next(rows, ids[rows] if ids.shape == (self.num_envs,) else ids)
+        self._batch.start(rows)
+        self._finished[rows] = False
+        return self._batch.observe(), {}
+
+    def _row_seeds(self, seed: int | Sequence[int | None] | None) -> NDArray[np.object_]:
+        seeds = np.full(self.num_envs, None, dtype=object)
+        if isinstance(seed, (int, np.integer)):
+            seeds[:] = [int(seed) + row for row in range(self.num_envs)]
+        elif seed is not None:
+            if len(seed) != self.num_envs:
+                raise SettingError(f"{len(seed)} seeds were given for {self.num_envs} environments; give one for each.")
+            seeds[:] = seed
+        return seeds
+
+    def _masked_rows(self, mask: object) -> NDArray[np.int64]:
+        if not isinstance(mask, np.ndarray) or mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            raise SettingError(f"reset_mask is a bool array of shape ({self.num_envs},), {mask!r} was given.")
+        if not mask.any():
+            raise SettingError("reset_mask must choose at least one environment.")
+        return np.flatnonzero(mask)
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], FloatArray, BoolArray, BoolArray, dict[str, Any]]:
+        """Say one token in every row, [N].
+
+        Raises:
+            gymnasium.error.InvalidAction: not one integer a row, or no token of the vocabulary.
+            gymnasium.error.ResetNeeded: before the first reset; when disabled, also after the end of an episode.
+        """
+        if self._finished.any():
+            return self._step_after_end(actions)
+        transition = self._batch.step(self._batch.checked_action(actions))
+        rewards = self._dynamics.rewards(transition)
+        done = transition.done
+        if not done.any():
+            infos = row_infos(transition, self._rows, self.num_envs)
+        elif self.autoreset_mode is AutoresetMode.SAME_STEP:
+            ended = np.flatnonzero(done)
+            infos = self._final_infos(transition, ended)
+            self._batch.start(ended)
+        else:
+            self._finished = done.copy()
+            infos = row_infos(transition, self._rows, self.num_envs) | self._ending_infos(np.flatnonzero(done))
+        return self._batch.observe(), rewards, done, np.zeros_like(done), infos
+
+    def _step_after_end(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], FloatArray, BoolArray, BoolArray, dict[str, Any]]:
+        """A step in which rows that have ended begin their next problem instead of acting."""
+        if self.autoreset_mode is AutoresetMode.DISABLED:
+            raise ResetNeeded("episodes are over; call reset(options={'reset_mask': …}) before the next step().")
+        active = np.flatnonzero(~self._finished)
+        self._batch.start(np.flatnonzero(self._finished))
+        rewards = np.zeros(self.num_envs)
+        done = np.zeros(self.num_envs, dtype=np.bool_)
+        infos: dict[str, Any] = {}
+        if len(active):
+            checked = np.where(self._finished, 0, np.asarray(actions))
+            transition = self._batch.step(self._batch.checked_action(checked)[active], active)
+            rewards[active] = self._dynamics.rewards(transition)
+            done[active] = transition.done
+            infos = row_infos(transition, active, self.num_envs)
+            if done.any():
+                infos |= self._ending_infos(np.flatnonzero(done))
+        self._finished = done.copy()
+        return self._batch.observe(), rewards, done, np.zeros_like(done), infos
+
+    def _ending_infos(self, ended: NDArray[np.int64]) -> dict[str, Any]:
+        """What the infos of a last step add, for these rows."""
+        ids = np.zeros(self.num_envs, dtype=np.int64)
+        split = np.full(self.num_envs, None, dtype=object)
+        mask = np.zeros(self.num_envs, dtype=np.bool_)
+        ids[ended], split[ended], mask[ended] = self._batch.problems.ids[ended], self.task.split, True
+        return {"problem_id": ids, "_problem_id": mask, "split": split, "_split": mask.copy()}
+
+    def _final_infos(self, transition: Transition, ended: NDArray[np.int64]) -> dict[str, Any]:
+        """The infos of a step after which these rows begin their next problem."""
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        observed = self._batch.observe()
+        for row in ended:
+            final_obs[row] = observed[row].copy()
+        mask = np.zeros(self.num_envs, dtype=np.bool_)
+        mask[ended] = True
+        final_info = row_infos(transition, ended, self.num_envs, self._rows) | self._ending_infos(ended)
+        infos = {"final_obs": final_obs, "_final_obs": mask, "final_info": final_info, "_final_info": mask.copy()}
+        others = np.flatnonzero(~mask)
+        return infos | (row_infos(transition, others, self.num_envs, self._rows) if len(others) else {})
+
+    def action_masks(self) -> BoolArray:
+        """Which tokens may be said within the mask budget, [N, V]; at least one a row."""
+        return self._batch.action_masks()
+
+    def render(self) -> tuple[str, ...] | None:  # type: ignore[override]
+        """The episodes so far as text, one a row (render_mode="ansi")."""
+        if self.render_mode is None:
+            return None
+        return tuple(draw_text(self._batch, row) for row in range(self.num_envs))
+
+
+def row_infos(
+    transition: Transition, rows: NDArray[np.int64], num_rows: int, computed: NDArray[np.int64] | None = None
+) -> dict[str, Any]:
+    """The components of a step as arrays [num_rows], with the mask that says which rows have them.
+
+    Args:
+        transition: of the rows `computed`; of `rows` if None.
+        rows: which rows to report.
+        num_rows: N.
+        computed: which rows the transition holds, in order; a superset of `rows`.
+    """
+    mask = np.zeros(num_rows, dtype=np.bool_)
+    mask[rows] = True
+    infos: dict[str, Any] = {}
+    for name, values in (("adequacy", transition.adequacy), ("fluency_penalty", transition.fluency_penalty)):
+        column = np.zeros(num_rows)
+        column[rows if computed is None else computed] = values
+        infos |= {name: np.where(mask, column, 0.0), f"_{name}": mask.copy()}
+    return infos
