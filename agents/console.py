@@ -1,8 +1,9 @@
-"""Run a command: clear errors without a traceback, exit code 2 for wrong input and 130 for Ctrl-C."""
+"""Run a program of commands: clear errors without a traceback, exit code 2 for wrong input and 130 for Ctrl-C."""
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -11,19 +12,39 @@ from token_env.errors import SettingError
 
 WRONG_INPUT, INTERRUPTED = 2, 130
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def make_app(**options: Any) -> typer.Typer:
+    """A program to which commands can be added."""
+    return typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True, **options
+    )
+
 
 def run_command(command: Callable[..., Any]) -> None:
     """Run a function as the program's only command; its parameters are the command line."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command()(command)
-    try:
-        app(standalone_mode=False)
-    except SettingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(WRONG_INPUT)
-    except (KeyboardInterrupt, typer.Abort):
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    app = make_app()
+    app.command()(guarded(command))
+    app()
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """The command, with settings that cannot be used and Ctrl-C turned into a message and an exit code."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except SettingError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(WRONG_INPUT) from None
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
+    return run
 
 
 def stdout_console() -> Console:

@@ -78,8 +78,9 @@ def fit(settings: Settings, directory: Path | None = None, progress: bool = True
         summary |= {"evaluation": evaluate_agent(agent, settings.evaluation.split, ids) | references}
     summary["peak_memory_mb"] = peak_memory_mb()
     run_dir.write_json(path / run_dir.SUMMARY, summary)
+    title = f"{settings.algorithm} {settings.name}, seed {settings.seed}, {dynamics.language.recipe['kind']} language"
     levels = {name: figures["mean_return"] for name, figures in references.items()}
-    run_dir.write_bytes(path / run_dir.LEARNING_CURVE, plots.learning_curve(recorder.returns, path.name, levels))
+    run_dir.write_bytes(path / run_dir.LEARNING_CURVE, plots.learning_curve(recorder.returns, title, levels))
     return Result(path, agent, summary, interrupted)
 
 

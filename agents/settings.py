@@ -186,7 +186,9 @@ def _explained(error: ValidationError) -> SettingError:
         siblings = _keys(Settings, place[:-1])
         return unknown_name("setting", key, [".".join([*place[:-1], name]) for name in siblings])
     reason = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return SettingError(f"{key} cannot be {first['input']!r}: {reason}.") if key else SettingError(f"{reason}.")
+    if first["type"] == "value_error" and isinstance(first["input"], Mapping):  # a section's own check names its key
+        return SettingError(".".join([*place, reason]) + ".")
+    return SettingError(f"{key} cannot be {first['input']!r}: {reason}.")
 
 
 def _keys(model: Any, place: list[str]) -> Iterable[str]:

@@ -49,7 +49,7 @@ def train(
             f"python -m agents.evaluate {result.run}",
             file=sys.stderr,
         )
-        sys.exit(INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     print_run(stdout_console(), result.run, result.agent, result.summary)
 
 

@@ -67,6 +67,7 @@ class Language:
             np.exp(scores, out=scores)
             normalizer[rows] = np.log(scores.sum(axis=1)) + peak[:, 0]
             np.subtract(normalizer[rows, None], affinity, out=affinity)
+            np.fill_diagonal(affinity[:, rows], np.inf)  # a word must be sayable after another one than itself
             np.minimum(cheapest, affinity.min(axis=0), out=cheapest)
         return normalizer, cheapest - USABLE_SURPRISAL
 

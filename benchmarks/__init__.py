@@ -1,0 +1,1 @@
+"""Measure: speed, and later the comparison of sizes."""

@@ -1,0 +1,33 @@
+"""Run a benchmark: `python -m benchmarks speed env`."""
+
+from typing import Annotated
+
+import typer
+
+from agents.console import guarded, make_app, stdout_console
+from benchmarks import speed_env
+from token_env.errors import unknown_name
+
+app = make_app()
+SPEED = {"env": speed_env.speed_table}
+
+
+@app.callback()
+def benchmarks() -> None:
+    """Measure speed."""
+
+
+@app.command()
+@guarded
+def speed(
+    subject: Annotated[str, typer.Argument(help="env")],
+    repeats: Annotated[int, typer.Option(min=1, help="how often every case is measured, in turn")] = 5,
+) -> None:
+    """Print how fast something is: medians of interleaved repeats."""
+    if subject not in SPEED:
+        raise unknown_name("subject", subject, SPEED)
+    stdout_console().print(SPEED[subject](repeats))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,38 @@
+"""Fixtures that many tests share."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from token_env import Language
+from token_env.language import from_arrays
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+settings.register_profile("tests", deadline=None, max_examples=25, print_blob=True)
+settings.load_profile("tests")
+
+TEXT = """
+The cat sat on the mat and the dog sat on the log. The dog saw the cat, and the cat saw the dog.
+A cat on a mat is a happy cat; a dog on a log is a happy dog. Happy dogs and happy cats sat and saw the sun.
+"""
+
+
+@pytest.fixture
+def small_language() -> Language:
+    """Three tokens in two dimensions, whose numbers can be worked out by hand."""
+    return from_arrays(
+        log_unigram=np.log([0.5, 0.3, 0.2]),
+        context=[[1.0, 0.0], [0.0, 6.0], [1.0, 1.0]],
+        output=[[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]],
+        surface=["zero", "one", "two"],
+    )
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    """A short text in a file."""
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path

@@ -1,0 +1,110 @@
+import os
+import pydoc_data.topics
+
+import numpy as np
+import pytest
+
+from tests.conftest import TEXT
+from token_env import SettingError, find_language
+from token_env.text import from_words, words_of
+
+DOCUMENTATION = "\n".join(pydoc_data.topics.topics.values())
+
+
+@pytest.fixture(scope="module")
+def documentation():
+    words = words_of(DOCUMENTATION)
+    return words, from_words(words, 1000)
+
+
+def log_likelihood(words, language, context):
+    """Mean log-probability in nats of the neighbouring pairs whose words are both known."""
+    rank = {word: place for place, word in enumerate(language.surface)}
+    pairs = [(rank[a], rank[b]) for a, b in zip(words, words[1:], strict=False) if a in rank and b in rank]
+    previous, token = np.array(pairs).T
+    scores = context @ language.output.T + language.log_unigram
+    log_normalizer = np.log(np.exp(scores).sum(axis=1))
+    return (scores[previous, token] - log_normalizer[previous]).mean()
+
+
+def test_words_are_letters_with_apostrophes_in_lower_case():
+    assert words_of("Don't PANIC: it's 42 naïve_words.") == ["don't", "panic", "it's", "naïve", "words"]
+
+
+def test_ranks_fall_with_frequency():
+    language = from_words(words_of(TEXT), 10)
+    assert language.surface[0] == "the"
+    assert (np.diff(language.log_unigram) <= 0).all()
+    assert np.exp(language.log_unigram).sum() == pytest.approx(1.0)
+
+
+def test_bigrams_explain_a_text_much_better_than_unigrams(documentation):
+    words, language = documentation
+    perplexity = np.exp(-log_likelihood(words, language, language.context))
+    unigrams = np.exp(-log_likelihood(words, language, 0 * language.context))
+    assert perplexity < 0.5 * unigrams
+    assert 80 < perplexity < 130  # 106 in a prototype with other word rules
+
+
+def test_kappa_is_the_likeliest(documentation):
+    words, language = documentation
+    best = log_likelihood(words, language, language.context)
+    assert best > log_likelihood(words, language, 1.02 * language.context)
+    assert best > log_likelihood(words, language, 0.98 * language.context)
+
+
+def test_nine_tenths_of_the_words_can_follow_some_other_word_within_the_budget(documentation):
+    _, language = documentation
+    surprisal = language.surprisals(np.arange(1000))
+    np.fill_diagonal(surprisal, np.inf)
+    assert (surprisal.min(axis=0) <= 5.0).mean() >= 0.9
+
+
+def test_the_same_text_gives_the_same_language(documentation):
+    words, language = documentation
+    again = from_words(words, 1000)
+    assert again.fingerprint == language.fingerprint
+    np.testing.assert_array_equal(again.context, language.context)
+
+
+def test_another_text_or_size_gives_another_fingerprint():
+    words = words_of(TEXT)
+    fingerprints = {from_words(words, 10).fingerprint, from_words(words, 9).fingerprint}
+    fingerprints |= {from_words([*words, "the", "dog"], 10).fingerprint, from_words(words, 10).truncate(9).fingerprint}
+    assert len(fingerprints) == 4
+
+
+def test_a_word_with_a_zero_vector_is_left_out_and_the_next_takes_its_place():
+    words = ["a", "b", "c", "d"] * 30 + ["a", "b", "e", "c", "d", "aa"]  # nothing ever follows "aa"
+    language = from_words(words, 5)
+    assert language.surface == ("a", "b", "c", "d", "e")
+    assert np.isfinite(language.context).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no words"),
+        (b"12 34 --", "no words"),
+        (b"\x00\x01binary", "not text"),
+        (b"\xff\xfe\xfa", "not text"),
+        (TEXT.encode(), "distinct words"),
+    ],
+)
+def test_a_text_that_cannot_be_fitted_is_refused(tmp_path, content, message):
+    path = tmp_path / "text"
+    path.write_bytes(content)
+    with pytest.raises(SettingError, match=message):
+        find_language(f"text:{path}", 1000)
+
+
+def test_a_missing_text_is_refused(tmp_path):
+    with pytest.raises(SettingError, match="No such file"):
+        find_language(f"text:{tmp_path / 'none.txt'}", 10)
+
+
+def test_a_changed_text_is_fitted_again(text_file):
+    before = find_language(f"text:{text_file}", 8)
+    text_file.write_text(TEXT + "dog dog dog dog dog dog dog", encoding="utf-8")
+    os.utime(text_file, ns=(1, 1))
+    assert find_language(f"text:{text_file}", 8).fingerprint != before.fingerprint
