@@ -23,7 +23,7 @@ ALGORITHMS = {
     "a2c": Algorithm(A2C, "MlpPolicy"),
     "ppo": Algorithm(PPO, "MlpPolicy"),
 }
-OURS = {"n_envs", "learning_rate", "learning_rate_schedule"}  # settings that SB3's constructors do not take as they are
+OURS = {"n_envs", "learning_rate", "learning_rate_schedule", "action_bias"}  # settings that SB3 does not take as they are
 
 
 def find_algorithm(name: str) -> Algorithm:
@@ -68,7 +68,7 @@ def build_model(settings: Settings, env: VecEnv, log_unigram: Any, device: str) 
         device=device,
         **section.model_dump(exclude=OURS),
     )
-    if settings.policy.action_bias == "log_unigram":
+    if section.action_bias == "log_unigram":
         start_from_unigram(model.policy, torch.as_tensor(log_unigram))
     return model
 

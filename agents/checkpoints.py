@@ -131,7 +131,7 @@ def read_language(path: Path) -> Language:
         SettingError: a file that is damaged or holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             arrays = [archive[name] for name in ("log_unigram", "context", "output", "meaning")]
             surface, recipe = (archive[name].tobytes().decode() for name in ("surface", "recipe"))
         return Language(*arrays, tuple(surface.split("\n")), json.loads(recipe))

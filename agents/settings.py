@@ -27,7 +27,6 @@ class PolicySettings(Frozen):
 
     hidden: tuple[int, ...] = Field((64, 64), max_length=16)  # units of each hidden layer
     activation: Literal["tanh", "relu"] = "tanh"
-    action_bias: Literal["zero", "log_unigram"] = "zero"  # what the policy prefers before it has learned anything
 
     @field_validator("hidden")
     @classmethod
@@ -49,6 +48,7 @@ class OnPolicySettings(Frozen):
     ent_coef: float = Field(0.0, ge=0)
     vf_coef: float = Field(0.5, ge=0)
     max_grad_norm: float = Field(0.5, gt=0)
+    action_bias: Literal["zero", "log_unigram"] = "zero"  # what the policy prefers before it has learned anything
 
 
 class PPOSettings(OnPolicySettings):

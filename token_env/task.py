@@ -1,7 +1,6 @@
 """State the task: every constant of it, with the names, defaults and limits that hold everywhere."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from token_env.errors import SettingError, unknown_name
 from token_env.language import MIN_VOCAB, Language
 from token_env.problem import ENDLESS, SPLITS
+from token_env.rewards import RewardFunction, find_reward
 
 OBSERVATIONS = ("features",)
 
@@ -33,7 +33,7 @@ class Task:
     noise: float = 0.3  # σ, jitter of the meanings, relative to their length
     lookahead: int = 1  # k, how many meanings after the one that is due are seen
     observation: str = "features"
-    reward: str | Callable[..., Any] = "dense"  # a name of `token_env.rewards.REWARDS`, or a function of a Transition
+    reward: str | RewardFunction = "dense"  # a name of `token_env.rewards.REWARDS`, or a function of a Transition
     discount: float = 1.0  # γ of the potential reward's shaping; must equal the agent's
     adequacy_scale: float = 0.12  # α
     fluency_scale: float = 0.7  # λ
@@ -55,6 +55,7 @@ class Task:
         _require_number(self, "discount", 0.0, 1.0)
         if self.mask_budget is not None:
             _require_number(self, "mask_budget", 0.0, math.inf)
+        find_reward(self.reward)
         if self.split not in SPLITS:
             raise unknown_name("split", self.split, SPLITS)
         if self.observation not in OBSERVATIONS:

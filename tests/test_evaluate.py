@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from gymnasium.error import InvalidAction
+
+from token_env import REFERENCES, SIZES, SettingError, Task, evaluate
+from token_env.env import TokenEnv
+from token_env.evaluate import Evaluation, checked_problems
+from token_env.references import find_reference
+
+TINY = Task(split="test", **SIZES["tiny"])
+
+
+def nearest_seen(observations):
+    """Say the token whose meaning is nearest to the one that is due, as the observation shows it."""
+    from token_env.synthetic import synthetic
+
+    return synthetic(64).nearest(observations[:, 16:32])
+
+
+def test_any_callable_from_observations_to_actions_is_played():
+    result = evaluate(nearest_seen, range(50), task=TINY)
+    verbatim = evaluate(REFERENCES["verbatim"], range(50), task=TINY)
+    np.testing.assert_array_equal(result.actions, verbatim.actions)
+    np.testing.assert_array_equal(result.returns, verbatim.returns)
+
+
+def test_an_evaluation_equals_playing_the_environment_problem_by_problem():
+    ids = [4, 0, 99, 4]
+    result = evaluate(nearest_seen, ids, task=TINY)
+    assert result.problem_ids.tolist() == ids
+    env = TokenEnv(split="test", **SIZES["tiny"])
+    for place, problem_id in enumerate(ids):
+        observation, _ = env.reset(options={"problem_id": problem_id})
+        total, terminated, said = 0.0, False, []
+        while not terminated:
+            said.append(int(nearest_seen(observation[None])[0]))
+            observation, reward, terminated, _, _ = env.step(said[-1])
+            total += reward
+        assert result.returns[place] == pytest.approx(total)
+        assert result.actions[place].tolist() == said
+
+
+def test_returns_are_those_of_the_components_whatever_the_reward():
+    dense = evaluate(nearest_seen, range(20), task=TINY)
+    exact = evaluate(nearest_seen, range(20), task=Task(split="test", reward="exact", **SIZES["tiny"]))
+    np.testing.assert_array_equal(dense.returns, exact.returns)
+
+
+def test_more_problems_than_one_batch_holds_are_played():
+    whole = evaluate(nearest_seen, range(300), task=TINY)
+    np.testing.assert_array_equal(whole.returns[290:], evaluate(nearest_seen, range(290, 300), task=TINY).returns)
+
+
+def test_variety_of_the_tokens_said():
+    result = Evaluation(np.arange(2), np.zeros(2), np.zeros(2), np.array([[1, 1], [2, 3]]))
+    assert result.distinct_tokens == 3
+    assert result.token_perplexity == pytest.approx(np.exp(1.5 * np.log(2)))  # entropy of (1/2, 1/4, 1/4)
+
+
+# What a prototype measured, with its spread over languages or problems.
+@pytest.mark.parametrize(
+    ("size", "policy", "expected", "tolerance"),
+    [
+        ("fast", "random", -93.5, 3.0),
+        ("stable", "random", -193.0, 6.0),
+        ("fast", "verbatim", -9.0, 2.0),
+        ("stable", "verbatim", -32.0, 6.0),
+        ("fast", "greedy", 2.41, 0.15),
+        ("stable", "greedy", 3.4, 0.2),
+        ("fast", "fluent", 0.15 * 2.87, 0.1),
+        ("stable", "fluent", 0.14 * 4.3, 0.15),
+    ],
+)
+def test_reference_policies_earn_what_the_task_promises(size, policy, expected, tolerance):
+    result = evaluate(REFERENCES[policy], range(500), task=Task(split="test", **SIZES[size]))
+    assert result.mean_return == pytest.approx(expected, abs=tolerance)
+
+
+def test_greedy_takes_the_best_immediate_reward():
+    greedy = evaluate(REFERENCES["greedy"], range(20), task=Task(split="test", vocab_size=64, max_steps=1))
+    returns = [
+        evaluate(lambda seen, a=a: np.full(len(seen), a), range(20), task=Task(split="test", vocab_size=64, max_steps=1)).returns
+        for a in range(64)
+    ]
+    np.testing.assert_allclose(greedy.returns, np.max(returns, axis=0))
+
+
+def test_fluent_never_exceeds_the_budget():
+    assert evaluate(REFERENCES["fluent"], range(50), task=TINY).fluency_penalty.max() == 0
+
+
+def test_random_repeats_with_its_seed():
+    first, again, other = (evaluate(REFERENCES["random"], range(9), task=TINY, seed=s).actions for s in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("actions", [np.zeros(1), np.full(5, 64), np.zeros((5, 1), dtype=int)])
+def test_a_policy_that_gives_no_token_a_row_is_refused(actions):
+    with pytest.raises(InvalidAction):
+        evaluate(lambda seen: actions, range(5), task=TINY)
+
+
+def test_wrong_problems_and_names_are_refused():
+    for ids in ([], [-1]):
+        with pytest.raises(SettingError, match="problem id"):
+            evaluate(nearest_seen, ids, task=TINY)
+    with pytest.raises(SettingError, match="at least 1"):
+        checked_problems(0)
+    with pytest.raises(SettingError, match="Did you mean 'greedy'"):
+        find_reference("greed")

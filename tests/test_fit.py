@@ -1,0 +1,181 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import agents
+import configs
+from agents import run_dir
+from agents.algorithms import ALGORITHMS, algorithm_settings
+from agents.fit import environment_seed, fit
+from agents.settings import make_settings, preset_layer, read_layer
+from token_env import SettingError, Task, evaluate
+
+SHORT = {"episodes": 16, "ppo": {"n_envs": 4, "batch_size": 32}, "a2c": {"n_envs": 4}, "evaluation": {"problems": 5}}
+
+
+def short_settings(**layer):
+    return make_settings(preset_layer("tiny"), SHORT, layer)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A short run on a language fitted from a text, and its directory."""
+    folder = tmp_path_factory.mktemp("runs")
+    text = folder / "text.txt"
+    text.write_text(" ".join(f"w{chr(97 + (i * i) % 23)} x{chr(97 + i % 19)}" for i in range(2000)), encoding="utf-8")
+    env = {"language": f"text:{text}", "vocab_size": 30}
+    result = fit(short_settings(env=env), folder / "run", progress=False)
+    text.unlink()  # the run must not need it any more
+    return result
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("name", configs.names())
+def test_every_preset_trains_two_updates(name, algorithm, tmp_path):
+    if name.startswith("reported/") and algorithm != "ppo":
+        pytest.skip("the reported settings are PPO's")
+    chosen = {"algorithm": algorithm, "evaluation": {"problems": 2}}
+    if algorithm == "ppo":
+        chosen["ppo"] = {"n_epochs": 1}
+    if name.startswith("reported/"):  # one environment: two episodes make a short rollout
+        chosen["ppo"] |= {"n_steps": 2 * make_settings(read_layer(name)).env.max_steps}
+    section = algorithm_settings(make_settings(read_layer(name), chosen))
+    length = make_settings(read_layer(name)).env.max_steps
+    episodes = 2 * section.n_envs * section.n_steps // length
+    settings = make_settings(read_layer(name), chosen, {"episodes": episodes})
+    result = fit(settings, tmp_path / "run", progress=False)
+    metrics = agents.load_metrics(result.run)
+    assert len(metrics.episodes) == episodes
+    assert len(metrics.updates) == 2
+    assert np.isfinite(metrics.updates.loss).all()
+
+
+def test_exactly_the_episodes_asked_for_are_played(finished):
+    metrics = agents.load_metrics(finished.run)
+    assert metrics.episodes.episode.tolist() == list(range(1, 17))
+    assert metrics.episodes["return"].to_numpy() == pytest.approx(
+        (metrics.episodes.adequacy - metrics.episodes.fluency_penalty).to_numpy()
+    )
+    assert finished.summary["mean_last_100"] == pytest.approx(metrics.episodes["return"].mean())
+    assert metrics.updates.episodes.tolist() == [4, 8, 12, 16]
+    assert (metrics.updates.distinct_tokens > 1).all()
+
+
+def test_the_loss_of_every_algorithm_is_policy_entropy_and_value_loss_together(tmp_path):
+    for algorithm, policy_loss in (("ppo", "policy_gradient_loss"), ("a2c", "policy_loss")):
+        settings = short_settings(algorithm=algorithm)
+        updates = agents.load_metrics(fit(settings, tmp_path / algorithm, progress=False).run).updates
+        section = algorithm_settings(settings)
+        expected = updates[policy_loss] + section.ent_coef * updates.entropy_loss + section.vf_coef * updates.value_loss
+        assert updates.loss.to_numpy() == pytest.approx(expected.to_numpy())
+
+
+def test_a_run_leaves_everything_behind(finished):
+    names = {path.name for path in finished.run.iterdir()}
+    assert names == {
+        "config.yaml", "run.json", "episodes.jsonl", "updates.jsonl", "model.json", "model.safetensors",
+        "language.npz", "summary.json", "learning_curve.png", "tensorboard",
+    }  # fmt: skip
+    provenance = json.loads((finished.run / "run.json").read_text())
+    assert provenance["versions"]["torch"] == torch.__version__
+    assert (finished.run / "learning_curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert any((finished.run / "tensorboard").iterdir())
+
+
+def test_the_configuration_of_a_run_trains_it_again(finished):
+    assert make_settings(read_layer(str(finished.run / "config.yaml"))) == finished.agent.settings
+
+
+def test_a_loaded_agent_says_what_the_trained_one_says(finished):
+    loaded = agents.load(finished.run)
+    task = Task(vocab_size=30, max_steps=8, split="test", language=loaded.language)
+    ours, theirs = evaluate(loaded.greedy, range(40), task=task), evaluate(finished.agent.greedy, range(40), task=task)
+    np.testing.assert_array_equal(ours.actions, theirs.actions)
+    np.testing.assert_array_equal(ours.returns, theirs.returns)
+    assert loaded.language.fingerprint == finished.agent.language.fingerprint
+
+
+def test_the_summary_holds_the_evaluation_beside_the_reference_policies(finished):
+    scores = json.loads((finished.run / "summary.json").read_text())["evaluation"]
+    assert set(scores) == {"agent (greedy)", "agent (sampled)", "random", "fluent", "verbatim", "greedy"}
+    task = Task(vocab_size=30, max_steps=8, split="test", language=finished.agent.language)
+    expected = evaluate(agents.load(finished.run).greedy, range(5), task=task)
+    assert scores["agent (greedy)"]["mean_return"] == pytest.approx(expected.mean_return)
+    assert scores["agent (greedy)"]["problems"] == 5
+
+
+def test_predict_takes_one_observation_or_many_as_sb3s_does(finished):
+    batch = np.zeros((3, finished.agent.policy.observation_space.shape[0]))  # float64, which is cast
+    assert finished.agent.predict(batch)[0].shape == (3,)
+    assert finished.agent.predict(batch[0])[0].shape == ()
+    assert len({int(finished.agent.predict(batch[0], deterministic=False)[0]) for _ in range(50)}) > 1
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path):
+    runs = [fit(short_settings(seed=seed), tmp_path / str(n), progress=False).run for n, seed in enumerate((1, 1, 2))]
+    weights = [(run / run_dir.WEIGHTS).read_bytes() for run in runs]
+    assert weights[0] == weights[1] != weights[2]
+    problems = [set(agents.load_metrics(run).episodes.problem_id) for run in runs]
+    assert problems[0] == problems[1]
+    assert not problems[0] & problems[2]
+
+
+def test_neighbouring_seeds_share_no_environment_seeds():
+    seeds = sorted(environment_seed(seed) for seed in range(200))
+    assert np.diff(seeds).min() > 1024
+
+
+def test_training_plays_the_train_split_under_the_agents_discount(tmp_path, monkeypatch):
+    seen = {}
+
+    def recorded(num_envs, **keywords):
+        seen.update(keywords)
+        raise SettingError("stop")
+
+    monkeypatch.setattr("agents.fit.TokenVecEnv", recorded)
+    with pytest.raises(SettingError, match="stop"):
+        fit(short_settings(env={"reward": "potential"}, ppo={"gamma": 0.75}), tmp_path / "run")
+    assert (seen["split"], seen["discount"]) == ("train", 0.75)
+
+
+def test_nothing_is_written_when_a_run_cannot_begin(tmp_path):
+    for layer in ({"episodes": 17}, {"device": "tpu"}, {"env": {"language": "text:/none"}}):
+        with pytest.raises(SettingError):
+            fit(short_settings(**layer), tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_directory_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "note").write_text("mine")
+    with pytest.raises(SettingError, match="exists already"):
+        fit(short_settings(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["note"]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_ctrl_c_saves_what_there_is_and_says_how_to_evaluate_it(tmp_path, terminal):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "agents.train", "ppo", "--size", "tiny", "--out", str(out), "--episodes", "400000"]
+    environment = os.environ | ({"FORCE_COLOR": "1"} if terminal else {})
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 60
+    while not (out / "updates.jsonl").exists() or not (out / "updates.jsonl").read_text():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"python -m agents.evaluate {out}" in errors
+    assert "Traceback" not in errors
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["status"] == "interrupted"
+    assert summary["episodes"] == len(agents.load_metrics(out).episodes)
+    assert agents.load(out).settings.name == "tiny"

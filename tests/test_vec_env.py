@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from gymnasium.error import InvalidAction
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+
+from agents.vec_env import TokenVecEnv
+from tests.test_vector import assert_same
+from token_env import SettingError
+from token_env.env import TokenEnv
+
+SMALL = {"vocab_size": 64, "max_steps": 4}
+
+
+def assert_infos_agree(ours, theirs):
+    for mine, other in zip(ours, theirs, strict=True):
+        assert set(mine) - {"episode"} == set(other)
+        for key in other:
+            np.testing.assert_array_equal(mine[key], other[key])
+
+
+@pytest.mark.parametrize("reward", ["dense", "potential"])
+def test_the_batch_agrees_with_sb3s_loop_step_for_step(reward):
+    ours = TokenVecEnv(5, reward=reward, **SMALL)
+    theirs = DummyVecEnv([lambda: TokenEnv(reward=reward, **SMALL)] * 5)
+    for env in (ours, theirs):
+        env.seed(11)
+    assert_same(ours.reset(), theirs.reset())
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        actions = generator.integers(64, size=5)
+        mine, other = ours.step(actions), theirs.step(actions)
+        assert_same(mine[:3], other[:3])
+        assert_infos_agree(mine[3], other[3])
+
+
+def test_episode_statistics_come_from_the_components_whatever_the_reward():
+    env = TokenVecEnv(3, reward="exact", **SMALL)
+    env.reset()
+    totals, said = np.zeros(3), []
+    for t in range(4):
+        said.append(np.array([t, t + 1, t + 2]))
+        *_, infos = env.step(said[-1])
+        totals += [info["adequacy"] - info["fluency_penalty"] for info in infos]
+    for row, info in enumerate(infos):
+        assert info["episode"]["r"] == pytest.approx(totals[row])
+        assert info["episode"]["l"] == 4
+        assert info["episode"]["tokens"].tolist() == [step[row] for step in said]
+
+
+def test_masks_attributes_and_options_reach_single_rows():
+    env = TokenVecEnv(4, **SMALL)
+    env.set_options([{"problem_id": 10 * row} for row in range(4)])
+    env.reset()
+    assert env.get_attr("problems")[0].ids.tolist() == [0, 10, 20, 30]
+    assert env.has_attr("action_masks")
+    masks = np.stack(env.env_method("action_masks"))
+    np.testing.assert_array_equal(masks[[1, 3]], env.env_method("action_masks", indices=[1, 3]))
+    assert masks.shape == (4, 64)
+    assert env.env_is_wrapped(VecMonitor) == [False] * 4
+    assert env.render_mode is None
+
+
+def test_sb3s_monitor_can_wrap_it():
+    env = VecMonitor(TokenVecEnv(2, **SMALL))
+    env.reset()
+    for _ in range(4):
+        _, _, done, infos = env.step(np.array([1, 2]))
+    assert done.all()
+    assert infos[0]["episode"]["l"] == 4
+
+
+def test_wrong_actions_and_keywords_are_refused():
+    env = TokenVecEnv(2, **SMALL)
+    env.reset()
+    with pytest.raises(InvalidAction):
+        env.step(np.array([0, 64]))
+    with pytest.raises(SettingError, match="Did you mean 'vocab_size'"):
+        TokenVecEnv(2, vocab=3)
