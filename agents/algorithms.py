@@ -23,7 +23,12 @@ ALGORITHMS = {
     "a2c": Algorithm(A2C, "MlpPolicy"),
     "ppo": Algorithm(PPO, "MlpPolicy"),
 }
-OURS = {"n_envs", "learning_rate", "learning_rate_schedule", "action_bias"}  # settings that SB3 does not take as they are
+OURS = {
+    "n_envs",
+    "learning_rate",
+    "learning_rate_schedule",
+    "action_bias",
+}  # settings that SB3 does not take as they are
 
 
 def find_algorithm(name: str) -> Algorithm:

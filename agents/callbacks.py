@@ -46,7 +46,7 @@ class Recorder(BaseCallback):
     def _on_training_start(self) -> None:
         self._started = time.monotonic()
         for name in (run_dir.EPISODES, run_dir.UPDATES):
-            self._files[name] = open(self._directory / name, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+            self._files[name] = (self._directory / name).open("a", encoding="utf-8", buffering=1)
 
     def _on_step(self) -> bool:
         if self.locals["dones"].any():

@@ -44,9 +44,7 @@ class Agent:
         """The language it speaks."""
         return self.dynamics.language
 
-    def predict(
-        self, observation: NDArray[np.floating], deterministic: bool = True
-    ) -> tuple[NDArray[np.int64], None]:
+    def predict(self, observation: NDArray[np.floating], deterministic: bool = True) -> tuple[NDArray[np.int64], None]:
         """Tokens to say, [N] for observations [N, D] and [] for one of [D], as SB3's `predict` gives them.
 
         Args:
@@ -134,6 +132,6 @@ def read_language(path: Path) -> Language:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             arrays = [archive[name] for name in ("log_unigram", "context", "output", "meaning")]
             surface, recipe = (archive[name].tobytes().decode() for name in ("surface", "recipe"))
-        return Language(*arrays, tuple(surface.split("\n")), json.loads(recipe))
+        return Language(arrays[0], arrays[1], arrays[2], arrays[3], tuple(surface.split("\n")), json.loads(recipe))
     except Exception as error:
         raise SettingError(f"cannot read the language {str(path)!r}: {error}.") from error

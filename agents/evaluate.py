@@ -9,8 +9,7 @@ from agents.checkpoints import load
 from agents.console import run_command, stdout_console
 from agents.report import EPISODES_SHOWN, print_episodes
 from agents.scores import evaluate_agent, evaluate_references, score_table
-from agents.settings import make_settings, preset_layer
-from agents.train import DEFAULT_SIZE
+from agents.settings import DEFAULT_SIZE, make_settings, preset_layer
 from token_env.errors import SettingError, unknown_name
 from token_env.evaluate import checked_problems
 from token_env.problem import SPLITS

@@ -15,6 +15,8 @@ import configs
 from token_env.errors import SettingError, unknown_name
 from token_env.task import Task
 
+DEFAULT_SIZE = "fast"
+
 
 class Frozen(BaseModel):
     """Settings that cannot change and have no unknown keys."""

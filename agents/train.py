@@ -9,9 +9,7 @@ import typer
 from agents.console import INTERRUPTED, run_command, stdout_console
 from agents.fit import fit
 from agents.report import print_run
-from agents.settings import assignment_layer, make_settings, preset_layer, read_layer
-
-DEFAULT_SIZE = "fast"
+from agents.settings import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer, read_layer
 
 
 def train(

@@ -110,6 +110,6 @@ class TokenVecEnv(VecEnv):
         answers = getattr(self.vector_env, method_name)(*args, **kwargs)
         return [answers[row] for row in self._get_indices(indices)]
 
-    def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:  # type: ignore[type-arg]
+    def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
         """False: the rows are no separate environments that could be wrapped."""
         return [False] * len(list(self._get_indices(indices)))

@@ -40,7 +40,10 @@ def test_every_algorithm_solves_every_probe(algorithm, probe):
 
 def test_the_policy_can_start_from_the_unigram_distribution():
     settings = make_settings(
-        {"env": {"vocab_size": 64, "max_steps": 8}, "ppo": {"action_bias": "log_unigram", "n_steps": 8, "batch_size": 8}}
+        {
+            "env": {"vocab_size": 64, "max_steps": 8},
+            "ppo": {"action_bias": "log_unigram", "n_steps": 8, "batch_size": 8},
+        }
     )
     env = TokenVecEnv(1, vocab_size=64, max_steps=8)
     model = build_model(settings, env, env.vector_env.language.log_unigram, "cpu")
@@ -56,7 +59,9 @@ def test_a_linear_schedule_falls_to_zero():
 
 
 def test_settings_reach_sb3_under_its_own_names():
-    settings = make_settings({"algorithm": "a2c", "a2c": {"ent_coef": 0.25, "n_steps": 60, "gamma": 0.3, "vf_coef": 0.7}})
+    settings = make_settings(
+        {"algorithm": "a2c", "a2c": {"ent_coef": 0.25, "n_steps": 60, "gamma": 0.3, "vf_coef": 0.7}}
+    )
     model = build_model(settings, TokenVecEnv(1, vocab_size=64), None, "cpu")
     assert (model.ent_coef, model.n_steps, model.gamma, model.vf_coef) == (0.25, 60, 0.3, 0.7)
 

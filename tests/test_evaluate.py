@@ -79,7 +79,9 @@ def test_reference_policies_earn_what_the_task_promises(size, policy, expected, 
 def test_greedy_takes_the_best_immediate_reward():
     greedy = evaluate(REFERENCES["greedy"], range(20), task=Task(split="test", vocab_size=64, max_steps=1))
     returns = [
-        evaluate(lambda seen, a=a: np.full(len(seen), a), range(20), task=Task(split="test", vocab_size=64, max_steps=1)).returns
+        evaluate(
+            lambda seen, a=a: np.full(len(seen), a), range(20), task=Task(split="test", vocab_size=64, max_steps=1)
+        ).returns
         for a in range(64)
     ]
     np.testing.assert_allclose(greedy.returns, np.max(returns, axis=0))

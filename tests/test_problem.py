@@ -108,9 +108,7 @@ def test_at_the_default_noise_the_nearest_token_is_the_word_itself():
 def test_message_vocab_plays_the_problems_of_the_smaller_vocabulary():
     large = Dynamics(Task(vocab_size=500, message_vocab=64, split="test"))
     small = Dynamics(Task(vocab_size=64, split="test"))
-    for field, expected in zip(
-        large.problems.draw(np.arange(30)), small.problems.draw(np.arange(30)), strict=True
-    ):
+    for field, expected in zip(large.problems.draw(np.arange(30)), small.problems.draw(np.arange(30)), strict=True):
         np.testing.assert_allclose(field, expected, rtol=1e-9)
 
 

@@ -76,7 +76,9 @@ def test_presets_have_the_budgets_and_widths_of_the_report(size, episodes, hidde
     assert set(settings.policy.hidden) == {hidden}
 
 
-@pytest.mark.parametrize(("size", "n_steps", "batch_size"), [("fast", 2400, 60), ("intermediate", 2400, 60), ("stable", 2000, 50)])
+@pytest.mark.parametrize(
+    ("size", "n_steps", "batch_size"), [("fast", 2400, 60), ("intermediate", 2400, 60), ("stable", 2000, 50)]
+)
 def test_reported_settings_are_sb3s_defaults_but_for_whole_episodes_and_the_learning_rate(size, n_steps, batch_size):
     ours, reported = make_settings(preset_layer(size)), make_settings(read_layer(f"reported/{size}"))
     expected = PPOSettings(learning_rate=1e-6, n_steps=n_steps, batch_size=batch_size)

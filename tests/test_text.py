@@ -1,5 +1,6 @@
 import os
 import pydoc_data.topics
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def documentation():
 def log_likelihood(words, language, context):
     """Mean log-probability in nats of the neighbouring pairs whose words are both known."""
     rank = {word: place for place, word in enumerate(language.surface)}
-    pairs = [(rank[a], rank[b]) for a, b in zip(words, words[1:], strict=False) if a in rank and b in rank]
+    pairs = [(rank[a], rank[b]) for a, b in pairwise(words) if a in rank and b in rank]
     previous, token = np.array(pairs).T
     scores = context @ language.output.T + language.log_unigram
     log_normalizer = np.log(np.exp(scores).sum(axis=1))

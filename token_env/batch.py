@@ -1,19 +1,19 @@
 """Play N episodes side by side: which problem each row plays, how far it is, which comes next."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
+from token_env import rows as row_fields
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError, unknown_name
 from token_env.problem import Problem, Problems, ProblemStream
 from token_env.state import State, Transition
 
 RESET_OPTIONS = ("problem_id",)
-Fields = TypeVar("Fields", Problems, State)
 
 
 class Batch:
@@ -27,7 +27,9 @@ class Batch:
         self._stream = ProblemStream(dynamics.problems, num_rows)
         self._next_id = np.full(num_rows, -1, dtype=np.int64)  # -1: not known before the first reset
         self._problems: Problems | None = None
-        self._state = State(*(np.zeros(num_rows, dtype=kind) for kind in (np.int64, np.int64, float, float)))
+        ids, totals = np.zeros(num_rows, dtype=np.int64), np.zeros(num_rows)
+        # rows that have not been started count as over
+        self._state = State(ids, np.full(num_rows, length), totals, totals.copy())
         self.said = np.zeros((num_rows, length), dtype=np.int64)  # [N, L] tokens said so far
 
     @property
@@ -78,11 +80,10 @@ class Batch:
         if len(rows) == self.num_rows:
             self._problems, self._state = fresh, begun
             return
-        if self._problems is None:  # rows that have not been started hold zeros and count as done
-            self._problems = Problems(*(np.zeros((self.num_rows, *f.shape[1:]), dtype=f.dtype) for f in fresh))
-            self._state.step[:] = self.dynamics.task.max_steps
-        self._problems = _merged(self._problems, rows, fresh)
-        self._state = _merged(self._state, rows, begun)
+        if self._problems is None:
+            self._problems = row_fields.zeros(fresh, self.num_rows)
+        self._problems = row_fields.replaced(self._problems, rows, fresh)
+        self._state = row_fields.replaced(self._state, rows, begun)
 
     def step(self, action: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> Transition:
         """Say one token in every row, [N], or in these rows only, [n] of each.
@@ -92,7 +93,7 @@ class Batch:
         """
         problems, state = self.problems, self._state
         if rows is not None:
-            problems, state = problems.take(rows), State(*(field[rows] for field in state))
+            problems, state = row_fields.take(problems, rows), row_fields.take(state, rows)
         if np.count_nonzero(self.dynamics.is_done(state)):
             raise ResetNeeded("an episode is over; call reset() before the next step().")
         transition = self.dynamics.transition(problems, state, action)
@@ -100,7 +101,7 @@ class Batch:
             self._state = transition.next_state
             self.said[self._rows, state.step] = action
         else:
-            self._state = _merged(self._state, rows, transition.next_state)
+            self._state = row_fields.replaced(self._state, rows, transition.next_state)
             self.said[rows, state.step] = action
         return transition
 
@@ -148,11 +149,3 @@ def checked_options(options: dict[str, Any] | None, known: tuple[str, ...] = RES
 def seeded_generator(seed: int | None) -> np.random.Generator:
     """The generator that `Env.reset(seed=seed)` would make; a fresh one for None."""
     return seeding.np_random(seed)[0]
-
-
-def _merged(old: Fields, rows: NDArray[np.int64], new: Fields) -> Fields:
-    """The old arrays with these rows replaced by the new ones."""
-    merged = [field.copy() for field in old]
-    for field, change in zip(merged, new, strict=True):
-        field[rows] = change
-    return type(old)(*merged)

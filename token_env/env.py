@@ -98,7 +98,7 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
         self.task = make_task(**keywords)
         self._dynamics = Dynamics(self.task)
         self._batch = Batch(self._dynamics, 1)
-        self.observation_space = observation_space(self._dynamics)
+        self.observation_space = observation_space(self._dynamics)  # type: ignore[assignment]
         self.action_space = spaces.Discrete(self.task.vocab_size)  # type: ignore[assignment]
 
     @property
@@ -161,7 +161,7 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
         """Which tokens may be said within the mask budget, [V]; at least one."""
         return self._batch.action_masks()[0]
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The episode so far as text: returned ("ansi") or printed ("human")."""
         if self.render_mode is None:
             gymnasium.logger.warn("render() needs a render mode; make the environment with render_mode='ansi'.")

@@ -42,7 +42,7 @@ class Evaluation(NamedTuple):
 
     @property
     def token_perplexity(self) -> float:
-        """exp of the entropy of the tokens said: how many equally used tokens would be as varied."""
+        """Exp of the entropy of the tokens said: how many equally used tokens would be as varied."""
         _, counts = np.unique(self.actions, return_counts=True)
         share = counts / counts.sum()
         return float(np.exp(-(share * np.log(share)).sum()))

@@ -73,7 +73,7 @@ class Language:
 
     @property
     def log_normalizer(self) -> NDArray[np.float64]:
-        """log Z_a, [V], nats."""
+        """Log Z_a, [V], nats."""
         return self._normalizer_and_need[0]
 
     @cached_property
@@ -162,7 +162,7 @@ def log_normalized(log_weights: NDArray[np.float64]) -> NDArray[np.float64]:
     return log_weights - np.log(np.exp(log_weights - log_weights[0]).sum()) - log_weights[0]
 
 
-def unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+def unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Vectors [..., d] scaled to length 1."""
     return vectors / np.sqrt(np.einsum("...d,...d->...", vectors, vectors))[..., None]
 

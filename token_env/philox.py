@@ -28,7 +28,7 @@ class PhiloxWords:
 
 def uniform(words: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Map words to [0, 1), 53 bits each; same shape."""
-    return (words >> np.uint64(11)) * 2.0**-53
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def normal(words: NDArray[np.uint64]) -> NDArray[np.float64]:

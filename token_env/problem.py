@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from token_env import rows
 from token_env.chain import chain_sampler
 from token_env.errors import SettingError, unknown_name
 from token_env.language import Language
@@ -46,10 +47,6 @@ class Problems(NamedTuple):
     def single(self, row: int) -> "Problem":
         """The problem at this place of the batch."""
         return Problem(int(self.start[row]), self.meanings[row], self.weights[row], self.message[row])
-
-    def take(self, rows: NDArray[np.integer] | slice) -> "Problems":
-        """The problems at these places of the batch."""
-        return Problems(*(field[rows] for field in self))
 
 
 def content_class(tokens: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -113,14 +110,14 @@ class ProblemSampler:
     def draw(self, ids: NDArray[np.int64]) -> Problems:
         """The problems with these ids, [N], in this order."""
         blocks, which = np.unique(ids // BLOCK, return_inverse=True)
-        return self.draw_blocks(blocks).take(which * BLOCK + ids % BLOCK)
+        return rows.take(self.draw_blocks(blocks), which * BLOCK + ids % BLOCK)
 
     def draw_blocks(self, blocks: NDArray[np.int64]) -> Problems:
         """All problems of these blocks of ids, [len(blocks) * BLOCK], block after block."""
         path = self._messages(blocks)
         message = np.ascontiguousarray(path[:, 1:])
         return Problems(
-            ids=(blocks[:, None] * BLOCK + np.arange(BLOCK)).ravel(),
+            ids=_block_rows(blocks),
             start=path[:, 0],
             message=message,
             meanings=self._meanings(blocks, message),
@@ -177,10 +174,7 @@ class ProblemSampler:
             return exact
         half = -(-self._language.dimension // 2)  # a word makes two normals
         words = np.stack(
-            [
-                self._words.draw(self._length * BLOCK * half, stream=NOISE_STREAM, block=int(block))
-                for block in blocks
-            ]
+            [self._words.draw(self._length * BLOCK * half, stream=NOISE_STREAM, block=int(block)) for block in blocks]
         )
         jitter = normal_pairs(words.reshape(len(blocks), self._length, BLOCK, half))
         jitter = jitter[..., : self._language.dimension].swapaxes(1, 2).reshape(exact.shape)
@@ -191,30 +185,30 @@ class ProblemSampler:
 
 
 class ProblemStream:
-    """Hands out problems to N rows that each walk through ids in order, drawing a block of ids at a time."""
+    """Hands out problems to N players that each walk through ids in order, drawing a block of ids at a time."""
 
-    def __init__(self, sampler: ProblemSampler, num_rows: int) -> None:
+    def __init__(self, sampler: ProblemSampler, num_players: int) -> None:
         self._sampler = sampler
-        self._block = np.full(num_rows, -1, dtype=np.int64)  # which block of ids each row holds
-        self._held: Problems | None = None  # [num_rows * BLOCK] the problems of these blocks
+        self._block = np.full(num_players, -1, dtype=np.int64)  # which block of ids each player holds
+        self._held: Problems | None = None  # [num_players * BLOCK] the problems of these blocks
 
-    def take(self, rows: NDArray[np.int64], ids: NDArray[np.int64]) -> Problems:
-        """The problems with these ids, [n], for these distinct rows, [n]."""
+    def take(self, players: NDArray[np.int64], ids: NDArray[np.int64]) -> Problems:
+        """The problems with these ids, [n], for these distinct players, [n]."""
         blocks = ids // BLOCK
-        stale = self._block[rows] != blocks
-        if stale.any():
-            self._hold(rows[stale], blocks[stale])
-        assert self._held is not None
-        return self._held.take(rows * BLOCK + ids % BLOCK)
+        stale = self._block[players] != blocks
+        if stale.any() or self._held is None:
+            self._held = self._hold(players[stale], blocks[stale])
+        return rows.take(self._held, players * BLOCK + ids % BLOCK)
 
-    def _hold(self, rows: NDArray[np.int64], blocks: NDArray[np.int64]) -> None:
+    def _hold(self, players: NDArray[np.int64], blocks: NDArray[np.int64]) -> Problems:
         needed, which = np.unique(blocks, return_inverse=True)
         fresh = self._sampler.draw_blocks(needed)
-        if self._held is None:
-            size = len(self._block) * BLOCK
-            self._held = Problems(*(np.zeros((size, *field.shape[1:]), dtype=field.dtype) for field in fresh))
-        places = (rows[:, None] * BLOCK + np.arange(BLOCK)).ravel()
-        chosen = (which[:, None] * BLOCK + np.arange(BLOCK)).ravel()
-        for held, field in zip(self._held, fresh, strict=True):
-            held[places] = field[chosen]
-        self._block[rows] = blocks
+        held = rows.zeros(fresh, len(self._block) * BLOCK) if self._held is None else self._held
+        rows.put(held, _block_rows(players), rows.take(fresh, _block_rows(which)))
+        self._block[players] = blocks
+        return held
+
+
+def _block_rows(blocks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows of these blocks, [n * BLOCK], where block after block is stored."""
+    return (blocks[:, None] * BLOCK + np.arange(BLOCK)).ravel()

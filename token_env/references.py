@@ -24,30 +24,22 @@ class ReferencePolicy(NamedTuple):
     act: Act
 
 
-def random(
-    dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator
-) -> NDArray[np.int64]:
+def random(dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator) -> NDArray[np.int64]:
     """Any token, all equally likely."""
     return generator.integers(dynamics.task.vocab_size, size=len(state.step))
 
 
-def fluent(
-    dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator
-) -> NDArray[np.int64]:
+def fluent(dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator) -> NDArray[np.int64]:
     """The least surprising token, whatever the message."""
     return dynamics.language.surprisals(state.previous).argmin(axis=1)
 
 
-def verbatim(
-    dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator
-) -> NDArray[np.int64]:
+def verbatim(dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator) -> NDArray[np.int64]:
     """The word of the message itself."""
     return problems.message[np.arange(len(state.step)), state.step]
 
 
-def greedy(
-    dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator
-) -> NDArray[np.int64]:
+def greedy(dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator) -> NDArray[np.int64]:
     """The token with the best immediate dense reward."""
     return dynamics.dense_rewards(problems, state).argmax(axis=1)
 

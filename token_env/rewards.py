@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from token_env.errors import SettingError, unknown_name
 from token_env.state import Transition
 
-
 RewardFunction = Callable[[Transition], NDArray[np.float64]]
 
 

@@ -2,8 +2,9 @@
 
 import math
 from dataclasses import dataclass, fields
-from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 from token_env.errors import SettingError, unknown_name
 from token_env.language import MIN_VOCAB, Language
@@ -21,7 +22,7 @@ class Task:
         SettingError: a value out of its range, or an unknown name.
     """
 
-    __pydantic_config__ = {"extra": "forbid", "arbitrary_types_allowed": True}
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "arbitrary_types_allowed": True}
 
     vocab_size: int = 1000  # V, tokens the agent can say
     max_steps: int = 30  # L, tokens of a message, and steps of an episode
@@ -73,7 +74,11 @@ def _require_integer(task: Task, name: str, least: int, most: int | None = None)
 
 def _require_number(task: Task, name: str, least: float, most: float) -> None:
     value = getattr(task, name)
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float, np.integer, np.floating))
+        or not math.isfinite(value)
+    ):
         raise SettingError(f"{name} is a finite number, {value!r} was given; type {name}={Task.__dict__.get(name)}.")
     if not least <= value <= most:
         allowed = f"at least {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"

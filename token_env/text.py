@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
@@ -37,14 +38,13 @@ def from_file(path: str | Path, vocab_size: int) -> Language:
     """
     file = Path(path).expanduser()
     try:
-        changed = file.stat().st_mtime_ns
-        return _from_file(file.resolve(), changed, vocab_size)
+        return _from_file(file.resolve(), file.stat().st_mtime_ns, vocab_size)
     except OSError as error:
         raise SettingError(f"cannot read the text {str(file)!r}: {error.strerror or error}.") from error
 
 
 @lru_cache(maxsize=8)
-def _from_file(file: Path, changed: int, vocab_size: int) -> Language:
+def _from_file(file: Path, changed: int, vocab_size: int) -> Language:  # noqa: ARG001  # a changed file is read anew
     content = file.read_bytes()
     try:
         if b"\0" in content:
@@ -76,7 +76,7 @@ def from_words(words: list[str], vocab_size: int) -> Language:
     if not counts:
         raise SettingError("the text has no words; type the path of a text that has some.")
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    neighbours = Counter(zip(words[:-1], words[1:], strict=True))
+    neighbours = Counter(pairwise(words))
     left_out: set[str] = set()
     while True:
         vocabulary = [word for word in ranked if word not in left_out][:vocab_size]

@@ -131,7 +131,7 @@ class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray
             raise SettingError("reset_mask must choose at least one environment.")
         return np.flatnonzero(mask)
 
-    def step(
+    def step(  # type: ignore[override]  # Gymnasium types rewards like the flags
         self, actions: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], FloatArray, BoolArray, BoolArray, dict[str, Any]]:
         """Say one token in every row, [N].
@@ -203,7 +203,7 @@ class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray
         """Which tokens may be said within the mask budget, [N, V]; at least one a row."""
         return self._batch.action_masks()
 
-    def render(self) -> tuple[str, ...] | None:  # type: ignore[override]
+    def render(self) -> tuple[str, ...] | None:
         """The episodes so far as text, one a row (render_mode="ansi")."""
         if self.render_mode is None:
             return None

@@ -1,0 +1,52 @@
+# Two commands, each complete on a machine with Python 3.11 or newer: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+DEMO_TEXT := runs/python_documentation.txt
+DEMO_OPTIONS ?=
+TEST_OPTIONS ?= -n 2
+
+.PHONY: help setup demo test check format speed clean
+
+help:
+	@echo "make demo    set up, train PPO on a language fitted from Python's documentation, show what it learned"
+	@echo "make test    set up, run the tests"
+	@echo "make check   formatting, lint, types, import rules, then the tests: what continuous integration runs"
+	@echo "make format  put the code into its format"
+	@echo "make speed   how fast the environment steps on this machine"
+	@echo "make clean   remove the virtual environment and caches; runs/ stays"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; type make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	@mkdir -p runs
+	@$(BIN)/python -X utf8 -c 'from pydoc_data.topics import topics; print("\n".join(topics.values()))' > $(DEMO_TEXT)
+	$(BIN)/python -m agents.train ppo --size fast --language text:$(DEMO_TEXT) $(DEMO_OPTIONS)
+
+test: $(READY)
+	$(BIN)/python -m pytest $(TEST_OPTIONS)
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+speed: $(READY)
+	$(BIN)/python -m benchmarks speed env
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
