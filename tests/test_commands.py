@@ -1,0 +1,133 @@
+"""The command lines as a person meets them: what they print, and how they refuse wrong input."""
+
+import sys
+
+import pytest
+
+from agents import evaluate as evaluate_command
+from agents import train as train_command
+from agents.console import run_command
+from benchmarks import __main__ as benchmarks_command
+
+COMMANDS = {"train": train_command.train, "evaluate": evaluate_command.evaluate}
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Run a command in an empty directory: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "binary").write_bytes(b"\x00\x01\x02")
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "short.txt").write_text("one two three one two")
+    (tmp_path / "taken").mkdir()
+
+    def run(line):
+        name, *words = line.split()
+        monkeypatch.setattr(sys, "argv", [name, *words])
+        with pytest.raises(SystemExit) as end:
+            benchmarks_command.app() if name == "benchmarks" else run_command(COMMANDS[name])
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train pp0", "unknown algorithm 'pp0'. Did you mean 'ppo'? Known: a2c, ppo."),
+        ("train ppo --size fsat", "unknown size 'fsat'. Did you mean 'fast'?"),
+        ("train ppo --set ppo.learning_rat=1", "Did you mean 'ppo.learning_rate'?"),
+        ("train ppo --set env.reward=dens", "Did you mean 'dense'?"),
+        ("train ppo --set env.vocab_size=1", "env.vocab_size is 1; it must be at least 2."),
+        ("train ppo --set env.noise=-1", "env.noise is -1"),
+        ("train ppo --set nonsense", "--set takes KEY=VALUE"),
+        ("train ppo --episodes 0", "episodes cannot be 0"),
+        ("train ppo --episodes 77", "type --episodes 80"),
+        ("train ppo --language text:none.txt", "cannot read the text 'none.txt'"),
+        ("train ppo --language text:empty", "the text has no words"),
+        ("train ppo --language text:binary", "is not text"),
+        ("train ppo --language text:short.txt", "the text has 3 distinct words"),
+        ("train ppo --language text:taken", "cannot read the text 'taken'"),
+        ("train ppo --language sinthetic", "Did you mean 'synthetic'?"),
+        ("train ppo --out taken", "'taken' exists already"),
+        ("train ppo --out empty/run", "cannot make the directory"),
+        ("train ppo --device mps", "this machine has no device 'mps'"),
+        ("train ppo --device gpu", "unknown device 'gpu'"),
+        ("train ppo --config none.yaml", "there is no file 'none.yaml'"),
+        ("train ppo --config binary", "cannot read settings"),
+        ("evaluate none", "neither the directory of a run nor a reference policy"),
+        ("evaluate taken", "'taken' is no finished run"),
+        ("evaluate greedy taken", "type one run, or any number of policies"),
+        ("evaluate greedy --size huge", "unknown size 'huge'"),
+        ("evaluate taken --size fast", "a run has its own size"),
+        ("evaluate greedy --split tests", "Did you mean 'test'?"),
+        ("evaluate greedy --problems 0", "evaluate at least 1"),
+        ("benchmarks speed enw", "Did you mean 'env'?"),
+    ],
+)
+def test_wrong_input_gives_one_clear_message_exit_code_2_and_no_file(run, tmp_path, line, message):
+    if "mps" in line and "mps" in __import__("agents.devices", fromlist=["x"]).available_devices():
+        pytest.skip("this machine has mps")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    code, out, error = run(line)
+    assert code == 2
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") <= 4  # a YAML parser's message has a few lines
+    assert "Traceback" not in out + error
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("line", ["train", "evaluate", "train ppo --sise fast", "train ppo --seed x", "benchmarks"])
+def test_wrong_words_on_the_command_line_exit_with_2_and_say_what_to_type(run, line):
+    code, out, error = run(line)
+    assert code == 2
+    assert "--help" in out + error
+    assert "Traceback" not in out + error
+
+
+def test_training_ends_with_a_table_messages_in_words_and_what_to_type_next(run, tmp_path):
+    code, out, error = run("train ppo --size tiny --episodes 80 --set evaluation.problems=4 --out run")
+    assert code == 0
+    for expected in ("4 test problems", "agent (greedy)", "greedy", "fluent", "message", "said", "learning_curve.png"):
+        assert expected in out
+    assert "\x1b[" not in out  # no colours off a terminal
+    assert "episode 80 of 80" in error
+    assert "python -m agents.evaluate run" in out
+
+    code, out, _ = run("evaluate run --problems 4 --split validation")
+    assert code == 0
+    assert "4 validation problems" in out
+    assert "agent (sampled)" in out
+
+
+def test_no_progress_is_quiet_and_the_default_directory_tells_what_ran(run, tmp_path):
+    code, _, error = run("train a2c --size tiny --episodes 16 --seed 3 --no-progress --set evaluation.problems=2")
+    assert (code, error) == (0, "")
+    assert [path.name.rsplit("-", 2)[0] for path in (tmp_path / "runs").iterdir()] == ["a2c-tiny-3"]
+
+
+def test_a_config_file_stands_alone_or_over_a_size(run, tmp_path):
+    (tmp_path / "mine.yaml").write_text("name: mine\nepisodes: 16\nevaluation: {problems: 2}\na2c: {n_envs: 2}\n")
+    assert run("train a2c --size tiny --config mine.yaml --out over --no-progress")[0] == 0
+    assert "hidden:\n  - 64" in (tmp_path / "over" / "config.yaml").read_text()
+    code, _, error = run("train a2c --config mine.yaml --out alone")
+    assert code == 2  # Stable-Baselines3's n_steps=5 breaks episodes of 30 steps
+    assert "a2c.n_steps=5 breaks episodes" in error
+
+
+def test_reference_policies_are_evaluated_by_name(run):
+    code, out, _ = run("evaluate greedy fluent --size tiny --problems 20")
+    assert code == 0
+    assert out.index("greedy") < out.index("fluent")
+    assert "random" not in out
+
+
+def test_speed_prints_steps_per_second(run, monkeypatch):
+    monkeypatch.setattr("benchmarks.speed_env.ENV_STEPS", 40)
+    monkeypatch.setattr("benchmarks.speed_env.BATCH_STEPS", 3)
+    code, out, _ = run("benchmarks speed env --repeats 1")
+    assert code == 0
+    for expected in ("VectorEnv", "SB3 VecEnv", "1024", "building the language"):
+        assert expected in out

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from agents.devices import available_devices, resolve_device
+from token_env import SettingError
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    def pretend(mps, cuda):
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("mps", "cuda", "chosen"), [(True, 1, "mps"), (True, 0, "mps"), (False, 1, "cuda"), (False, 0, "cpu")]
+)
+def test_auto_prefers_mps_then_cuda_then_cpu(machine, mps, cuda, chosen):
+    machine(mps, cuda)
+    assert resolve_device("auto") == chosen
+    assert available_devices()[-1] == "cpu"
+
+
+def test_a_device_that_is_there_is_taken_by_name(machine):
+    machine(False, 2)
+    assert resolve_device("cuda:1") == "cuda:1"
+    assert resolve_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mps", "no device 'mps'; it has cuda, cpu"),
+        ("cuda:2", "no device"),
+        ("gpu", "Known: auto"),
+        ("cuda:x", "Known"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(machine, name, message):
+    machine(False, 2)
+    with pytest.raises(SettingError, match=message):
+        resolve_device(name)
