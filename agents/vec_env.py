@@ -94,6 +94,10 @@ class TokenVecEnv(VecEnv):
                 "tokens": tokens[row],
             }
 
+    def get_images(self) -> list[NDArray[np.uint8] | None]:
+        """The episodes as pixels, one a row, where `render_mode` is "rgb_array"."""
+        return list(self.vector_env.render() or [None] * self.num_envs)  # type: ignore[arg-type]
+
     def close(self) -> None:
         """Nothing is held open."""
 

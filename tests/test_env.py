@@ -2,6 +2,7 @@ import doctest
 import subprocess
 import sys
 import warnings
+from itertools import pairwise
 
 import gymnasium
 import numpy as np
@@ -176,7 +177,7 @@ def test_a_step_before_reset_or_after_the_end_is_refused():
         ({"vocabsize": 10}, "Did you mean 'vocab_size'"),
         ({"discount": 1.5}, "from 0 to 1"),
         ({"lookahead": True}, "lookahead is an integer"),
-        ({"render_mode": "rgb"}, "unknown render mode"),
+        ({"render_mode": "rgb"}, "Did you mean 'rgb_array'"),
         ({"language": 3}, "language is a name"),
     ],
 )
@@ -214,6 +215,20 @@ def test_the_colour_tells_how_near_the_meaning_is():
     env.reset(options={"problem_id": 5})
     env.step(int((env.language.meaning @ env.problem.meanings[0]).argmin()))
     assert "\x1b[38;5;160m" in env.render()
+
+
+def test_rgb_array_shows_more_with_every_step_in_a_picture_of_one_size():
+    env = TokenEnv(render_mode="rgb_array", vocab_size=64, max_steps=4)
+    env.reset(seed=0)
+    pictures = [env.render()]
+    for token in (3, 9):
+        env.step(token)
+        pictures.append(env.render())
+    assert {(picture.shape, picture.dtype) for picture in pictures} == {((pictures[0].shape), np.dtype(np.uint8))}
+    columns = [np.flatnonzero((after != before).any(axis=(0, 2))) for before, after in pairwise(pictures)]
+    first, second = 6 + 12 * np.arange(2)  # where the columns of the first two steps begin
+    assert first <= columns[0].min() <= columns[0].max() < second
+    assert second <= columns[1].min() <= columns[1].max() < second + 12
 
 
 def test_human_prints_at_every_step(capsys):

@@ -69,6 +69,13 @@ def test_sb3s_monitor_can_wrap_it():
     assert infos[0]["episode"]["l"] == 4
 
 
+def test_sb3_tiles_the_pictures_of_all_rows():
+    env = TokenVecEnv(4, render_mode="rgb_array", **SMALL)
+    env.reset()
+    one = env.get_images()[0].shape
+    assert env.render().shape == (2 * one[0], 2 * one[1], 3)
+
+
 def test_wrong_actions_and_keywords_are_refused():
     env = TokenVecEnv(2, **SMALL)
     env.reset()

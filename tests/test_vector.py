@@ -137,10 +137,16 @@ def test_masks_are_those_of_single_environments():
     np.testing.assert_array_equal(ours.action_masks(), np.stack(theirs.call("action_masks")))
 
 
-def test_ansi_renders_every_row():
-    env = TokenVectorEnv(2, render_mode="ansi", **SMALL)
+@pytest.mark.parametrize("mode", ["ansi", "rgb_array"])
+def test_every_row_is_rendered_as_a_single_environment_would(mode):
+    env = TokenVectorEnv(2, render_mode=mode, **SMALL)
     env.reset(seed=0)
+    env.step(np.array([5, 6]))
+    alone = TokenEnv(render_mode=mode, **SMALL)
+    alone.reset(seed=1)
+    alone.step(6)
     assert len(env.render()) == 2
+    np.testing.assert_array_equal(env.render()[1], alone.render())
 
 
 @pytest.mark.parametrize("actions", [[0, 1], [0, 1, 64], [0, 1, -1], [0.0, 1.0, 2.0], 3, [[0, 1, 2]]])

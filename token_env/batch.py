@@ -52,6 +52,16 @@ class Batch:
         """The problem that this row plays."""
         return self.problems.single(row)
 
+    def running_returns(self, row: int) -> NDArray[np.float64]:
+        """What this row had earned after each of its steps so far, [t], by the components."""
+        one = slice(row, row + 1)
+        problems, step = row_fields.take(self.problems, one), int(self._state.step[row])
+        state, returns = self.dynamics.initial(problems), np.empty(step)
+        for t in range(step):
+            state = self.dynamics.transition(problems, state, self.said[one, t]).next_state
+            returns[t] = state.adequacy[0] - state.fluency_penalty[0]
+        return returns
+
     def draw_start(self, row: int, generator: np.random.Generator) -> None:
         """Choose at random which problem this row plays next."""
         self._next_id[row] = generator.integers(self.dynamics.problems.num_ids)

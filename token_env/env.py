@@ -11,6 +11,7 @@ from token_env.batch import Batch, checked_options
 from token_env.dynamics import Dynamics
 from token_env.errors import unknown_name
 from token_env.language import Language
+from token_env.picture import Pixels, draw_pixels
 from token_env.problem import Problem
 from token_env.render import draw_text, print_text
 from token_env.state import Transition
@@ -72,7 +73,8 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
 
     ## Arguments
 
-    Every field of `token_env.Task` is a keyword of `gymnasium.make`, and `render_mode` ("ansi" or "human").
+    Every field of `token_env.Task` is a keyword of `gymnasium.make`, and `render_mode`: "ansi", "human" or
+    "rgb_array".
 
     ```python
     >>> import gymnasium, token_env
@@ -88,7 +90,7 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
     * v0: initial version; the constants may still change until release 1.0.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi", "human"], "render_fps": 4}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "human", "rgb_array"], "render_fps": 4}  # noqa: RUF012
     reset_options: ClassVar[tuple[str, ...]] = ("problem_id",)
 
     def __init__(self, render_mode: str | None = None, **keywords: Any) -> None:
@@ -161,11 +163,13 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
         """Which tokens may be said within the mask budget, [V]; at least one."""
         return self._batch.action_masks()[0]
 
-    def render(self) -> str | None:
-        """The episode so far as text: returned ("ansi") or printed ("human")."""
+    def render(self) -> str | Pixels | None:
+        """The episode so far: as text, returned ("ansi") or printed ("human"), or as pixels [H, W, 3] ("rgb_array")."""
         if self.render_mode is None:
             gymnasium.logger.warn("render() needs a render mode; make the environment with render_mode='ansi'.")
             return None
+        if self.render_mode == "rgb_array":
+            return draw_pixels(self._batch, 0)
         picture = draw_text(self._batch, 0)
         if self.render_mode == "ansi":
             return picture

@@ -17,6 +17,6 @@ def unknown_name(kind: str, given: object, known: Iterable[str]) -> SettingError
         known: every name that is allowed.
     """
     known = list(known)
-    nearest = difflib.get_close_matches(str(given), known, n=1)
+    nearest = difflib.get_close_matches(str(given), known, n=1, cutoff=0.5)
     suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return SettingError(f"unknown {kind} {given!r}.{suggestion} Known: {', '.join(known)}.")

@@ -15,6 +15,7 @@ from token_env.dynamics import Dynamics
 from token_env.env import observation_space
 from token_env.errors import SettingError, unknown_name
 from token_env.language import Language
+from token_env.picture import Pixels, draw_pixels
 from token_env.problem import Problem, Problems
 from token_env.render import draw_text
 from token_env.state import Transition
@@ -34,14 +35,14 @@ class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray
         num_envs: N, rows.
         autoreset_mode: "SameStep" (default), "NextStep", "Disabled", or an `AutoresetMode`. When disabled, rows
             are begun again with `reset(options={"reset_mask": bool [N]})`.
-        render_mode: None or "ansi".
+        render_mode: None, "ansi" or "rgb_array".
         **keywords: every field of `token_env.Task`.
 
     Raises:
         SettingError: an unknown keyword or mode, or a value that is not allowed.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
 
     def __init__(
         self,
@@ -203,11 +204,12 @@ class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray
         """Which tokens may be said within the mask budget, [N, V]; at least one a row."""
         return self._batch.action_masks()
 
-    def render(self) -> tuple[str, ...] | None:
-        """The episodes so far as text, one a row (render_mode="ansi")."""
+    def render(self) -> tuple[str | Pixels, ...] | None:
+        """The episodes so far, one a row: as text ("ansi") or as pixels [H, W, 3] ("rgb_array")."""
         if self.render_mode is None:
             return None
-        return tuple(draw_text(self._batch, row) for row in range(self.num_envs))
+        draw = draw_text if self.render_mode == "ansi" else draw_pixels
+        return tuple(draw(self._batch, row) for row in range(self.num_envs))
 
 
 def row_infos(

@@ -1,0 +1,90 @@
+"""What README tells people to type does what it says."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import agents
+from agents.algorithms import algorithm_settings
+from agents.fit import fit
+from agents.settings import assignment_layer, make_settings, preset_layer, read_layer
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("python -m")]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    settings = make_settings(preset_layer("tiny"), {"episodes": 40, "evaluation": {"problems": 2}})
+    return fit(settings, tmp_path_factory.mktemp("readme") / "run", progress=False).run
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_the_python_examples_run(code, run):
+    names = {"observations": np.zeros((3, agents.load(run).policy.observation_space.shape[0]), dtype=np.float32)}
+    exec(code.replace("50_000", "2_048").replace("RUN", str(run)), names)
+    if "tokens" in names:
+        assert names["tokens"].shape == (3,)
+        assert len(names["episodes"]) == 40
+
+
+def shortened(words):
+    """The options that make a training command of README play one rollout only."""
+    option = dict(pairwise(words))
+    layers = [read_layer(option["--config"]) if "--config" in option else preset_layer(option["--size"])]
+    layers += [assignment_layer(option["--set"])] if "--set" in option else []
+    settings = make_settings(*layers, {"algorithm": words[3]})
+    section = algorithm_settings(settings)
+    episodes = section.n_envs * section.n_steps // settings.env.max_steps
+    return ["--episodes", str(episodes), "--set", "evaluation.problems=2", "--no-progress", "--out"]
+
+
+def test_readme_shows_commands():
+    assert len(COMMANDS) >= 6
+    assert len(blocks("python")) == 3
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_commands_run(line, tmp_path):
+    words = line.split()
+    more = [*shortened(words), str(tmp_path / "run")] if words[2] == "agents.train" else []
+    out = subprocess.run([sys.executable, *words[1:], *more], cwd=ROOT, capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert "greedy" in out.stdout
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_make_demo_trains_on_pythons_documentation_and_shows_real_words(tmp_path):
+    assert "make demo" in README
+    options = f"--episodes 40 --set evaluation.problems=3 --out {tmp_path / 'run'}"
+    interpreter = Path(sys.executable).parent
+    command = ["make", f"BIN={interpreter}", f"DEMO_TEXT={tmp_path / 'text.txt'}", f"DEMO_OPTIONS={options}", "demo"]
+    ready = ["-o", ".venv/ready"]  # the environment that runs this test is ready
+    out = subprocess.run(
+        [command[0], *ready, *command[1:]], cwd=ROOT, capture_output=True, text=True, env=os.environ | {"MAKEFLAGS": ""}
+    )
+    assert out.returncode == 0, out.stderr
+    assert "agent (greedy)" in out.stdout
+    assert agents.load(tmp_path / "run").language.surface[0] == "the"
+    assert (tmp_path / "run" / "learning_curve.png").exists()
+    message = next(line for line in out.stdout.splitlines() if line.startswith("message"))
+    assert set(message.split()[1:]) <= set(agents.load(tmp_path / "run").language.surface)
+
+
+def test_links_point_to_files():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
