@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from agents.policies import policy_keywords, start_from_unigram
 from agents.settings import OnPolicySettings, Settings
-from token_env.errors import SettingError, unknown_name
+from token_env.errors import SettingError, find
 
 
 class Algorithm(NamedTuple):
@@ -37,9 +37,7 @@ def find_algorithm(name: str) -> Algorithm:
     Raises:
         SettingError: an unknown name.
     """
-    if name not in ALGORITHMS:
-        raise unknown_name("algorithm", name, ALGORITHMS)
-    return ALGORITHMS[name]
+    return find("algorithm", name, ALGORITHMS)
 
 
 def algorithm_settings(settings: Settings) -> OnPolicySettings:
@@ -74,7 +72,7 @@ def build_model(settings: Settings, env: VecEnv, log_unigram: Any, device: str) 
         **section.model_dump(exclude=OURS),
     )
     if section.action_bias == "log_unigram":
-        start_from_unigram(model.policy, torch.as_tensor(log_unigram))
+        start_from_unigram(model.policy, torch.as_tensor(log_unigram, dtype=torch.float32))
     return model
 
 

@@ -14,6 +14,7 @@ from token_env.evaluate import evaluate
 from token_env.render import draw_words, print_text
 
 EPISODES_SHOWN = 3
+LEGEND = "\n(coloured from red, far from the meaning that was due, to green; ! more surprising than {budget:g} nats)"
 
 
 def print_run(console: Console, path: Path, agent: Agent, summary: dict[str, Any]) -> None:
@@ -40,3 +41,4 @@ def print_episodes(agent: Agent, split: str, ids: range) -> None:
     for row, problem_id in enumerate(ids):
         lines = draw_words(dynamics, problems.single(row), said[row])
         print_text("\n".join([f"\n{split} problem {problem_id}", *lines]))
+    print_text(LEGEND.format(budget=dynamics.task.surprisal_budget))

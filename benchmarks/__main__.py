@@ -6,7 +6,7 @@ import typer
 
 from agents.console import guarded, make_app, stdout_console
 from benchmarks import speed_env
-from token_env.errors import unknown_name
+from token_env.errors import find
 
 app = make_app()
 SPEED = {"env": speed_env.speed_table}
@@ -24,9 +24,7 @@ def speed(
     repeats: Annotated[int, typer.Option(min=1, help="how often every case is measured, in turn")] = 5,
 ) -> None:
     """Print how fast something is: medians of interleaved repeats."""
-    if subject not in SPEED:
-        raise unknown_name("subject", subject, SPEED)
-    stdout_console().print(SPEED[subject](repeats))
+    stdout_console().print(find("subject", subject, SPEED)(repeats))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
+import copy
 import doctest
+import pickle
 import subprocess
 import sys
 import warnings
@@ -9,12 +11,15 @@ import numpy as np
 import pytest
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AsyncVectorEnv
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 import token_env.env
 from token_env import REWARDS, SIZES, SettingError, Task
 from token_env.env import TokenEnv
 from token_env.render import without_colours
+from token_env.synthetic import synthetic
+from token_env.vector import TokenVectorEnv
 
 IDS = {size: "TokenTask-v0" if size == "fast" else f"TokenTask-{size.capitalize()}-v0" for size in SIZES}
 
@@ -47,6 +52,37 @@ def test_the_environment_can_be_made_without_importing_the_package():
     code = "import gymnasium; print(gymnasium.make('token_env:TokenTask-v0').reset(seed=0)[0].shape)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "(51,)"
+
+
+def test_a_language_at_hand_can_be_given_and_is_truncated():
+    language = synthetic(100)
+    env = gymnasium.make("TokenTask-v0", language=language, vocab_size=64)
+    assert env.unwrapped.language.fingerprint == synthetic(64).fingerprint
+    batch = gymnasium.make_vec("TokenTask-v0", num_envs=2, language=language, vocab_size=64)
+    np.testing.assert_array_equal(batch.reset(seed=3)[0][0], env.reset(seed=3)[0])
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copied_environment_goes_on_like_the_original(copied):
+    env = TokenEnv(vocab_size=64, max_steps=4)
+    env.reset(seed=0)
+    env.step(3)
+    twin = copied(env)
+    for action in (5, 6, 7):
+        np.testing.assert_equal(env.step(action), twin.step(action))
+    np.testing.assert_array_equal(env.reset()[0], twin.reset()[0])
+
+
+def test_worker_processes_play_what_single_environments_play():
+    keywords = {"language": synthetic(80), "vocab_size": 64, "max_steps": 4}
+    workers = AsyncVectorEnv([lambda: TokenEnv(**keywords)] * 2)
+    try:
+        seen = [workers.reset(seed=5)[0], *(workers.step(np.array([t, t + 1]))[0] for t in range(3))]
+    finally:
+        workers.close()
+    batch = TokenVectorEnv(2, **keywords)
+    expected = [batch.reset(seed=5)[0], *(batch.step(np.array([t, t + 1]))[0] for t in range(3))]
+    np.testing.assert_array_equal(seen, expected)
 
 
 def test_importing_the_environment_imports_no_torch():

@@ -1,7 +1,10 @@
 """Say what is wrong: one exception for every wrong setting, and one way to word an unknown name."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+Row = TypeVar("Row")
 
 
 class SettingError(ValueError):
@@ -20,3 +23,14 @@ def unknown_name(kind: str, given: object, known: Iterable[str]) -> SettingError
     nearest = difflib.get_close_matches(str(given), known, n=1, cutoff=0.5)
     suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return SettingError(f"unknown {kind} {given!r}.{suggestion} Known: {', '.join(known)}.")
+
+
+def find(kind: str, name: str, table: Mapping[str, Row]) -> Row:
+    """The row of a table that has this name.
+
+    Raises:
+        SettingError: no row has it.
+    """
+    if name not in table:
+        raise unknown_name(kind, name, table)
+    return table[name]

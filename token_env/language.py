@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,10 @@ class Language:
     meaning: NDArray[np.float64]  # [V, d] m_a, unit length
     surface: tuple[str, ...]  # [V] the printable form
     recipe: Mapping[str, Any]  # what the language was made from; JSON values only
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Language":
+        """Itself: nothing in a language changes, and Gymnasium copies the keywords of an environment."""
+        return self
 
     @property
     def vocab_size(self) -> int:
@@ -147,7 +150,7 @@ class Language:
             output=self.output[kept],
             meaning=self.meaning[kept],
             surface=self.surface[kept],
-            recipe=MappingProxyType(recipe),
+            recipe=recipe,
         )
 
 
@@ -204,4 +207,4 @@ def from_arrays(
     for array in (u, q, o, m):
         digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
     recipe = {"kind": "arrays", "sha256": digest.hexdigest(), "vocab_size": len(u), "dimension": q.shape[1]}
-    return Language(log_normalized(u), q, o, m, words, MappingProxyType(recipe))
+    return Language(log_normalized(u), q, o, m, words, recipe)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from token_env.dynamics import Dynamics
-from token_env.errors import unknown_name
+from token_env.errors import find
 from token_env.problem import Problems
 from token_env.state import State
 
@@ -53,6 +53,4 @@ def find_reference(name: str) -> ReferencePolicy:
     Raises:
         SettingError: an unknown name.
     """
-    if name not in REFERENCES:
-        raise unknown_name("reference policy", name, REFERENCES)
-    return REFERENCES[name]
+    return find("reference policy", name, REFERENCES)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from token_env.errors import SettingError, unknown_name
+from token_env.errors import SettingError, find
 from token_env.state import Transition
 
 RewardFunction = Callable[[Transition], NDArray[np.float64]]
@@ -64,9 +64,7 @@ def find_reward(reward: str | RewardFunction) -> Reward:
         SettingError: an unknown name, or something that is neither a name nor callable.
     """
     if isinstance(reward, str):
-        if reward not in REWARDS:
-            raise unknown_name("reward", reward, REWARDS)
-        return REWARDS[reward]
+        return find("reward", reward, REWARDS)
     if not callable(reward):
         raise SettingError(f"reward is a name ({', '.join(REWARDS)}) or a function of a Transition, not {reward!r}.")
     return Reward(reward, additive=False)

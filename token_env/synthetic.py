@@ -2,7 +2,6 @@
 
 from functools import lru_cache
 from itertools import islice, product
-from types import MappingProxyType
 
 import numpy as np
 
@@ -47,7 +46,7 @@ def synthetic(vocab_size: int, seed: int = 0) -> Language:
         output=output,
         meaning=output,
         surface=pseudo_words(vocab_size),
-        recipe=MappingProxyType(recipe),
+        recipe=recipe,
     )
 
 

@@ -6,7 +6,6 @@ from collections import Counter
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +101,7 @@ def from_words(words: list[str], vocab_size: int) -> Language:
         "dimension": DIMENSION,
         "counts": _counts_digest(vocabulary, frequency, pairs),
     }
-    return Language(log_unigram, context, output, output, tuple(vocabulary), MappingProxyType(recipe))
+    return Language(log_unigram, context, output, output, tuple(vocabulary), recipe)
 
 
 def _pair_counts(neighbours: Counter[tuple[str, str]], vocabulary: list[str]) -> csr_array:

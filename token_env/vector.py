@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from token_env.batch import RESET_OPTIONS, Batch, checked_options, seeded_generator
 from token_env.dynamics import Dynamics
 from token_env.env import observation_space
-from token_env.errors import SettingError, unknown_name
+from token_env.errors import SettingError, find, unknown_name
 from token_env.language import Language
 from token_env.picture import Pixels, draw_pixels
 from token_env.problem import Problem, Problems
@@ -57,9 +57,7 @@ class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray
             raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
         modes = {mode.value: mode for mode in AutoresetMode}
         given = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
-        if given not in modes:
-            raise unknown_name("autoreset mode", given, modes)
-        self.autoreset_mode = modes[given]
+        self.autoreset_mode = find("autoreset mode", given, modes)
         self.metadata = dict(self.metadata) | {"autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
         self.num_envs = num_envs
