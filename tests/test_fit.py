@@ -10,11 +10,11 @@ import pytest
 import torch
 
 import agents
-import configs
 from agents import run_dir
-from agents.algorithms import ALGORITHMS, algorithm_settings
+from agents.algorithms import algorithm_settings
 from agents.fit import environment_seed, fit
 from agents.settings import make_settings, preset_layer, read_layer
+from tests.test_settings import PRESETS
 from token_env import SettingError, Task, evaluate
 
 SHORT = {"episodes": 16, "ppo": {"n_envs": 4, "batch_size": 32}, "a2c": {"n_envs": 4}, "evaluation": {"problems": 5}}
@@ -36,11 +36,8 @@ def finished(tmp_path_factory):
     return result
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("name", configs.names())
+@pytest.mark.parametrize(("name", "algorithm"), PRESETS)
 def test_every_preset_trains_two_updates(name, algorithm, tmp_path):
-    if name.startswith("reported/") and algorithm != "ppo":
-        pytest.skip("the reported settings are PPO's")
     chosen = {"algorithm": algorithm, "evaluation": {"problems": 2}}
     if algorithm == "ppo":
         chosen["ppo"] = {"n_epochs": 1}
