@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agents.checkpoints import Agent, load
-    from agents.fit import Result, fit
+    from agents.fit import Result
     from agents.run_dir import Metrics, load_metrics
     from agents.settings import Settings, make_settings
     from agents.vec_env import TokenVecEnv
@@ -16,7 +16,6 @@ _HOMES = {
     "Result": "agents.fit",
     "Settings": "agents.settings",
     "TokenVecEnv": "agents.vec_env",
-    "fit": "agents.fit",
     "load": "agents.checkpoints",
     "load_metrics": "agents.run_dir",
     "make_settings": "agents.settings",
@@ -27,7 +26,6 @@ __all__ = [
     "Result",
     "Settings",
     "TokenVecEnv",
-    "fit",
     "load",
     "load_metrics",
     "make_settings",

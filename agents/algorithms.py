@@ -1,5 +1,6 @@
 """List the algorithms: what each is called, which class learns, which settings it takes."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import torch
@@ -8,7 +9,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.policies import policy_keywords, start_from_unigram
-from agents.settings import OnPolicySettings, Settings
+from agents.settings import OnPolicySettings, PPOSettings, Settings
 from token_env.errors import SettingError, find
 
 
@@ -62,17 +63,19 @@ def build_model(settings: Settings, env: VecEnv, log_unigram: Any, device: str) 
     """
     row, section = find_algorithm(settings.algorithm), algorithm_settings(settings)
     rate = section.learning_rate
-    model = row.learner(
-        row.policy,
-        env,
-        learning_rate=(lambda remaining: rate * remaining) if section.learning_rate_schedule == "linear" else rate,
-        policy_kwargs=policy_keywords(settings.policy),
-        seed=settings.seed,
-        device=device,
-        **section.model_dump(exclude=OURS),
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="You are trying to run")  # on a GPU: the device was chosen
+        model = row.learner(
+            row.policy,
+            env,
+            learning_rate=(lambda remaining: rate * remaining) if section.learning_rate_schedule == "linear" else rate,
+            policy_kwargs=policy_keywords(settings.policy),
+            seed=settings.seed,
+            device=device,
+            **section.model_dump(exclude=OURS),
+        )
     if section.action_bias == "log_unigram":
-        start_from_unigram(model.policy, torch.as_tensor(log_unigram, dtype=torch.float32))
+        start_from_unigram(model.policy, torch.tensor(log_unigram, dtype=torch.float32))
     return model
 
 
@@ -90,27 +93,38 @@ def check_budget(settings: Settings) -> None:
             f"{name}.n_steps={section.n_steps} breaks episodes of {length} steps; "
             f"type --set {name}.n_steps={nearest_multiple(section.n_steps, length)}."
         )
-    rollout = section.n_envs * section.n_steps // length
-    if settings.episodes % rollout:
-        rounds = section.n_steps // length
-        fits = [n for n in range(1, settings.episodes // rounds + 1) if settings.episodes % (n * rounds) == 0]
-        other = f", or --set {name}.n_envs={min(fits, key=lambda n: abs(n - section.n_envs))}" if fits else ""
+    rounds = section.n_steps // length  # episodes that each environment plays in a rollout
+    if settings.episodes % (section.n_envs * rounds):
+        other = ""
+        if settings.episodes % rounds == 0:
+            fit = nearest_divisor(settings.episodes // rounds, section.n_envs)
+            other = f", or --set {name}.n_envs={fit}"
         raise SettingError(
-            f"{settings.episodes} episodes are no whole number of rollouts of {rollout} episodes "
+            f"{settings.episodes} episodes are no whole number of rollouts of {section.n_envs * rounds} episodes "
             f"(n_envs {section.n_envs} × n_steps {section.n_steps}); "
-            f"type --episodes {nearest_multiple(settings.episodes, rollout)}{other}."
+            f"type --episodes {nearest_multiple(settings.episodes, section.n_envs * rounds)}{other}."
         )
     steps = section.n_envs * section.n_steps
-    batch_size = getattr(section, "batch_size", steps)
-    if steps % batch_size:
-        divisors = [n for n in range(2, steps + 1) if steps % n == 0]
-        nearest = min(divisors, key=lambda n: abs(n - batch_size))
+    if isinstance(section, PPOSettings) and steps % section.batch_size:
+        if steps == 1:
+            raise SettingError("ppo needs rollouts of at least 2 steps; type --set ppo.n_envs=2.")
+        fit = nearest_divisor(steps, section.batch_size, least=2)
         raise SettingError(
-            f"{name}.batch_size={batch_size} does not divide a rollout of {steps} steps; "
-            f"type --set {name}.batch_size={nearest}."
+            f"{name}.batch_size={section.batch_size} does not divide a rollout of {steps} steps; "
+            f"type --set {name}.batch_size={fit}."
         )
 
 
 def nearest_multiple(value: int, unit: int) -> int:
     """The multiple of `unit`, at least `unit`, nearest to `value`."""
     return max(unit, (value + unit // 2) // unit * unit)
+
+
+def nearest_divisor(total: int, value: int, least: int = 1) -> int:
+    """The divisor of `total`, at least `least` and at most `total`, nearest to `value`; the smaller of two."""
+    value = min(value, total)
+    for distance in range(total):
+        for candidate in (value - distance, value + distance):
+            if least <= candidate <= total and total % candidate == 0:
+                return candidate
+    return total

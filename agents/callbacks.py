@@ -86,7 +86,7 @@ class Recorder(BaseCallback):
         logged = {
             name.removeprefix("train/"): float(value)
             for name, value in self.logger.name_to_value.items()
-            if name.startswith("train/") and np.isfinite(value)
+            if name.startswith("train/")
         }
         self._updates += 1
         logged.pop("n_updates", None)
@@ -97,7 +97,9 @@ class Recorder(BaseCallback):
             "seconds": self.seconds,
             "distinct_tokens": self._distinct_tokens,
         }
-        run_dir.append_line(self._files[run_dir.UPDATES], row | logged | {"loss": self._loss(logged)})
+        figures = logged | {"loss": self._loss(logged)}
+        finite = {name: value if np.isfinite(value) else None for name, value in figures.items()}
+        run_dir.append_line(self._files[run_dir.UPDATES], row | finite)
 
     def _loss(self, logged: dict[str, float]) -> float:
         """Policy, entropy and value loss added up with the run's coefficients: means over the update's minibatches.
@@ -105,9 +107,10 @@ class Recorder(BaseCallback):
         SB3's own `loss` is the last minibatch's, and only PPO logs it.
         """
         assert isinstance(self.model, OnPolicyAlgorithm)
-        policy = logged.get("policy_gradient_loss", logged.get("policy_loss", 0.0))
-        entropy = self.model.ent_coef * logged.get("entropy_loss", 0.0)
-        return policy + entropy + self.model.vf_coef * logged.get("value_loss", 0.0)
+        missing = float("nan")
+        policy = logged.get("policy_gradient_loss", logged.get("policy_loss", missing))  # PPO's name, A2C's name
+        entropy = self.model.ent_coef * logged.get("entropy_loss", missing)
+        return policy + entropy + self.model.vf_coef * logged.get("value_loss", missing)
 
     def close(self) -> None:
         """Close the files."""

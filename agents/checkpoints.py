@@ -84,9 +84,9 @@ def load(run: str | Path) -> Agent:
     description = run_dir.read_json(path / run_dir.MODEL)
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise SettingError(f"{str(path)!r} holds a model of another version; this one reads format {FORMAT}.")
-    settings = make_settings(description["settings"])
+    settings = make_settings(description.get("settings") or {})
     dynamics = Dynamics(_with_language(settings.env, path))
-    if dynamics.language.fingerprint != description["language"]:
+    if dynamics.language.fingerprint != description.get("language"):
         raise SettingError(f"the language of {str(path)!r} is not the one its model was trained on.")
     actions = spaces.Discrete(dynamics.task.vocab_size)
     policy = build_policy(settings.policy, observation_space(dynamics), actions)

@@ -9,9 +9,19 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 def available_devices() -> list[str]:
     """The devices this machine has, the preferred one first."""
-    mps = ["mps"] if torch.backends.mps.is_available() else []
-    cuda = ["cuda"] if torch.cuda.is_available() else []
+    mps = ["mps"] if torch.backends.mps.is_available() and _computes("mps") else []
+    cuda = ["cuda"] if torch.cuda.is_available() and _computes("cuda") else []
     return [*mps, *cuda, "cpu"]
+
+
+def _computes(device: str) -> bool:
+    """Whether a product and its gradient can be computed there: torch may name devices that cannot allocate."""
+    try:
+        matrix = torch.ones(8, 8, device=device, requires_grad=True)
+        (matrix @ matrix).softmax(dim=1).sum().backward()  # type: ignore[no-untyped-call]
+    except (RuntimeError, AssertionError):  # torch asserts that it was built for the device
+        return False
+    return True
 
 
 def resolve_device(name: str) -> str:

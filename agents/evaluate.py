@@ -32,7 +32,9 @@ def evaluate(
     title = f"{problems} {split} problems"
     policies = [target for target in targets if target in REFERENCES]
     if policies == targets:
-        layers = [preset_layer(size or DEFAULT_SIZE)] + ([{"env": {"language": language}}] if language else [])
+        layers = [preset_layer(DEFAULT_SIZE if size is None else size)] + (
+            [{"env": {"language": language}}] if language else []
+        )
         task = make_settings(*layers).env
         stdout_console().print(score_table(evaluate_references(task, split, ids, policies), title))
         return

@@ -111,4 +111,10 @@ def _read_lines(path: Path) -> pd.DataFrame:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise SettingError(f"cannot read {str(path)!r}: {error.strerror}; is it a run?") from error
-    return pd.DataFrame([json.loads(line) for line in lines[:-1]])  # what follows the last newline is torn or empty
+    rows = []
+    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn or empty
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            raise SettingError(f"line {number} of {str(path)!r} is damaged: {error}.") from error
+    return pd.DataFrame(rows)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from rich.table import Table
 from scipy import stats
 
@@ -14,16 +15,20 @@ from token_env.references import REFERENCES, find_reference
 from token_env.task import Task
 
 CONFIDENCE = 0.95
+SAMPLING_SEED = 0
 GREEDY, SAMPLED = "agent (greedy)", "agent (sampled)"
 
 
 def evaluate_agent(agent: Agent, split: str, ids: Iterable[int]) -> dict[str, dict[str, Any]]:
-    """The figures of an agent on these problems, choosing the most probable token, and sampling."""
+    """The figures of an agent on these problems, choosing the most probable token, and sampling.
+
+    The samples are the same at every call; torch's generator is left as it was.
+    """
     task = dataclasses.replace(agent.task, split=split, num_problems=None)
-    return {
-        GREEDY: figures(evaluate(agent.greedy, ids, task=task)),
-        SAMPLED: figures(evaluate(agent.sampled, ids, task=task)),
-    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SAMPLING_SEED)
+        sampled = evaluate(agent.sampled, ids, task=task)
+    return {GREEDY: figures(evaluate(agent.greedy, ids, task=task)), SAMPLED: figures(sampled)}
 
 
 def evaluate_references(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 import configs
 from token_env.errors import SettingError, unknown_name
@@ -104,6 +104,15 @@ class Settings(Frozen):
             raise ValueError("a run's language and reward are given by name, so that the run can be loaded again")
         return env
 
+    @model_validator(mode="after")
+    def _held_out(self) -> "Settings":
+        if self.env.split == self.evaluation.split:
+            raise ValueError(
+                f"env.split and evaluation.split are both {self.env.split!r}; a run is evaluated on problems "
+                "that it was not trained on; type --set env.split=train"
+            )
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of plain values, as a settings file holds them."""
         return self.model_dump(mode="json")
@@ -182,22 +191,26 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 def _explained(error: ValidationError) -> SettingError:
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"]]
-    key = ".".join(place)
+    place, known = _place([str(part) for part in first["loc"]])
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        siblings = _keys(Settings, place[:-1])
-        return unknown_name("setting", key, [".".join([*place[:-1], name]) for name in siblings])
+        section = place[:-1]
+        return unknown_name("setting", ".".join(place), [".".join([*section, name]) for name in known])
     reason = first["msg"].removeprefix("Value error, ").rstrip(".")
     if first["type"] == "value_error" and isinstance(first["input"], Mapping):  # a section's own check names its key
         return SettingError(".".join([*place, reason]) + ".")
-    return SettingError(f"{key} cannot be {first['input']!r}: {reason}.")
+    return SettingError(f"{'.'.join(place)} cannot be {first['input']!r}: {reason}.")
 
 
-def _keys(model: Any, place: list[str]) -> Iterable[str]:
-    """The keys of the section at this place."""
-    for part in place:
-        model = model.model_fields[part].annotation
-    return [field.name for field in fields(model)] if is_dataclass(model) else list(model.model_fields)
+def _place(location: list[str]) -> tuple[list[str], list[str]]:
+    """The keys that lead to a wrong value, without what pydantic adds behind them, and the keys known beside it."""
+    model: Any = Settings
+    for depth, part in enumerate(location):
+        names = [field.name for field in fields(model)] if is_dataclass(model) else list(model.model_fields)
+        inner = None if part not in names or is_dataclass(model) else model.model_fields[part].annotation
+        if not (is_dataclass(inner) or (isinstance(inner, type) and issubclass(inner, BaseModel))):
+            return location[: depth + 1], names
+        model = inner
+    return location, []
 
 
 def _presets(known: Iterable[str]) -> str:

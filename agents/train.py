@@ -34,7 +34,7 @@ def train(
     progress: Annotated[bool, typer.Option("--progress/--no-progress", help="show how it is getting on")] = True,
 ) -> None:
     """Train an agent on TokenTask and evaluate it on held-out problems."""
-    chosen = [] if size is None and config else [preset_layer(size or DEFAULT_SIZE)]
+    chosen = [] if size is None and config else [preset_layer(DEFAULT_SIZE if size is None else size)]
     chosen += [read_layer(config)] if config else []
     chosen += [assignment_layer(assignment) for assignment in assignments or []]
     named = {"algorithm": algorithm, "episodes": episodes, "seed": seed, "device": device}

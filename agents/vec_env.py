@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
+from token_env.batch import checked_options
 from token_env.vector import TokenVectorEnv
 
 COMPONENTS = ("adequacy", "fluency_penalty")
@@ -40,16 +41,20 @@ class TokenVecEnv(VecEnv):
 
     def reset(self) -> NDArray[np.float32]:
         """Begin the next problem in every row; seeds and options given before are used once."""
-        observations, _ = self.vector_env.reset(seed=self._seeds, options=self._batched_options())
+        observations, _ = self.vector_env.reset(seed=self._seeds)
+        if any(self._options):
+            observations = self._reset_to_options()
         self._reset_seeds()
         self._reset_options()
         self._begin_episodes()
         return observations
 
-    def _batched_options(self) -> dict[str, Any]:
-        """The options that were set row by row, each as one array [N]."""
-        names = {name for row in self._options for name in row}
-        return {name: np.array([row.get(name) for row in self._options]) for name in names}
+    def _reset_to_options(self) -> NDArray[np.float32]:
+        """Begin the problems that were chosen for some of the rows."""
+        chosen = [checked_options(row) for row in self._options]
+        mask = np.array(["problem_id" in row for row in chosen])
+        ids = np.array([row.get("problem_id", 0) for row in chosen])
+        return self.vector_env.reset(options={"reset_mask": mask, "problem_id": ids})[0]
 
     def _begin_episodes(self) -> None:
         self._totals[:] = 0.0
@@ -102,8 +107,13 @@ class TokenVecEnv(VecEnv):
         """Nothing is held open."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute that all rows share, once for each of these rows."""
-        return [getattr(self.vector_env, attr_name)] * len(list(self._get_indices(indices)))
+        """An attribute, once for each of these rows."""
+        rows = list(self._get_indices(indices))
+        if attr_name == "problem":
+            return [self.vector_env.problems.single(row) for row in rows]
+        if attr_name in ("observation_space", "action_space"):
+            return [getattr(self, attr_name)] * len(rows)
+        return [getattr(self.vector_env, attr_name)] * len(rows)
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set an attribute that all rows share."""

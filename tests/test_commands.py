@@ -44,11 +44,11 @@ def run(monkeypatch, tmp_path, capsys):
         ("train ppo --set nonsense", "--set takes KEY=VALUE"),
         ("train ppo --episodes 0", "episodes cannot be 0"),
         ("train ppo --episodes 77", "type --episodes 80"),
-        ("train ppo --language text:none.txt", "cannot read the text 'none.txt'"),
+        ("train ppo --language text:none.txt", "none.txt': No such file"),
         ("train ppo --language text:empty", "the text has no words"),
         ("train ppo --language text:binary", "is not text"),
         ("train ppo --language text:short.txt", "the text has 3 distinct words"),
-        ("train ppo --language text:taken", "cannot read the text 'taken'"),
+        ("train ppo --language text:taken", "taken': Is a directory"),
         ("train ppo --language sinthetic", "Did you mean 'synthetic'?"),
         ("train ppo --out taken", "'taken' exists already"),
         ("train ppo --out empty/run", "cannot make the directory"),
@@ -56,6 +56,9 @@ def run(monkeypatch, tmp_path, capsys):
         ("train ppo --device gpu", "unknown device 'gpu'"),
         ("train ppo --config none.yaml", "there is no file 'none.yaml'"),
         ("train ppo --config binary", "cannot read settings"),
+        ("train ppo --set env.split=test", "env.split and evaluation.split are both 'test'"),
+        ("train ppo --set env.discount=0.3", "env.discount=0.3 differs from ppo.gamma=0.5"),
+        ("train ppo --size=", "unknown size ''"),
         ("evaluate none", "neither the directory of a run nor a reference policy"),
         ("evaluate taken", "'taken' is no finished run"),
         ("evaluate greedy taken", "type one run, or any number of policies"),
@@ -88,7 +91,7 @@ def test_wrong_words_on_the_command_line_exit_with_2_and_say_what_to_type(run, l
 
 
 def test_training_ends_with_a_table_messages_in_words_and_what_to_type_next(run, tmp_path):
-    code, out, error = run("train ppo --size tiny --episodes 80 --set evaluation.problems=4 --out run")
+    code, out, error = run("train ppo --size tiny --episodes 80 --set evaluation.problems=4 --out run --device cpu")
     assert code == 0
     for expected in ("4 test problems", "agent (greedy)", "greedy", "fluent", "message", "said", "learning_curve.png"):
         assert expected in out
@@ -103,14 +106,16 @@ def test_training_ends_with_a_table_messages_in_words_and_what_to_type_next(run,
 
 
 def test_no_progress_is_quiet_and_the_default_directory_tells_what_ran(run, tmp_path):
-    code, _, error = run("train a2c --size tiny --episodes 16 --seed 3 --no-progress --set evaluation.problems=2")
+    code, _, error = run(
+        "train a2c --size tiny --episodes 16 --seed 3 --no-progress --device cpu --set evaluation.problems=2"
+    )
     assert (code, error) == (0, "")
     assert [path.name.rsplit("-", 2)[0] for path in (tmp_path / "runs").iterdir()] == ["a2c-tiny-3"]
 
 
 def test_a_config_file_stands_alone_or_over_a_size(run, tmp_path):
     (tmp_path / "mine.yaml").write_text("name: mine\nepisodes: 16\nevaluation: {problems: 2}\na2c: {n_envs: 2}\n")
-    assert run("train a2c --size tiny --config mine.yaml --out over --no-progress")[0] == 0
+    assert run("train a2c --size tiny --config mine.yaml --out over --no-progress --device cpu")[0] == 0
     assert "hidden:\n  - 64" in (tmp_path / "over" / "config.yaml").read_text()
     code, _, error = run("train a2c --config mine.yaml --out alone")
     assert code == 2  # Stable-Baselines3's n_steps=5 breaks episodes of 30 steps

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from agents.devices import available_devices, resolve_device
+from agents.devices import _computes, available_devices, resolve_device
 from token_env import SettingError
 
 
@@ -11,6 +11,7 @@ def machine(monkeypatch):
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+        monkeypatch.setattr("agents.devices._computes", lambda device: True)
 
     return pretend
 
@@ -43,3 +44,14 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(machine, name
     machine(False, 2)
     with pytest.raises(SettingError, match=message):
         resolve_device(name)
+
+
+def test_a_device_that_cannot_compute_is_not_chosen(machine, monkeypatch):
+    machine(True, 1)
+    monkeypatch.setattr("agents.devices._computes", lambda device: device != "mps")
+    assert available_devices() == ["cuda", "cpu"]
+
+
+def test_the_probe_computes():
+    assert _computes("cpu")
+    assert not _computes("cuda:77")

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -101,6 +103,14 @@ def test_features_hold_what_their_description_says():
     assert seen[:, 50].tolist() == [0.25, 0.75]
 
 
+def test_the_rarity_that_is_seen_belongs_to_the_language_of_the_message():
+    small = Dynamics(Task(vocab_size=64, max_steps=4))
+    large = Dynamics(Task(vocab_size=500, message_vocab=64, max_steps=4))
+    states = [(dynamics, dynamics.problems.draw(np.arange(9))) for dynamics in (small, large)]
+    seen = [dynamics.observe(problems, dynamics.initial(problems)) for dynamics, problems in states]
+    np.testing.assert_allclose(seen[0][:, 16:], seen[1][:, 16:], atol=1e-6)
+
+
 @pytest.mark.parametrize(("reward", "extra"), [("dense", 0), ("exact", 0), ("terminal", 1), ("potential", 2)])
 def test_rewards_paid_late_show_what_has_been_accrued(reward, extra):
     dynamics = Dynamics(Task(vocab_size=64, max_steps=4, reward=reward))
@@ -113,7 +123,7 @@ def test_rewards_paid_late_show_what_has_been_accrued(reward, extra):
 @given(games(), st.sampled_from([None, 0.0, 3.0, 8.0]))
 def test_masks_allow_the_tokens_within_the_budget_and_always_the_least_surprising(game, budget):
     dynamics, problems, _ = game
-    dynamics.task.__dict__["mask_budget"] = budget
+    dynamics = Dynamics(dataclasses.replace(dynamics.task, mask_budget=budget))
     state = dynamics.initial(problems)
     allowed, surprisal = dynamics.legal(state), dynamics.language.surprisals(state.previous)
     limit = dynamics.task.surprisal_budget if budget is None else budget

@@ -113,6 +113,13 @@ def test_the_same_seed_gives_the_same_trajectory_in_another_process():
     assert out.stdout.strip() == play_some(gymnasium.make("TokenTask-Tiny-v0"), 7).tobytes().hex()
 
 
+def test_numpys_numbers_are_as_good_as_pythons():
+    ours = TokenEnv(vocab_size=np.int64(67), message_vocab=np.int32(60), noise=np.float32(0.25), max_steps=np.uint8(4))
+    plain = TokenEnv(vocab_size=67, message_vocab=60, noise=0.25, max_steps=4)
+    assert ours.task == plain.task
+    np.testing.assert_array_equal(ours.reset(seed=1)[0], plain.reset(seed=1)[0])
+
+
 def test_other_seeds_give_other_problems():
     env = TokenEnv(vocab_size=64)
     starts = [env.reset(seed=seed)[0].tobytes() for seed in range(20)]
@@ -215,6 +222,8 @@ def test_a_step_before_reset_or_after_the_end_is_refused():
         ({"lookahead": True}, "lookahead is an integer"),
         ({"render_mode": "rgb"}, "Did you mean 'rgb_array'"),
         ({"language": 3}, "language is a name"),
+        ({"vocab_size": np.float64(10)}, "vocab_size is an integer"),
+        ({"noise": "0.3"}, "noise is a finite number"),
     ],
 )
 def test_wrong_keywords_are_refused(keywords, message):
@@ -251,6 +260,17 @@ def test_the_colour_tells_how_near_the_meaning_is():
     env.reset(options={"problem_id": 5})
     env.step(int((env.language.meaning @ env.problem.meanings[0]).argmin()))
     assert "\x1b[38;5;160m" in env.render()
+
+
+def test_a_token_beyond_the_budget_is_marked():
+    env = TokenEnv(render_mode="ansi", vocab_size=64, max_steps=2)
+    env.reset(seed=0)
+    surprisal = env.language.surprisals(np.array([env.problem.start]))[0]
+    env.step(int(surprisal.argmax()))
+    assert f"{env.language.surface[surprisal.argmax()]}!" in without_colours(env.render())
+    env.reset(seed=0)
+    env.step(int(surprisal.argmin()))
+    assert "!" not in without_colours(env.render())
 
 
 def test_rgb_array_shows_more_with_every_step_in_a_picture_of_one_size():

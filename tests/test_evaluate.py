@@ -104,7 +104,7 @@ def test_a_policy_that_gives_no_token_a_row_is_refused(actions):
 
 
 def test_wrong_problems_and_names_are_refused():
-    for ids in ([], [-1]):
+    for ids in ([], [-1], [1.5], [2**70]):
         with pytest.raises(SettingError, match="problem id"):
             evaluate(nearest_seen, ids, task=TINY)
     with pytest.raises(SettingError, match="at least 1"):

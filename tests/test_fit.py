@@ -4,20 +4,30 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from stable_baselines3 import PPO
 
 import agents
 from agents import run_dir
 from agents.algorithms import algorithm_settings
+from agents.callbacks import Recorder
 from agents.fit import environment_seed, fit
+from agents.scores import evaluate_agent, figures
 from agents.settings import make_settings, preset_layer, read_layer
 from tests.test_settings import PRESETS
-from token_env import SettingError, Task, evaluate
+from token_env import Evaluation, SettingError, Task, evaluate
 
-SHORT = {"episodes": 16, "ppo": {"n_envs": 4, "batch_size": 32}, "a2c": {"n_envs": 4}, "evaluation": {"problems": 5}}
+SHORT = {
+    "device": "cpu",
+    "episodes": 16,
+    "ppo": {"n_envs": 4, "batch_size": 32},
+    "a2c": {"n_envs": 4},
+    "evaluation": {"problems": 5},
+}
 
 
 def short_settings(**layer):
@@ -38,7 +48,7 @@ def finished(tmp_path_factory):
 
 @pytest.mark.parametrize(("name", "algorithm"), PRESETS)
 def test_every_preset_trains_two_updates(name, algorithm, tmp_path):
-    chosen = {"algorithm": algorithm, "evaluation": {"problems": 2}}
+    chosen = {"algorithm": algorithm, "device": "cpu", "evaluation": {"problems": 2}}
     if algorithm == "ppo":
         chosen["ppo"] = {"n_epochs": 1}
     if name.startswith("reported/"):  # one environment: two episodes make a short rollout
@@ -108,6 +118,57 @@ def test_the_summary_holds_the_evaluation_beside_the_reference_policies(finished
     assert scores["agent (greedy)"]["problems"] == 5
 
 
+def test_sampled_scores_repeat_and_leave_the_generator_alone(finished):
+    state = torch.random.get_rng_state()
+    first, again = (evaluate_agent(finished.agent, "test", range(30)) for _ in range(2))
+    assert first == again
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_the_half_width_is_that_of_students_t():
+    returns = np.array([1.0, 2.0, 4.0, 9.0])
+    row = figures(Evaluation(np.arange(4), returns, np.zeros(4), np.zeros((4, 2), dtype=int)))
+    assert row["half_width"] == pytest.approx(3.182446 * returns.std(ddof=1) / 2)  # t of 3 degrees of freedom
+    assert (
+        figures(Evaluation(np.arange(1), returns[:1], np.zeros(1), np.zeros((1, 2), dtype=int)))["half_width"] is None
+    )
+
+
+def test_the_recorder_keeps_the_last_hundred_episodes(tmp_path):
+    recorder = Recorder(tmp_path)
+    assert np.isnan(recorder.mean_return)
+    for n in range(150):
+        recorder.returns.append(float(n))
+        recorder.last_tokens.append(np.array([n]))
+    assert recorder.mean_return == np.mean(range(50, 150))
+    assert len(recorder.last_tokens) == 100
+
+
+def test_a_diverged_update_is_recorded_without_a_loss(tmp_path, monkeypatch):
+    train = PPO.train
+
+    def diverged(self):
+        train(self)
+        self.logger.record("train/value_loss", float("nan"))
+
+    monkeypatch.setattr(PPO, "train", diverged)
+    updates = agents.load_metrics(fit(short_settings(), tmp_path / "run", progress=False).run).updates
+    assert updates.loss.isna().all()
+    assert updates.policy_gradient_loss.notna().all()
+
+
+def test_memory_is_measured(finished):
+    assert 50 < finished.summary["peak_memory_mb"] < 20_000
+
+
+def test_observations_reach_the_policy_in_float32(finished, monkeypatch):
+    seen = []
+    policy = finished.agent.policy
+    monkeypatch.setattr(policy, "predict", lambda obs, deterministic: (seen.append(obs.dtype) or np.zeros(3), None))
+    finished.agent.predict(np.zeros((3, 5)))
+    assert seen == [np.float32]
+
+
 def test_predict_takes_one_observation_or_many_as_sb3s_does(finished):
     batch = np.zeros((3, finished.agent.policy.observation_space.shape[0]))  # float64, which is cast
     assert finished.agent.predict(batch)[0].shape == (3,)
@@ -142,6 +203,31 @@ def test_training_plays_the_train_split_under_the_agents_discount(tmp_path, monk
     assert (seen["split"], seen["discount"]) == ("train", 0.75)
 
 
+def test_the_discount_is_the_agents_and_recorded(tmp_path):
+    run = fit(short_settings(ppo={"gamma": 0.75}), tmp_path / "run", progress=False).run
+    assert agents.load(run).task.discount == 0.75
+    assert make_settings(read_layer(str(run / "config.yaml"))).env.discount == 0.75
+    with pytest.raises(SettingError, match=r"env.discount=0.3 differs from ppo.gamma=0.75"):
+        fit(short_settings(ppo={"gamma": 0.75}, env={"discount": 0.3}), tmp_path / "other")
+
+
+def test_the_path_of_a_text_is_recorded_whole(finished):
+    assert Path(finished.agent.settings.env.language.removeprefix("text:")).is_absolute()
+
+
+def test_ctrl_c_during_the_evaluation_keeps_the_run(tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agents.fit.evaluate_references", interrupted)
+    result = fit(short_settings(), tmp_path / "run", progress=False)
+    assert result.interrupted
+    summary = json.loads((result.run / "summary.json").read_text())
+    assert (summary["status"], summary["episodes"]) == ("interrupted", 16)
+    assert (result.run / "learning_curve.png").exists()
+    assert agents.load(result.run).settings == result.agent.settings
+
+
 def test_nothing_is_written_when_a_run_cannot_begin(tmp_path):
     for layer in ({"episodes": 17}, {"device": "tpu"}, {"env": {"language": "text:/none"}}):
         with pytest.raises(SettingError):
@@ -160,6 +246,7 @@ def test_an_existing_directory_is_refused_and_left_alone(tmp_path):
 def test_ctrl_c_saves_what_there_is_and_says_how_to_evaluate_it(tmp_path, terminal):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "agents.train", "ppo", "--size", "tiny", "--out", str(out), "--episodes", "400000"]
+    command += ["--device", "cpu"]
     environment = os.environ | ({"FORCE_COLOR": "1"} if terminal else {})
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 60

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from token_env import SettingError, find_language
+from token_env.env import TokenEnv
 from token_env.language import from_arrays
 from token_env.synthetic import pseudo_words, synthetic
 
@@ -61,6 +62,42 @@ def test_synthetic_languages_of_one_seed_nest(small, more, seed):
     assert cut.surface == direct.surface
     for name in ("log_unigram", "context", "output", "meaning", "log_normalizer", "floored_log_unigram"):
         np.testing.assert_allclose(getattr(cut, name), getattr(direct, name), atol=1e-12)
+
+
+def test_the_rarity_floor_is_the_frequency_at_rank_999_or_what_nine_tenths_of_the_tokens_need():
+    language = synthetic(5000)
+    assert language.rarity_floor == language.log_unigram[999]
+    # Ten tokens in one dimension; contexts of -8 make the outputs of -1 likely and those of +1 need a high floor.
+    output = np.array([-1.0] * 8 + [1.0] * 2)[:, None]
+    hard = from_arrays(np.log(np.full(10, 0.1)), np.full((10, 1), -8.0), output)
+    normalizer = math.log(0.1 * (8 * math.exp(8) + 2 * math.exp(-8)))
+    assert hard.rarity_floor == pytest.approx(normalizer + 8 - 5)  # two tokens in ten need it, so nine in ten do
+    easy = from_arrays(np.log(np.full(10, 0.1)), np.full((10, 1), -8.0), -np.abs(output))
+    assert easy.rarity_floor == pytest.approx(math.log(0.1))  # no token needs a floor
+
+
+def test_rarity_is_a_tenth_of_the_log_ratio_to_the_most_frequent_token(small_language):
+    assert small_language.rarity == pytest.approx(np.log([1.0, 0.5 / 0.3, 0.5 / 0.2]) / 10)
+
+
+def test_a_language_cannot_be_changed():
+    given = np.eye(2)
+    language = from_arrays(np.log([0.5, 0.5]), given, given)
+    given[0] = 7.0
+    assert language.output.tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(ValueError, match="read-only"):
+        language.output[0] = 7.0
+
+
+def test_a_language_without_contexts_can_be_played():
+    language = from_arrays(np.log([0.5, 0.3, 0.2]), np.zeros((3, 2)), [[1, 0], [0, 1], [-1, 0]])
+    observation, _ = TokenEnv(language=language, vocab_size=3).reset(seed=0)
+    assert np.isfinite(observation).all()
+
+
+def test_frequencies_that_do_not_sum_to_one_are_normalised():
+    language = from_arrays([0.0, -1.0], np.eye(2), np.eye(2))
+    assert np.exp(language.log_unigram).sum() == pytest.approx(1.0)
 
 
 def test_seeds_and_sizes_have_their_own_fingerprints():

@@ -73,10 +73,10 @@ def test_splits_take_their_shares_of_all_messages():
     assert share == pytest.approx(1 / 16, abs=0.005)
 
 
-def test_a_longer_message_begins_with_the_shorter_one():
-    short, long = sampler(length=9).draw(np.arange(20)), sampler(length=20).draw(np.arange(20))
-    np.testing.assert_array_equal(long.message[:, :9], short.message)
-    np.testing.assert_array_equal(long.meanings[:, :9], short.meanings)
+def test_a_longer_message_begins_with_the_shorter_one_of_at_least_eight_tokens():
+    short, long = sampler(length=8).draw(np.arange(40)), sampler(length=20).draw(np.arange(40))
+    np.testing.assert_array_equal(long.message[:, :8], short.message)
+    np.testing.assert_array_equal(long.meanings[:, :8], short.meanings)
 
 
 def test_noise_changes_the_meanings_but_not_the_message():

@@ -29,7 +29,7 @@ COMMANDS = [line for block in blocks("bash") for line in block.splitlines() if l
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    settings = make_settings(preset_layer("tiny"), {"episodes": 40, "evaluation": {"problems": 2}})
+    settings = make_settings(preset_layer("tiny"), {"device": "cpu", "episodes": 40, "evaluation": {"problems": 2}})
     return fit(settings, tmp_path_factory.mktemp("readme") / "run", progress=False).run
 
 
@@ -50,7 +50,7 @@ def shortened(words):
     settings = make_settings(*layers, {"algorithm": words[3]})
     section = algorithm_settings(settings)
     episodes = section.n_envs * section.n_steps // settings.env.max_steps
-    return ["--episodes", str(episodes), "--set", "evaluation.problems=2", "--no-progress", "--out"]
+    return ["--device", "cpu", "--episodes", str(episodes), "--set", "evaluation.problems=2", "--no-progress", "--out"]
 
 
 def test_readme_shows_commands():
@@ -70,7 +70,7 @@ def test_the_commands_run(line, tmp_path):
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 def test_make_demo_trains_on_pythons_documentation_and_shows_real_words(tmp_path):
     assert "make demo" in README
-    options = f"--episodes 40 --set evaluation.problems=3 --out {tmp_path / 'run'}"
+    options = f"--device cpu --episodes 40 --set evaluation.problems=3 --out {tmp_path / 'run'}"
     interpreter = Path(sys.executable).parent
     command = ["make", f"BIN={interpreter}", f"DEMO_TEXT={tmp_path / 'text.txt'}", f"DEMO_OPTIONS={options}", "demo"]
     ready = ["-o", ".venv/ready"]  # the environment that runs this test is ready

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -12,14 +13,15 @@ from token_env.synthetic import synthetic
 from token_env.text import from_words
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+@pytest.mark.parametrize("call", ["os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace"])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, call):
     path = tmp_path / "file.json"
     run_dir.write_json(path, {"old": 1})
 
-    def full_disk(descriptor):
+    def full_disk(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.fsync", full_disk)
+    monkeypatch.setattr(call, full_disk)
     with pytest.raises(OSError, match="No space"):
         run_dir.write_json(path, {"new": 2})
     assert json.loads(path.read_text()) == {"old": 1}
@@ -32,6 +34,12 @@ def test_a_line_torn_by_a_crash_is_left_out(tmp_path):
     metrics = agents.load_metrics(tmp_path)
     assert metrics.episodes.to_dict("records") == [{"episode": 1, "return": 0.5}]
     assert metrics.updates.empty
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    (tmp_path / run_dir.EPISODES).write_text('{"episode": 1}\n{"epis\n{"episode": 3}\n')
+    with pytest.raises(SettingError, match=r"line 2 of '.*episodes.jsonl' is damaged"):
+        agents.load_metrics(tmp_path)
 
 
 def test_a_language_survives_its_archive(tmp_path):
@@ -47,8 +55,13 @@ def test_a_language_survives_its_archive(tmp_path):
 
 def test_a_damaged_language_is_refused(tmp_path):
     path = tmp_path / "language.npz"
-    path.write_bytes(language_bytes(synthetic(5))[:-40])
-    with pytest.raises(SettingError, match="cannot read the language"):
+    for content in (language_bytes(synthetic(5))[:-40], b"", b"text"):
+        path.write_bytes(content)
+        with pytest.raises(SettingError, match="cannot read the language"):
+            read_language(path)
+    language = synthetic(5)
+    path.write_bytes(language_bytes(dataclasses.replace(language, surface=("a b c d\ne", *language.surface[1:]))))
+    with pytest.raises(SettingError, match="V words"):
         read_language(path)
 
 
@@ -64,6 +77,7 @@ def write_model(path, **changes):
         ({"format": 2}, "another version"),
         ({"language": "0" * 64}, "is not the one its model was trained on"),
         ({"settings": {"episodse": 1}}, "unknown setting"),
+        ({"settings": None}, "is not the one its model was trained on"),
         ({}, "cannot read the weights"),
     ],
 )

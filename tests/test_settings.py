@@ -124,6 +124,10 @@ def test_assignments_are_read_as_yaml(assignment, value):
         ({"ppo": {"learning_rate": float("nan")}}, "ppo.learning_rate cannot be nan"),
         ({"ppo": 3}, "ppo cannot be 3"),
         ({"name": "../x"}, "name cannot be"),
+        ({"env": {"language": 3}}, "^env.language cannot be 3"),
+        ({"env": {"vocab_size": "x"}}, "^env.vocab_size cannot be 'x'"),
+        ({"policy": {"hidden": ["x"]}}, "^policy.hidden cannot be 'x'"),
+        ({"env": {"split": "test"}}, "both 'test'.*--set env.split=train"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(layer, message):

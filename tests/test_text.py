@@ -1,13 +1,15 @@
 import os
 import pydoc_data.topics
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from tests.conftest import TEXT
 from token_env import SettingError, find_language
-from token_env.text import from_words, words_of
+from token_env.text import _factors, _pair_counts, from_words, words_of
 
 DOCUMENTATION = "\n".join(pydoc_data.topics.topics.values())
 
@@ -59,6 +61,38 @@ def test_nine_tenths_of_the_words_can_follow_some_other_word_within_the_budget(d
     surprisal = language.surprisals(np.arange(1000))
     np.fill_diagonal(surprisal, np.inf)
     assert (surprisal.min(axis=0) <= 5.0).mean() >= 0.9
+
+
+def test_association_is_positive_pmi_with_smoothed_contexts():
+    # "a b" 3 times, "a c" once, "b a" once, "c a" once.
+    pairs = csr_array(np.array([[0.0, 3.0, 1.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    left, right = _factors(pairs)
+    smoothed = np.array([2.0, 3.0, 1.0]) ** 0.75
+    share = smoothed / smoothed.sum()
+    pmi = np.array(
+        [
+            [0.0, np.log(3 / 4 / share[1]), np.log(1 / 4 / share[2])],
+            [np.log(1 / share[0]), 0.0, 0.0],
+            [np.log(1 / share[0]), 0.0, 0.0],
+        ]
+    )
+    assert pmi[0, 2] > 0
+    np.testing.assert_allclose(left @ right.T, np.maximum(pmi, 0.0), atol=1e-12)  # three words: the SVD is complete
+    strengths = np.linalg.svd(np.maximum(pmi, 0.0), compute_uv=False)
+    np.testing.assert_allclose(np.linalg.norm(left, axis=0)[:3], np.sqrt(strengths), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(right, axis=0)[:3], np.sqrt(strengths), atol=1e-12)
+
+
+def test_pairs_rarer_than_chance_do_not_repel():
+    pairs = csr_array(np.array([[9.0, 1.0], [1.0, 1.0]]))
+    left, right = _factors(pairs)
+    assert (left @ right.T).min() >= -1e-12
+
+
+def test_the_largest_entry_of_every_factor_is_positive(documentation):
+    words, language = documentation
+    left, _ = _factors(_pair_counts(Counter(pairwise(words)), list(language.surface)))
+    assert (left[np.argmax(np.abs(left), axis=0), np.arange(16)] > 0).all()
 
 
 def test_the_same_text_gives_the_same_language(documentation):

@@ -60,6 +60,21 @@ def test_masks_attributes_and_options_reach_single_rows():
     assert env.render_mode is None
 
 
+def test_options_and_attributes_of_single_rows_are_those_of_sb3s_loop():
+    ours, theirs = TokenVecEnv(3, **SMALL), DummyVecEnv([lambda: TokenEnv(**SMALL)] * 3)
+    for env in (ours, theirs):
+        env.seed(2)
+        env.set_options([{"problem_id": 3}, {}, {"problem_id": 9}])
+    assert_same(ours.reset(), theirs.reset())
+    for name in ("action_space", "observation_space", "render_mode"):
+        assert ours.get_attr(name) == theirs.get_attr(name)
+    for mine, other in zip(ours.get_attr("problem"), theirs.get_attr("problem"), strict=True):
+        np.testing.assert_array_equal(mine.message, other.message)
+    ours.set_options({"problem": 3})
+    with pytest.raises(SettingError, match="Did you mean"):
+        ours.reset()
+
+
 def test_sb3s_monitor_can_wrap_it():
     env = VecMonitor(TokenVecEnv(2, **SMALL))
     env.reset()

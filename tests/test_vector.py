@@ -130,6 +130,19 @@ def test_arrays_returned_are_never_changed_later():
         np.testing.assert_array_equal(array, copy)
 
 
+def test_a_refused_action_leaves_every_row_as_it_was():
+    env = TokenVectorEnv(2, autoreset_mode="NextStep", **SMALL)
+    env.reset(options={"problem_id": np.array([0, 4])})
+    for _ in range(3):
+        env.step(np.zeros(2, dtype=int))
+    env.reset(options={"reset_mask": np.array([False, True])})
+    env.step(np.zeros(2, dtype=int))  # row 0 ends
+    with pytest.raises(InvalidAction):
+        env.step(np.array([0, 64]))
+    env.step(np.zeros(2, dtype=int))
+    assert env.problems.ids.tolist() == [1, 5]
+
+
 def test_masks_are_those_of_single_environments():
     ours, theirs = pair(AutoresetMode.SAME_STEP)
     ours.reset(seed=1)

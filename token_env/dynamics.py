@@ -32,7 +32,8 @@ class Dynamics:
         self.message_language = self.language.truncate(task.message_vocab or task.vocab_size)
         self.reward = find_reward(task.reward)
         context = self.language.context
-        self._seen_context = (context / np.linalg.norm(context, axis=1).max()).astype(np.float32)
+        longest = np.linalg.norm(context, axis=1).max() or 1.0  # a language without contexts has them all zero
+        self._seen_context = (context / longest).astype(np.float32)
         self._seen_rarity = self.message_language.rarity.astype(np.float32)
         self._window = np.arange(task.lookahead + 1)
         self._accrual_scale = 1.0 / (task.adequacy_scale * task.max_steps or 1.0)  # α L: a verbatim message's adequacy

@@ -1,6 +1,6 @@
 """Play one episode at a time: the task as a `gymnasium.Env`."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -91,7 +91,6 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi", "human", "rgb_array"], "render_fps": 4}  # noqa: RUF012
-    reset_options: ClassVar[tuple[str, ...]] = ("problem_id",)
 
     def __init__(self, render_mode: str | None = None, **keywords: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:

@@ -69,7 +69,7 @@ def evaluate(
         gymnasium.error.InvalidAction: the policy gave something else than one token a row.
     """
     dynamics = Dynamics(task or Task(split="test"))
-    ids = dynamics.problems.checked_ids(np.array([int(i) for i in problem_ids], dtype=np.int64))
+    ids = dynamics.problems.checked_ids(list(problem_ids))
     generator = np.random.default_rng(seed)
     parts = [_play(policy, dynamics, ids[first : first + ROWS], generator) for first in range(0, len(ids), ROWS)]
     return Evaluation(*(np.concatenate(field) for field in zip(*parts, strict=True)))

@@ -8,8 +8,8 @@ A language has V tokens, ranked by frequency (rank 0 first). Its bigram chain is
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ MIN_VOCAB = 2
 USABLE_SURPRISAL = 5.0  # nats; the rarity floor brings USABLE_SHARE of the tokens below it after some token
 USABLE_SHARE = 0.9
 FLOOR_RANK = 999
+ARRAYS = ("log_unigram", "context", "output", "meaning")
 CHUNK_ELEMENTS = 1_000_000  # of a V×V pass held at once: 8 MB of float64
 
 
@@ -38,6 +39,23 @@ class Language:
     meaning: NDArray[np.float64]  # [V, d] m_a, unit length
     surface: tuple[str, ...]  # [V] the printable form
     recipe: Mapping[str, Any]  # what the language was made from; JSON values only
+
+    def __post_init__(self) -> None:
+        """Take read-only copies of the arrays, and refuse those that describe no language."""
+        for name in ARRAYS:
+            array = np.array(getattr(self, name), dtype=np.float64)
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        u, q, o, m = (getattr(self, name) for name in ARRAYS)
+        sizes = {len(array) for array in (u, q, o, m, self.surface)}
+        if u.ndim != 1 or q.ndim != 2 or len(sizes) != 1 or len(u) < MIN_VOCAB:
+            raise SettingError("a language needs log_unigram [V], context, output, meaning [V, d], V words, and V ≥ 2.")
+        if q.shape != o.shape or q.shape != m.shape or not q.shape[1]:
+            raise SettingError(f"context {q.shape}, output {o.shape} and meaning {m.shape} must have one shape [V, d].")
+        if not all(np.isfinite(array).all() for array in (u, q, o, m)) or (np.diff(u) > 0).any():
+            raise SettingError("a language's arrays must be finite and log_unigram must fall with the rank.")
+        if not (np.allclose(np.linalg.norm(o, axis=1), 1) and np.allclose(np.linalg.norm(m, axis=1), 1)):
+            raise SettingError("output and meaning vectors must have unit length; divide each row by its norm.")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Language":
         """Itself: nothing in a language changes, and Gymnasium copies the keywords of an environment."""
@@ -123,10 +141,6 @@ class Language:
         found = [np.argmax(flat[rows] @ self.meaning.T, axis=1) for rows in row_chunks(len(flat), self.vocab_size)]
         return np.concatenate(found).reshape(vectors.shape[:-1]) if found else np.empty(0, np.int64)
 
-    def say(self, tokens: Sequence[int] | NDArray[np.integer]) -> str:
-        """The surfaces of these tokens with spaces between."""
-        return " ".join(self.surface[int(token)] for token in tokens)
-
     def truncate(self, vocab_size: int) -> "Language":
         """The language of the first `vocab_size` ranks, with u, Z and c recomputed.
 
@@ -140,18 +154,23 @@ class Language:
                 f"this language has {self.vocab_size} tokens, {vocab_size} were asked for; "
                 f"type vocab_size={self.vocab_size}, or any number from {MIN_VOCAB} up to it."
             )
-        kept = slice(vocab_size)
-        recipe = dict(self.recipe) | {"vocab_size": vocab_size}
-        if recipe["kind"] != "synthetic":  # whose rows do not depend on the size they were drawn at
-            recipe.setdefault("truncated_from", self.vocab_size)
-        return Language(
-            log_unigram=log_normalized(self.log_unigram[kept]),
-            context=self.context[kept],
-            output=self.output[kept],
-            meaning=self.meaning[kept],
-            surface=self.surface[kept],
-            recipe=recipe,
-        )
+        return _truncated(self, int(vocab_size))
+
+
+@lru_cache(maxsize=8)
+def _truncated(language: Language, vocab_size: int) -> Language:
+    kept = slice(vocab_size)
+    recipe = dict(language.recipe) | {"vocab_size": vocab_size}
+    if recipe["kind"] != "synthetic":  # whose rows do not depend on the size they were drawn at
+        recipe.setdefault("truncated_from", language.vocab_size)
+    return Language(
+        log_unigram=log_normalized(language.log_unigram[kept]),
+        context=language.context[kept],
+        output=language.output[kept],
+        meaning=language.meaning[kept],
+        surface=language.surface[kept],
+        recipe=recipe,
+    )
 
 
 def row_chunks(num_rows: int, row_length: int | None = None) -> list[slice]:
@@ -190,21 +209,13 @@ def from_arrays(
         SettingError: shapes that do not fit together, values that are not finite, frequencies that rise,
             vectors that are not of unit length.
     """
-    u = np.asarray(log_unigram, dtype=np.float64)
-    q = np.asarray(context, dtype=np.float64)
-    o = np.asarray(output, dtype=np.float64)
-    m = o if meaning is None else np.asarray(meaning, dtype=np.float64)
-    words = tuple(map(str, range(len(u)))) if surface is None else tuple(surface)
-    if u.ndim != 1 or len(u) < MIN_VOCAB or q.ndim != 2 or not len(u) == len(q) == len(o) == len(m) == len(words):
-        raise SettingError("a language needs log_unigram [V], context, output and meaning [V, d], V words, and V ≥ 2.")
-    if q.shape != o.shape or q.shape != m.shape or not q.shape[1]:
-        raise SettingError(f"context {q.shape}, output {o.shape} and meaning {m.shape} must have one shape [V, d].")
-    if not all(np.isfinite(array).all() for array in (u, q, o, m)) or (np.diff(u) > 0).any():
-        raise SettingError("a language's arrays must be finite and log_unigram must fall with the rank.")
-    if not (np.allclose(np.linalg.norm(o, axis=1), 1) and np.allclose(np.linalg.norm(m, axis=1), 1)):
-        raise SettingError("output and meaning vectors must have unit length; divide each row by its norm.")
+    vectors = [context, output, output if meaning is None else meaning]
+    given = [np.ascontiguousarray(array, dtype="<f8") for array in (log_unigram, *vectors)]
+    words = tuple(map(str, range(len(given[0])))) if surface is None else tuple(surface)
     digest = hashlib.sha256()
-    for array in (u, q, o, m):
-        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
-    recipe = {"kind": "arrays", "sha256": digest.hexdigest(), "vocab_size": len(u), "dimension": q.shape[1]}
-    return Language(log_normalized(u), q, o, m, words, recipe)
+    for array in given:
+        digest.update(array.tobytes())
+    recipe = {"kind": "arrays", "sha256": digest.hexdigest(), "vocab_size": len(given[0])}
+    u, q, o, m = given
+    checked = Language(u, q, o, m, words, recipe)
+    return replace(checked, log_unigram=log_normalized(checked.log_unigram))

@@ -20,7 +20,6 @@ class Reward(NamedTuple):
     """A row of the table."""
 
     function: RewardFunction
-    additive: bool  # a sum over steps, each a function of the previous token, the token and the step alone
     accrued: bool = False  # the observation adds what has been accrued of the return
     potential: bool = False  # the observation adds Φ
 
@@ -50,10 +49,10 @@ def exact(t: Transition) -> NDArray[np.float64]:
 
 
 REWARDS = {
-    "dense": Reward(dense, additive=True),
-    "terminal": Reward(terminal, additive=False, accrued=True),
-    "potential": Reward(potential, additive=False, accrued=True, potential=True),
-    "exact": Reward(exact, additive=True),
+    "dense": Reward(dense),
+    "terminal": Reward(terminal, accrued=True),
+    "potential": Reward(potential, accrued=True, potential=True),
+    "exact": Reward(exact),
 }
 
 
@@ -67,4 +66,4 @@ def find_reward(reward: str | RewardFunction) -> Reward:
         return find("reward", reward, REWARDS)
     if not callable(reward):
         raise SettingError(f"reward is a name ({', '.join(REWARDS)}) or a function of a Transition, not {reward!r}.")
-    return Reward(reward, additive=False)
+    return Reward(reward)

@@ -27,6 +27,7 @@ def synthetic(vocab_size: int, seed: int = 0) -> Language:
     """
     if vocab_size < MIN_VOCAB:
         raise SettingError(f"vocab_size is {vocab_size}; a language has at least {MIN_VOCAB} tokens.")
+    vocab_size, seed = int(vocab_size), int(seed)  # the recipe holds plain numbers
     recipe = {
         "kind": "synthetic",
         "version": VERSION,

@@ -1,6 +1,7 @@
 """State the task: every constant of it, with the names, defaults and limits that hold everywhere."""
 
 import math
+import operator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -65,11 +66,12 @@ class Task:
 
 def _require_integer(task: Task, name: str, least: int, most: int | None = None) -> None:
     value = getattr(task, name)
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
         raise SettingError(f"{name} is an integer, {value!r} was given; type {name}={Task.__dict__.get(name)}, say.")
     if value < least or (most is not None and value > most):
         allowed = f"at least {least}" if most is None else f"from {least} to {most}"
         raise SettingError(f"{name} is {value}; it must be {allowed}.")
+    object.__setattr__(task, name, operator.index(value))  # NumPy's integers become Python's
 
 
 def _require_number(task: Task, name: str, least: float, most: float) -> None:
@@ -83,6 +85,7 @@ def _require_number(task: Task, name: str, least: float, most: float) -> None:
     if not least <= value <= most:
         allowed = f"at least {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"
         raise SettingError(f"{name} is {value}; it must be {allowed}.")
+    object.__setattr__(task, name, float(value))
 
 
 def make_task(**keywords: Any) -> Task:

@@ -16,7 +16,7 @@ from token_env.env import observation_space
 from token_env.errors import SettingError, find, unknown_name
 from token_env.language import Language
 from token_env.picture import Pixels, draw_pixels
-from token_env.problem import Problem, Problems
+from token_env.problem import Problems
 from token_env.render import draw_text
 from token_env.state import Transition
 from token_env.task import make_task
@@ -84,10 +84,6 @@ class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray
             gymnasium.error.ResetNeeded: before the first reset.
         """
         return self._batch.problems
-
-    def problem(self, row: int) -> Problem:
-        """The problem that this row is playing."""
-        return self._batch.problem(row)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -162,13 +158,13 @@ class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray
         if self.autoreset_mode is AutoresetMode.DISABLED:
             raise ResetNeeded("episodes are over; call reset(options={'reset_mask': …}) before the next step().")
         active = np.flatnonzero(~self._finished)
+        checked = self._batch.checked_action(np.where(self._finished, 0, np.asarray(actions)))
         self._batch.start(np.flatnonzero(self._finished))
         rewards = np.zeros(self.num_envs)
         done = np.zeros(self.num_envs, dtype=np.bool_)
         infos: dict[str, Any] = {}
         if len(active):
-            checked = np.where(self._finished, 0, np.asarray(actions))
-            transition = self._batch.step(self._batch.checked_action(checked)[active], active)
+            transition = self._batch.step(checked[active], active)
             rewards[active] = self._dynamics.rewards(transition)
             done[active] = transition.done
             infos = row_infos(transition, active, self.num_envs)
