@@ -2,7 +2,8 @@
 
 A problem is a message of L tokens, the jittered meanings of these tokens, and what each of them pays. Its
 random numbers depend on (language fingerprint, split, problem id) alone. Noise and length are no part of
-that key: the same problem at another noise level has the same message, at another length of at least 8 the same prefix.
+that key: the same problem has the same message at another noise level, and begins with the same words at
+another length of at least 8.
 """
 
 from typing import NamedTuple
