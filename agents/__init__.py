@@ -1,6 +1,10 @@
 """Train agents on TokenTask with Stable-Baselines3, and load what was trained."""
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+if find_spec("stable_baselines3") is None:
+    raise ImportError("the agents need more than the environment does; type pip install 'tokentask[agents]'")
 
 if TYPE_CHECKING:
     from agents.checkpoints import Agent, load

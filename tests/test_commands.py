@@ -1,5 +1,6 @@
 """The command lines as a person meets them: what they print, and how they refuse wrong input."""
 
+import subprocess
 import sys
 
 import pytest
@@ -136,3 +137,10 @@ def test_speed_prints_steps_per_second(run, monkeypatch):
     assert code == 0
     for expected in ("VectorEnv", "SB3 VecEnv", "1024", "building the language"):
         assert expected in out
+
+
+def test_without_its_extra_the_package_says_what_to_install():
+    code = "import sys; sys.modules['stable_baselines3'] = None; import agents"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert out.returncode == 1
+    assert "pip install 'tokentask[agents]'" in out.stderr
