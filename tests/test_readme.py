@@ -1,4 +1,4 @@
-"""What README tells people to type does what it says."""
+"""What README and the task's page tell people to type does what they say."""
 
 import os
 import re
@@ -20,8 +20,11 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+TASK_PAGE = (ROOT / "docs" / "task.md").read_text(encoding="utf-8")
+
+
+def blocks(language, page=README):
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
 COMMANDS = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("python -m")]
@@ -33,7 +36,7 @@ def run(tmp_path_factory):
     return fit(settings, tmp_path_factory.mktemp("readme") / "run", progress=False).run
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", blocks("python") + blocks("python", TASK_PAGE))
 def test_the_python_examples_run(code, run):
     names = {"observations": np.zeros((3, agents.load(run).policy.observation_space.shape[0]), dtype=np.float32)}
     exec(code.replace("50_000", "2_048").replace("RUN", str(run)), names)
