@@ -20,7 +20,7 @@ from agents.settings import Settings, make_settings
 from token_env.dynamics import Dynamics
 from token_env.env import observation_space
 from token_env.errors import SettingError
-from token_env.language import Language
+from token_env.language import ARRAYS, Language
 from token_env.task import Task
 
 FORMAT = 1
@@ -114,7 +114,7 @@ def _read_weights(path: Path, expected: dict[str, torch.Tensor]) -> dict[str, to
 
 def language_bytes(language: Language) -> bytes:
     """A language as an .npz archive of plain arrays."""
-    arrays = {name: getattr(language, name) for name in ("log_unigram", "context", "output", "meaning")}
+    arrays = {name: getattr(language, name) for name in ARRAYS}
     texts = {"surface": "\n".join(language.surface), "recipe": json.dumps(dict(language.recipe))}
     coded: dict[str, Any] = {name: np.frombuffer(text.encode(), dtype=np.uint8) for name, text in texts.items()}
     stream = io.BytesIO()
@@ -130,7 +130,7 @@ def read_language(path: Path) -> Language:
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            arrays = [archive[name] for name in ("log_unigram", "context", "output", "meaning")]
+            arrays = [archive[name] for name in ARRAYS]
             surface, recipe = (archive[name].tobytes().decode() for name in ("surface", "recipe"))
         return Language(arrays[0], arrays[1], arrays[2], arrays[3], tuple(surface.split("\n")), json.loads(recipe))
     except Exception as error:

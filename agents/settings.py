@@ -3,7 +3,7 @@
 Defaults of the algorithms are Stable-Baselines3's own, so a file that says nothing trains as SB3 would.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -146,7 +146,8 @@ def read_layer(source: str) -> dict[str, Any]:
         if source in configs.names():
             return configs.read_preset(source)
         if isinstance(error, FileNotFoundError):
-            raise SettingError(f"there is no file {source!r}, nor such a preset; {_presets(configs.names())}") from None
+            known = ", ".join(configs.names())
+            raise SettingError(f"there is no file {source!r}, nor such a preset; presets: {known}.") from None
         raise SettingError(f"cannot read settings from {source!r}: {error}.") from error
 
 
@@ -211,7 +212,3 @@ def _place(location: list[str]) -> tuple[list[str], list[str]]:
             return location[: depth + 1], names
         model = inner
     return location, []
-
-
-def _presets(known: Iterable[str]) -> str:
-    return f"presets: {', '.join(known)}."

@@ -80,9 +80,10 @@ def from_words(words: list[str], vocab_size: int) -> Language:
     while True:
         vocabulary = [word for word in ranked if word not in left_out][:vocab_size]
         if len(vocabulary) < vocab_size:
+            smaller = f"Type vocab_size={len(vocabulary)} or less, or name" if len(vocabulary) >= MIN_VOCAB else "Name"
             raise SettingError(
                 f"the text has {len(ranked)} distinct words, of which {len(vocabulary)} can be used; "
-                f"{vocab_size} were asked for. Type vocab_size={len(vocabulary)} or less, or a longer text."
+                f"{vocab_size} were asked for. {smaller} a longer text."
             )
         pairs = _pair_counts(neighbours, vocabulary)
         left, right = _factors(pairs)
