@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from agents.callbacks import WINDOW
 
@@ -26,11 +27,7 @@ def learning_curve(returns: Sequence[float], title: str, levels: Mapping[str, fl
     axes = figure.add_subplot()
     episodes = np.arange(1, len(returns) + 1)
     axes.scatter(episodes, returns, s=4, color=POINTS, linewidths=0, label="an episode")
-    if len(returns):
-        sums = np.concatenate([[0.0], np.cumsum(returns)])
-        first = np.maximum(episodes - WINDOW, 0)
-        means = (sums[episodes] - sums[first]) / (episodes - first)
-        axes.plot(episodes, means, color=INK, linewidth=2, label=f"mean of the last {WINDOW}")
+    axes.plot(episodes, running_mean(returns, WINDOW), color=INK, linewidth=2, label=f"mean of the last {WINDOW}")
     for name, level in levels.items():
         axes.axhline(level, color=LEVEL_COLOURS.get(name, "#757575"), linewidth=1, linestyle="--")
         axes.annotate(
@@ -52,3 +49,11 @@ def learning_curve(returns: Sequence[float], title: str, levels: Mapping[str, fl
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
     return stream.getvalue()
+
+
+def running_mean(values: Sequence[float], window: int) -> NDArray[np.float64]:
+    """The mean of the last `window` values up to each one, [n]; of fewer at the beginning."""
+    last = np.arange(1, len(values) + 1)
+    first = np.maximum(last - window, 0)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return (sums[last] - sums[first]) / (last - first)

@@ -1,5 +1,7 @@
 """The command lines as a person meets them: what they print, and how they refuse wrong input."""
 
+import json
+import re
 import subprocess
 import sys
 
@@ -97,7 +99,8 @@ def test_training_ends_with_a_table_messages_in_words_and_what_to_type_next(run,
     for expected in ("4 test problems", "agent (greedy)", "greedy", "fluent", "message", "said", "learning_curve.png"):
         assert expected in out
     assert "\x1b[" not in out  # no colours off a terminal
-    assert "episode 80 of 80" in error
+    mean = json.loads((tmp_path / "run" / "summary.json").read_text())["mean_last_100"]
+    assert re.search(rf"episode 80 of 80 .* mean of the last 100 {re.escape(f'{mean:+.3f}')} ", error)
     assert "python -m agents.evaluate run" in out
 
     code, out, _ = run("evaluate run --problems 4 --split validation")

@@ -103,6 +103,15 @@ def test_features_hold_what_their_description_says():
     assert seen[:, 50].tolist() == [0.25, 0.75]
 
 
+def test_the_rarest_words_of_5000_are_told_apart():
+    dynamics = Dynamics(Task(vocab_size=5000))
+    problems = dynamics.problems.draw(np.arange(100))
+    rarity = dynamics.language.rarity[problems.message[:, :2]]
+    assert rarity.max() > 0.6
+    seen = dynamics.observe(problems, dynamics.initial(problems))
+    np.testing.assert_allclose(seen[:, 48:50], rarity, atol=1e-6)
+
+
 def test_the_rarity_that_is_seen_belongs_to_the_language_of_the_message():
     small = Dynamics(Task(vocab_size=64, max_steps=4))
     large = Dynamics(Task(vocab_size=500, message_vocab=64, max_steps=4))

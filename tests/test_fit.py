@@ -16,6 +16,7 @@ from agents import run_dir
 from agents.algorithms import algorithm_settings
 from agents.callbacks import Recorder
 from agents.fit import environment_seed, fit
+from agents.plots import running_mean
 from agents.scores import evaluate_agent, figures
 from agents.settings import make_settings, preset_layer, read_layer
 from tests.test_settings import PRESETS
@@ -155,6 +156,11 @@ def test_a_diverged_update_is_recorded_without_a_loss(tmp_path, monkeypatch):
     updates = agents.load_metrics(fit(short_settings(), tmp_path / "run", progress=False).run).updates
     assert updates.loss.isna().all()
     assert updates.policy_gradient_loss.notna().all()
+
+
+def test_a_running_mean_is_that_of_the_last_values():
+    assert running_mean([1.0, 3.0, 8.0, 4.0], 2).tolist() == [1.0, 2.0, 5.5, 6.0]
+    assert running_mean([], 2).tolist() == []
 
 
 def test_memory_is_measured(finished):

@@ -74,6 +74,9 @@ def test_the_rarity_floor_is_the_frequency_at_rank_999_or_what_nine_tenths_of_th
     assert hard.rarity_floor == pytest.approx(normalizer + 8 - 5)  # two tokens in ten need it, so nine in ten do
     easy = from_arrays(np.log(np.full(10, 0.1)), np.full((10, 1), -8.0), -np.abs(output))
     assert easy.rarity_floor == pytest.approx(math.log(0.1))  # no token needs a floor
+    # Without contexts every token is within 5 nats if its frequency is: nine in ten are, so the tenth stays as it is.
+    rare = from_arrays(np.log([0.1111] * 9 + [0.0001]), np.zeros((10, 1)), np.ones((10, 1)))
+    assert rare.rarity_floor == pytest.approx(math.log(0.0001 / 1.0000), abs=1e-3)
 
 
 def test_rarity_is_a_tenth_of_the_log_ratio_to_the_most_frequent_token(small_language):

@@ -160,16 +160,13 @@ class Language:
 @lru_cache(maxsize=8)
 def _truncated(language: Language, vocab_size: int) -> Language:
     kept = slice(vocab_size)
-    recipe = dict(language.recipe) | {"vocab_size": vocab_size}
-    if recipe["kind"] != "synthetic":  # whose rows do not depend on the size they were drawn at
-        recipe.setdefault("truncated_from", language.vocab_size)
     return Language(
         log_unigram=log_normalized(language.log_unigram[kept]),
         context=language.context[kept],
         output=language.output[kept],
         meaning=language.meaning[kept],
         surface=language.surface[kept],
-        recipe=recipe,
+        recipe=dict(language.recipe) | {"vocab_size": vocab_size},
     )
 
 
