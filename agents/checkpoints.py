@@ -12,7 +12,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.policies import ActorCriticPolicy
 
 from agents import run_dir
 from agents.policies import build_policy
@@ -29,7 +29,7 @@ FORMAT = 1
 class Agent:
     """A trained policy with its task: what `agents.load` gives."""
 
-    def __init__(self, settings: Settings, dynamics: Dynamics, policy: BasePolicy) -> None:
+    def __init__(self, settings: Settings, dynamics: Dynamics, policy: ActorCriticPolicy) -> None:
         self.settings = settings
         self.dynamics = dynamics
         self.policy = policy
@@ -54,6 +54,14 @@ class Agent:
         actions, _ = self.policy.predict(np.asarray(observation, dtype=np.float32), deterministic=deterministic)
         return np.asarray(actions, dtype=np.int64), None
 
+    def logits(self, observations: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Unnormalised log-probabilities of all tokens, [N, V], for observations [N, D]."""
+        seen, _ = self.policy.obs_to_tensor(np.asarray(observations, dtype=np.float32))
+        with torch.no_grad():
+            distribution = self.policy.get_distribution(seen).distribution
+        assert isinstance(distribution, torch.distributions.Categorical)
+        return np.asarray(distribution.logits.cpu().numpy())
+
     def greedy(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
         """The most probable tokens, [N], for observations [N, D]."""
         return self.predict(observations)[0]
@@ -63,7 +71,7 @@ class Agent:
         return self.predict(observations, deterministic=False)[0]
 
 
-def save(path: Path, settings: Settings, dynamics: Dynamics, policy: BasePolicy) -> None:
+def save(path: Path, settings: Settings, dynamics: Dynamics, policy: ActorCriticPolicy) -> None:
     """Write weights, settings and, where it is not made from the settings alone, the language."""
     language = dynamics.language
     if language.recipe["kind"] != "synthetic":

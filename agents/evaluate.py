@@ -1,4 +1,4 @@
-"""Evaluate a run or reference policies on held-out problems: `python -m agents.evaluate RUN --split test`."""
+"""Evaluate runs or reference policies on held-out problems: `python -m agents.evaluate RUN --split test`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from agents.checkpoints import load
+from agents.compare import compare, comparison_table
 from agents.console import run_command, stdout_console
 from agents.report import EPISODES_SHOWN, print_episodes
 from agents.scores import evaluate_agent, evaluate_references, score_table
@@ -18,14 +19,17 @@ from token_env.references import REFERENCES
 
 def evaluate(
     targets: Annotated[
-        list[str], typer.Argument(metavar="RUN_or_POLICY", help="the directory of a run, or reference policies")
+        list[str],
+        typer.Argument(
+            metavar="RUN_or_POLICY", help="the directory of a run, or of two to compare, or reference policies"
+        ),
     ],
     size: Annotated[str | None, typer.Option(help="of the task that reference policies play [default: fast]")] = None,
     language: Annotated[str | None, typer.Option(help="that reference policies speak [default: synthetic]")] = None,
     split: Annotated[str, typer.Option(help="train, validation or test")] = "test",
     problems: Annotated[int, typer.Option(help="how many problems of the split, from its first")] = 200,
 ) -> None:
-    """Evaluate a run, beside the reference policies, or reference policies alone."""
+    """Evaluate a run beside the reference policies, two runs problem by problem, or reference policies alone."""
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     ids = checked_problems(problems)
@@ -38,14 +42,19 @@ def evaluate(
         task = make_settings(*layers).env
         stdout_console().print(score_table(evaluate_references(task, split, ids, policies), title))
         return
-    if len(targets) > 1 or not Path(targets[0]).is_dir():
-        wrong = next(target for target in targets if target not in REFERENCES)
+    wrong = [target for target in targets if not Path(target).is_dir()]
+    if wrong or len(targets) > 2:
+        what = f"{wrong[0]!r} is no directory of a run" if wrong else f"{len(targets)} runs were named"
         raise SettingError(
-            f"{wrong!r} is neither the directory of a run nor a reference policy ({', '.join(REFERENCES)}); "
-            "type one run, or any number of policies."
+            f"{what}; type one run, two runs to compare, or any number of reference policies ({', '.join(REFERENCES)})."
         )
     if size or language:
         raise SettingError("a run has its own size and language; leave out --size and --language.")
+    if len(targets) == 2:
+        comparison = compare(load(targets[0]), load(targets[1]), split, ids)
+        played = f"{title} of {comparison.task.vocab_size} tokens and {comparison.task.max_steps} steps"
+        stdout_console().print(comparison_table(comparison, (targets[0], targets[1]), played))
+        return
     agent = load(targets[0])
     scores = evaluate_agent(agent, split, ids) | evaluate_references(agent.task, split, ids)
     stdout_console().print(score_table(scores, title))

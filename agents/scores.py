@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from rich.table import Table
-from scipy import stats
 
 from agents.checkpoints import Agent
+from agents.stats import mean_interval
 from token_env.evaluate import Evaluation, evaluate
 from token_env.references import REFERENCES, find_reference
 from token_env.task import Task
 
-CONFIDENCE = 0.95
 SAMPLING_SEED = 0
 GREEDY, SAMPLED = "agent (greedy)", "agent (sampled)"
 
@@ -45,15 +44,11 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
     The half width belongs to the 95 % interval of the mean over problems (Student's t): how far the mean
     would move on other problems, not with another training.
     """
-    count = len(evaluation.returns)
-    half_width = float("nan")
-    if count > 1:
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)
-        half_width = float(quantile * evaluation.returns.std(ddof=1) / np.sqrt(count))
+    interval = mean_interval(evaluation.returns)
     return {
-        "problems": count,
-        "mean_return": evaluation.mean_return,
-        "half_width": half_width if count > 1 else None,
+        "problems": len(evaluation.returns),
+        "mean_return": interval.estimate,
+        "half_width": None if np.isnan(interval.half_width) else interval.half_width,
         "mean_adequacy": float(evaluation.adequacy.mean()),
         "mean_fluency_penalty": float(evaluation.fluency_penalty.mean()),
         "distinct_tokens": evaluation.distinct_tokens,

@@ -62,9 +62,12 @@ def run(monkeypatch, tmp_path, capsys):
         ("train ppo --set env.split=test", "env.split and evaluation.split are both 'test'"),
         ("train ppo --set env.discount=0.3", "env.discount=0.3 differs from ppo.gamma=0.5"),
         ("train ppo --size=", "unknown size ''"),
-        ("evaluate none", "neither the directory of a run nor a reference policy"),
+        ("evaluate none", "'none' is no directory of a run; type one run, two runs to compare, or"),
         ("evaluate taken", "'taken' is no finished run"),
-        ("evaluate greedy taken", "type one run, or any number of policies"),
+        ("evaluate greedy taken", "'greedy' is no directory of a run"),
+        ("evaluate taken taken taken", "3 runs were named"),
+        ("evaluate taken taken", "'taken' is no finished run"),
+        ("benchmarks coverage --out none/x.csv --trials 1", "cannot write"),
         ("evaluate greedy --size huge", "unknown size 'huge'"),
         ("evaluate taken --size fast", "a run has its own size"),
         ("evaluate greedy --split tests", "Did you mean 'test'?"),
@@ -107,6 +110,23 @@ def test_training_ends_with_a_table_messages_in_words_and_what_to_type_next(run,
     assert code == 0
     assert "4 validation problems" in out
     assert "agent (sampled)" in out
+
+
+def test_two_runs_are_compared_on_the_same_problems(run):
+    common = "train ppo --size tiny --no-progress --device cpu --set evaluation.problems=2"
+    run(f"{common} --episodes 40 --out a")
+    run(f"{common} --episodes 200 --out b")
+    code, out, _ = run("evaluate a b --problems 50")
+    assert code == 0
+    for expected in ("50 test problems of 64 tokens and 8 steps", "mean difference A - B", "verdict"):
+        assert expected in out
+
+
+def test_the_coverage_study_prints_a_table_and_writes_its_figures(run, tmp_path):
+    code, out, _ = run("benchmarks coverage --trials 3 --out figures.csv")
+    assert code == 0
+    assert out.startswith("| 95 % interval for | seeds | normal | skewed | collapsing |")
+    assert (tmp_path / "figures.csv").read_text().startswith("runs,interval,seeds,trials,coverage")
 
 
 def test_no_progress_is_quiet_and_the_default_directory_tells_what_ran(run, tmp_path):

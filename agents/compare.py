@@ -1,0 +1,104 @@
+"""Compare two agents problem by problem, also where one of them knows more tokens than the other."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from agents.checkpoints import Agent
+from agents.stats import Interval, probability_of_improvement, problem_interval
+from token_env.errors import SettingError
+from token_env.evaluate import Evaluation, evaluate
+from token_env.task import Task
+
+# What two agents must have in common to read the same observation.
+SEEN_ALIKE = ("observation", "lookahead", "reward")
+
+
+class Comparison(NamedTuple):
+    """What two agents, A and B, earned on the same problems with their most probable tokens."""
+
+    task: Task  # which both played
+    a: Evaluation
+    b: Evaluation
+
+    @property
+    def difference(self) -> Interval:
+        """Mean of A - B, with its 95 % bootstrap interval over problems: for these two agents, not other trainings."""
+        return problem_interval(self.a.returns - self.b.returns)
+
+    @property
+    def win_rate(self) -> float:
+        """The share of problems on which A earned more than B, ties counting half."""
+        return float((np.sign(self.a.returns - self.b.returns) + 1.0).mean() / 2.0)
+
+    @property
+    def probability_of_improvement(self) -> float:
+        """How often A on one problem earns more than B on another or the same one; 0.5: neither is better."""
+        return probability_of_improvement(self.a.returns, self.b.returns)
+
+
+def compare(a: Agent, b: Agent, split: str, problem_ids: Iterable[int]) -> Comparison:
+    """Let two agents play the same problems.
+
+    Where one knows more tokens, both play the other one's environment, with its problems, rewards and features;
+    the larger one's distribution is cut to the shared ranks, which leaves the order of their probabilities.
+
+    Raises:
+        SettingError: agents of different languages, or that see different observations.
+    """
+    smaller, larger = sorted((a, b), key=lambda agent: (agent.task.vocab_size, agent.task.max_steps))
+    shared = smaller.task.vocab_size
+    if larger.language.truncate(shared).fingerprint != smaller.language.fingerprint:
+        raise SettingError(
+            f"the agents speak different languages ({smaller.settings.env.language!r} is no beginning of "
+            f"{larger.settings.env.language!r}); compare runs of one language."
+        )
+    for name in SEEN_ALIKE:
+        values = getattr(a.task, name), getattr(b.task, name)
+        if values[0] != values[1]:
+            raise SettingError(f"the agents see different observations: env.{name} is {values[0]!r} and {values[1]!r}.")
+    task = dataclasses.replace(smaller.task, split=split, num_problems=None)
+    ids = list(problem_ids)
+    return Comparison(task, *(evaluate(greedy_among(agent, shared), ids, task=task) for agent in (a, b)))
+
+
+def greedy_among(agent: Agent, vocab_size: int) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
+    """The agent's most probable token among the first `vocab_size` ranks, as a policy."""
+    return lambda observations: agent.logits(observations)[:, :vocab_size].argmax(axis=1)
+
+
+def comparison_table(comparison: Comparison, names: tuple[str, str], title: str) -> Table:
+    """The comparison as a table: what each earned, then what one has over the other."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for letter, name, played in zip("AB", names, (comparison.a, comparison.b), strict=True):
+        table.add_row(f"{letter}  {name}", interval_text(problem_interval(played.returns)))
+    table.add_section()
+    rows: dict[str, Any] = {
+        "mean difference A - B": interval_text(comparison.difference),
+        "problems that A wins": f"{100 * comparison.win_rate:.1f} %",
+        "probability of improvement": f"{comparison.probability_of_improvement:.3f}",
+        "verdict": verdict(comparison.difference),
+    }
+    for figure, value in rows.items():
+        table.add_row(figure, value)
+    return table
+
+
+def verdict(difference: Interval) -> str:
+    """Which agent is better on such problems, if the interval of the difference excludes zero."""
+    if difference.low > 0:
+        return "A is better"
+    return "B is better" if difference.high < 0 else "no difference shown"
+
+
+def interval_text(interval: Interval) -> str:
+    """An estimate with its bounds."""
+    if np.isnan(interval.half_width):
+        return f"{interval.estimate:+.3f}"
+    return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
