@@ -14,7 +14,6 @@ from token_env.batch import checked_options
 from token_env.vector import TokenVectorEnv
 
 COMPONENTS = ("adequacy", "fluency_penalty")
-ENDING = ("problem_id", "split")
 
 
 class TokenVecEnv(VecEnv):
