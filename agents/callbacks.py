@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agents import run_dir
+from agents.devices import device_use
 
 WINDOW = 100  # episodes of the running mean
 
@@ -20,7 +21,9 @@ class Recorder(BaseCallback):
 
     Attributes:
         returns: of every episode so far, in the order they ended, computed from the components.
+        problem_ids: of these episodes.
         last_tokens: what was said in the last 100 episodes, [L] each.
+        device_use: per cent, one reading an update, where the device can be read.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -28,6 +31,8 @@ class Recorder(BaseCallback):
         self._directory = directory
         self._files: dict[str, IO[str]] = {}
         self.returns: list[float] = []
+        self.problem_ids: list[int] = []
+        self.device_use: list[float] = []
         self.last_tokens: deque[NDArray[np.int64]] = deque(maxlen=WINDOW)
         self._started = 0.0
         self._updates = 0
@@ -57,6 +62,7 @@ class Recorder(BaseCallback):
 
     def _record_episode(self, episode: dict[str, Any]) -> None:
         self.returns.append(episode["r"])
+        self.problem_ids.append(int(episode["problem_id"]))
         self.last_tokens.append(episode["tokens"])
         row = {
             "episode": len(self.returns),
@@ -82,7 +88,9 @@ class Recorder(BaseCallback):
         self.logger.dump(self.num_timesteps)  # SB3 leaves the last update's values behind
 
     def _record_update(self) -> None:
-        """Read what SB3 logged about the update that has just ended."""
+        """Read what SB3 logged about the update that has just ended, and how busy the device is."""
+        busy = device_use(str(self.model.device))
+        self.device_use += [] if busy is None else [busy]
         logged = {
             name.removeprefix("train/"): float(value)
             for name, value in self.logger.name_to_value.items()

@@ -1,4 +1,4 @@
-"""Choose the device: mps, then cuda, then cpu."""
+"""Choose the device: mps, then cuda, then cpu; and tell how much of it is used."""
 
 import torch
 
@@ -41,3 +41,26 @@ def resolve_device(name: str) -> str:
     if kind not in available or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
         raise SettingError(f"this machine has no device {name!r}; it has {', '.join(available)}. Type --device auto.")
     return name
+
+
+def device_use(device: str) -> float | None:
+    """How busy the device was in the last moment, in per cent of the time.
+
+    None where it cannot be read: on the cpu, on mps, and on cuda without NVIDIA's library (`pip install nvidia-ml-py`).
+    """
+    if not device.startswith("cuda"):
+        return None
+    try:
+        return float(torch.cuda.utilization(device))
+    except (ImportError, RuntimeError):
+        return None
+
+
+def device_memory_mb(device: str) -> float | None:
+    """Memory of the device that this process has used, in MB (10⁶ bytes); None on the cpu.
+
+    On cuda the most that tensors held at once, on mps what the driver holds now (shared with the cpu).
+    """
+    if device.startswith("cuda"):
+        return float(torch.cuda.max_memory_allocated(device) / 1e6)
+    return float(torch.mps.driver_allocated_memory() / 1e6) if device == "mps" else None

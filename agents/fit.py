@@ -1,16 +1,11 @@
 """Train: the one place that builds environment, model and callbacks, and leaves a finished run behind."""
 
 import dataclasses
-import platform
-import resource
-import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -20,17 +15,16 @@ from agents import checkpoints, plots, run_dir
 from agents.algorithms import algorithm_settings, build_model, check_budget
 from agents.callbacks import WINDOW, Recorder
 from agents.checkpoints import Agent
-from agents.devices import resolve_device
+from agents.devices import device_memory_mb, resolve_device
 from agents.progress import ProgressDisplay
-from agents.scores import evaluate_agent, evaluate_references
+from agents.provenance import peak_memory_mb, provenance
+from agents.scores import evaluate_agent, evaluate_references, policy_figures
 from agents.settings import Settings
 from agents.vec_env import TokenVecEnv
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
 from token_env.references import REFERENCES
 from token_env.task import Task
-
-LIBRARIES = ("tokentask", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
 
 
 class Result(NamedTuple):
@@ -67,21 +61,22 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
     run_dir.write_json(path / run_dir.RUN, provenance(device))
     model.set_logger(configure(str(path / run_dir.TENSORBOARD), ["tensorboard"]))
     recorder = Recorder(path)
-    started = time.monotonic()
+    clock = Clock()
     finished = learn(model, settings, recorder, progress)
-    seconds = time.monotonic() - started
+    taken = clock.read()
 
     checkpoints.save(path, settings, dynamics, model.policy)
     agent = Agent(settings, dynamics, model.policy.to("cpu"))
-    scores = held_out_scores(agent) if finished else None
-    summary = training_summary(settings, device, recorder, seconds)
-    summary |= {"status": "interrupted" if scores is None else "finished", "peak_memory_mb": peak_memory_mb()}
-    summary |= {} if scores is None else {"evaluation": scores}
+    evaluated = final_scores(agent, recorder.problem_ids) if finished else None
+    summary = training_summary(settings, device, recorder, taken)
+    summary |= {"status": "interrupted" if evaluated is None else "finished", "peak_memory_mb": peak_memory_mb()}
+    summary |= evaluated or {}
     run_dir.write_json(path / run_dir.SUMMARY, summary)
-    levels = {name: row["mean_return"] for name, row in (scores or {}).items() if name in REFERENCES}
+    held_out = summary.get("evaluation", {})
+    levels = {name: row["mean_return"] for name, row in held_out.items() if name in REFERENCES}
     title = f"{settings.algorithm} {settings.name}, seed {settings.seed}, {dynamics.language.recipe['kind']} language"
     run_dir.write_bytes(path / run_dir.LEARNING_CURVE, plots.learning_curve(recorder.returns, title, levels))
-    return Result(path, agent, summary, interrupted=scores is None)
+    return Result(path, agent, summary, interrupted=evaluated is None)
 
 
 def resolved(settings: Settings) -> Settings:
@@ -117,13 +112,19 @@ def learn(model: OnPolicyAlgorithm, settings: Settings, recorder: Recorder, prog
         recorder.close()
 
 
-def held_out_scores(agent: Agent) -> dict[str, Any] | None:
-    """The figures of the agent and of the reference policies on held-out problems; None if Ctrl-C ended it early."""
-    split, ids = agent.settings.evaluation.split, range(agent.settings.evaluation.problems)
+def final_scores(agent: Agent, trained_on: list[int]) -> dict[str, Any] | None:
+    """What the summary says of the trained agent; None if Ctrl-C ended it early.
+
+    `evaluation`: the agent and the reference policies on held-out problems; `training_problems`: the agent, greedy,
+    on as many of the problems that it played last in training.
+    """
+    split, count = agent.settings.evaluation.split, agent.settings.evaluation.problems
     try:
-        return evaluate_agent(agent, split, ids) | evaluate_references(agent.task, split, ids)
+        held_out = evaluate_agent(agent, split, range(count)) | evaluate_references(agent.task, split, range(count))
+        seen = policy_figures(agent.greedy, agent.task, trained_on[-count:])
     except KeyboardInterrupt:
         return None
+    return {"evaluation": held_out, "training_problems": seen}
 
 
 def keywords_of(task: Task) -> dict[str, Any]:
@@ -139,9 +140,20 @@ def environment_seed(seed: int) -> int:
     return int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
-def training_summary(settings: Settings, device: str, recorder: Recorder, seconds: float) -> dict[str, Any]:
-    """The figures of the training itself."""
-    returns = recorder.returns
+class Clock:
+    """Measures what passes from its making: wall-clock seconds, and seconds of processor time of all threads."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        """Wall-clock and processor seconds so far."""
+        return time.monotonic() - self._started[0], time.process_time() - self._started[1]
+
+
+def training_summary(settings: Settings, device: str, recorder: Recorder, taken: tuple[float, float]) -> dict[str, Any]:
+    """The figures of the training itself, which took so many seconds of wall-clock and of processor time."""
+    returns, (seconds, cpu_seconds) = recorder.returns, taken
     steps = len(returns) * settings.env.max_steps
     last = returns[-WINDOW:]
     return {
@@ -152,25 +164,11 @@ def training_summary(settings: Settings, device: str, recorder: Recorder, second
         "episodes": len(returns),
         "steps": steps,
         "training_seconds": round(seconds, 3),
+        "cpu_seconds": round(cpu_seconds, 3),
         "steps_per_second": round(steps / seconds, 1),
         "mean_last_100": float(np.mean(last)) if last else None,
         "max_return": max(returns) if returns else None,
         "distinct_tokens_last_100": len(np.unique(np.array(recorder.last_tokens))),
+        "device_memory_mb": device_memory_mb(device),
+        "device_use_percent": float(np.mean(recorder.device_use)) if recorder.device_use else None,
     }
-
-
-def provenance(device: str) -> dict[str, Any]:
-    """What the run was made with: command, versions, machine."""
-    return {
-        "command": sys.argv,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
-        "machine": {"system": platform.platform(), "processor": platform.machine(), "device": device},
-        "threads": torch.get_num_threads(),
-    }
-
-
-def peak_memory_mb() -> float:
-    """The most resident memory this process has used, in MB (10⁶ bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)  # bytes on macOS, KiB elsewhere

@@ -9,9 +9,9 @@ import torch
 from rich.table import Table
 
 from agents.checkpoints import Agent
-from agents.stats import mean_interval
-from token_env.evaluate import Evaluation, evaluate
-from token_env.references import REFERENCES, find_reference
+from agents.stats import problem_interval
+from token_env.evaluate import Evaluation, Policy, adequacy_by_rarity, evaluate
+from token_env.references import REFERENCES, ReferencePolicy, find_reference
 from token_env.task import Task
 
 SAMPLING_SEED = 0
@@ -26,8 +26,8 @@ def evaluate_agent(agent: Agent, split: str, ids: Iterable[int]) -> dict[str, di
     task = dataclasses.replace(agent.task, split=split, num_problems=None)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SAMPLING_SEED)
-        sampled = evaluate(agent.sampled, ids, task=task)
-    return {GREEDY: figures(evaluate(agent.greedy, ids, task=task)), SAMPLED: figures(sampled)}
+        sampled = policy_figures(agent.sampled, task, ids)
+    return {GREEDY: policy_figures(agent.greedy, task, ids), SAMPLED: sampled}
 
 
 def evaluate_references(
@@ -35,16 +35,23 @@ def evaluate_references(
 ) -> dict[str, dict[str, Any]]:
     """The figures of these reference policies on these problems."""
     held_out = dataclasses.replace(task, split=split, num_problems=None)
-    return {name: figures(evaluate(find_reference(name), ids, task=held_out)) for name in names}
+    return {name: policy_figures(find_reference(name), held_out, ids) for name in names}
+
+
+def policy_figures(policy: Policy | ReferencePolicy, task: Task, ids: Iterable[int]) -> dict[str, Any]:
+    """The figures of a policy on these problems of the task's split."""
+    played = evaluate(policy, ids, task=task)
+    recovered = [None if np.isnan(share) else float(share) for share in adequacy_by_rarity(played, task)]
+    return figures(played) | {"adequacy_by_rarity": recovered}
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
     """What is reported of a policy: means over problems, and how varied its words were.
 
-    The half width belongs to the 95 % interval of the mean over problems (Student's t): how far the mean
+    The half width belongs to the 95 % interval of the mean over problems (bootstrap): how far the mean
     would move on other problems, not with another training.
     """
-    interval = mean_interval(evaluation.returns)
+    interval = problem_interval(evaluation.returns)
     return {
         "problems": len(evaluation.returns),
         "mean_return": interval.estimate,
@@ -56,13 +63,13 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def score_table(scores: Mapping[str, Mapping[str, Any]], title: str) -> Table:
+def score_table(by_policy: Mapping[str, Mapping[str, Any]], title: str) -> Table:
     """The figures of several policies, best mean return first."""
     table = Table(title=title, title_justify="left")
     table.add_column("policy")
     for heading in ("return", "± 95 %", "adequacy", "fluency penalty", "distinct tokens", "token perplexity"):
         table.add_column(heading, justify="right")
-    for name, row in sorted(scores.items(), key=lambda item: -item[1]["mean_return"]):
+    for name, row in sorted(by_policy.items(), key=lambda item: -item[1]["mean_return"]):
         table.add_row(
             name,
             f"{row['mean_return']:+.3f}",

@@ -19,6 +19,7 @@ from agents.fit import environment_seed, fit
 from agents.plots import running_mean
 from agents.scores import evaluate_agent, figures
 from agents.settings import make_settings, preset_layer, read_layer
+from agents.stats import problem_interval
 from tests.test_settings import PRESETS
 from token_env import Evaluation, SettingError, Task, evaluate
 
@@ -126,10 +127,10 @@ def test_sampled_scores_repeat_and_leave_the_generator_alone(finished):
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_the_half_width_is_that_of_students_t():
+def test_the_half_width_is_that_of_the_bootstrap_over_problems():
     returns = np.array([1.0, 2.0, 4.0, 9.0])
     row = figures(Evaluation(np.arange(4), returns, np.zeros(4), np.zeros((4, 2), dtype=int)))
-    assert row["half_width"] == pytest.approx(3.182446 * returns.std(ddof=1) / 2)  # t of 3 degrees of freedom
+    assert row["half_width"] == problem_interval(returns).half_width
     assert (
         figures(Evaluation(np.arange(1), returns[:1], np.zeros(1), np.zeros((1, 2), dtype=int)))["half_width"] is None
     )

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from token_env.batch import Batch
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
+from token_env.problem import Problems
 from token_env.references import ReferencePolicy
 from token_env.task import Task
 
@@ -89,6 +90,36 @@ def _play(
             action = np.asarray(policy(batch.observe()))
         batch.step(batch.checked_action(action))
     return Evaluation(ids, batch.state.adequacy, batch.state.fluency_penalty, batch.said)
+
+
+def adequacy_by_rarity(evaluation: Evaluation, task: Task) -> NDArray[np.float64]:
+    """The share of the adequacy on offer that was recovered, by how rare the words of the messages are, [4].
+
+    The words of all messages are cut into quarters by their frequency rank, the commonest first; words of one rank
+    stay together. On offer is what saying each word itself would have earned. NaN where a quarter has no words.
+
+    Args:
+        evaluation: what was said.
+        task: the task that was played, its split included.
+    """
+    dynamics = Dynamics(task)
+    problems = dynamics.problems.draw(evaluation.problem_ids)
+    edges = np.quantile(problems.message, [0.25, 0.5, 0.75])
+    quarter = np.searchsorted(edges, problems.message).ravel()
+    earned, offered = (
+        np.bincount(quarter, weights=_step_adequacy(dynamics, problems, said).ravel(), minlength=4)
+        for said in (evaluation.actions, problems.message)
+    )
+    return np.divide(earned, offered, out=np.full(4, np.nan), where=offered > 0)
+
+
+def _step_adequacy(dynamics: Dynamics, problems: Problems, said: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each step earned for its meaning, [N, L], where `said`, [N, L], was said."""
+    state, adequacy = dynamics.initial(problems), np.empty(said.shape)
+    for step in range(said.shape[1]):
+        transition = dynamics.transition(problems, state, said[:, step])
+        state, adequacy[:, step] = transition.next_state, transition.adequacy
+    return adequacy
 
 
 def checked_problems(count: int) -> range:

@@ -1,0 +1,72 @@
+"""Say what a run was made with: command, revision, versions, machine; and what it took of the machine."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+LIBRARIES = ("tokentask", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
+REVISION_SECONDS = 10.0  # git may take to answer
+
+
+def provenance(device: str) -> dict[str, Any]:
+    """What a run is made with, as JSON holds it.
+
+    Args:
+        device: the one it trains on.
+    """
+    return {
+        "command": sys.argv,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "revision": revision(),
+        "versions": versions(),
+        "machine": {
+            "host": platform.node(),
+            "system": platform.platform(),
+            "processor": processor(),
+            "cores": os.cpu_count(),
+            "device": device,
+        },
+        "threads": torch.get_num_threads(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions that a run depends on, by distribution."""
+    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+
+
+def revision() -> str | None:
+    """The git revision of this code, `-dirty` behind it if a tracked file was changed; None outside a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    home = Path(__file__).parent.parent
+    if not (home / ".git").exists():  # installed: a repository further up is not ours
+        return None
+    try:
+        told = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=REVISION_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip()
+
+
+def processor() -> str:
+    """What the processor calls itself, or its architecture where it does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def peak_memory_mb() -> float:
+    """The most resident memory this process has used, in MB (10⁶ bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)  # bytes on macOS, KiB elsewhere

@@ -1,0 +1,88 @@
+"""Declare what the benchmarks run: every case is settings under a name, repeated with several seeds."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from agents.algorithms import algorithm_settings, nearest_multiple
+from agents.fit import resolved
+from agents.settings import Settings, make_settings, preset_layer, read_layer
+from token_env.errors import find
+
+PRESET, AS_REPORTED = "preset", "as-reported"
+
+
+class Case(NamedTuple):
+    """One column of a table: a size and which settings it is trained with."""
+
+    size: str
+    variant: str
+    layer: Mapping[str, Any]  # its settings, as a settings file holds them
+
+    @property
+    def name(self) -> str:
+        """How results and the command line call it, such as `fast/preset`."""
+        return f"{self.size}/{self.variant}"
+
+    def settings(self, seed: int) -> Settings:
+        """Everything that the run of this seed depends on."""
+        return resolved(make_settings(self.layer, {"seed": seed}))
+
+
+class Benchmark(NamedTuple):
+    """Cases that are measured together and stand side by side in one table."""
+
+    title: str
+    cases: tuple[Case, ...]
+    contest: tuple[str, str]  # the two cases whose rows have a winner
+
+    def find_case(self, name: str) -> Case:
+        """The case of this name.
+
+        Raises:
+            SettingError: an unknown name.
+        """
+        return find("case", name, {case.name: case for case in self.cases})
+
+
+def _sizes_side_by_side(share: float) -> tuple[Case, ...]:
+    """The three sizes as the report has them and with our presets, each for this share of its episodes."""
+    sources = [
+        (size, variant, layer)
+        for size in ("fast", "intermediate", "stable")
+        for variant, layer in ((AS_REPORTED, read_layer(f"reported/{size}")), (PRESET, preset_layer(size)))
+    ]
+    return tuple(Case(size, variant, _shortened(layer, share)) for size, variant, layer in sources)
+
+
+def _shortened(layer: Mapping[str, Any], share: float) -> dict[str, Any]:
+    """The same settings for this share of the episodes, in whole rollouts."""
+    settings = make_settings(layer)
+    section = algorithm_settings(settings)
+    rollout = section.n_envs * section.n_steps // settings.env.max_steps
+    return {**layer, "episodes": nearest_multiple(round(share * settings.episodes), rollout)}
+
+
+def _tiny(algorithm: str) -> Case:
+    layer = {**preset_layer("tiny"), "algorithm": algorithm, "episodes": 400, "device": "cpu"}
+    return Case("tiny", algorithm, {**layer, "evaluation": {"problems": 50}})
+
+
+FAST_VS_STABLE = "fast-vs-stable"
+BENCHMARKS = {
+    FAST_VS_STABLE: Benchmark("Fast against stable", _sizes_side_by_side(1.0), (f"fast/{PRESET}", f"stable/{PRESET}")),
+    "short": Benchmark(
+        "Fast against stable, a tenth of the episodes",
+        _sizes_side_by_side(0.1),
+        (f"fast/{PRESET}", f"stable/{PRESET}"),
+    ),
+    "tiny": Benchmark("Tiny: a smoke test", (_tiny("ppo"), _tiny("a2c")), ("tiny/ppo", "tiny/a2c")),
+}
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """The benchmark of this name.
+
+    Raises:
+        SettingError: an unknown name.
+    """
+    return find("benchmark", name, BENCHMARKS)

@@ -1,0 +1,112 @@
+"""Measure one run of a case and add its row: what the harness starts in a process of its own.
+
+`python -m benchmarks.measure BENCHMARK CASE SEED RESULTS RUN`; it ends when its standard input does, so that a
+harness that was killed leaves nobody behind.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from agents import run_dir
+from agents.fit import Result, fit
+from agents.run_dir import load_metrics
+from benchmarks.cases import find_benchmark
+from benchmarks.row import FORMAT, Row
+from benchmarks.rows import append
+from token_env.errors import SettingError
+
+GIVEN_UP = 3  # exit code where the harness has gone
+
+
+def measure(benchmark: str, case: str, seed: int, folder: Path, run: Path) -> bool:
+    """Train and evaluate one run from its beginning, then add its row to the results in `folder`.
+
+    Args:
+        benchmark: which one.
+        case: one of its cases.
+        seed: of the run.
+        folder: where the results are.
+        run: directory of the run; what an unfinished one left there is removed.
+
+    Returns:
+        False if the row was there already.
+
+    Raises:
+        SettingError: an unknown benchmark or case.
+    """
+    settings = find_benchmark(benchmark).find_case(case).settings(seed)
+    shutil.rmtree(run, ignore_errors=True)
+    result = fit(settings, run, progress=False)
+    return append(benchmark, folder, row_of(case, result))
+
+
+def row_of(case: str, result: Result) -> Row:
+    """The row of a finished run."""
+    made, summary = run_dir.read_json(result.run / run_dir.RUN), result.summary
+    episodes, updates = load_metrics(result.run)
+    policy = result.agent.policy
+    row: dict[str, Any] = {
+        "format": FORMAT,
+        "case": case,
+        "seed": result.agent.settings.seed,
+        "started": made["started"],
+        "revision": made["revision"],
+        "versions": made["versions"],
+        "machine": made["machine"],
+        "settings": result.agent.settings.to_dict(),
+        "language": result.agent.language.fingerprint,
+        "training": {
+            "seconds": summary["training_seconds"],
+            "cpu_seconds": summary["cpu_seconds"],
+            "threads": made["threads"],
+            "peak_memory_mb": summary["peak_memory_mb"],
+            "device_memory_mb": summary["device_memory_mb"],
+            "device_use_percent": summary["device_use_percent"],
+        },
+        "policy_bytes": sum(weights.numel() * weights.element_size() for weights in policy.parameters()),
+        "file_bytes": (result.run / run_dir.WEIGHTS).stat().st_size,
+        "distinct_tokens_last_100": summary["distinct_tokens_last_100"],
+        "returns": [round(value, 3) for value in episodes["return"]],
+        "losses": [float(f"{loss:.4g}") if loss == loss else None for loss in updates["loss"].astype(float)],
+        "rollout_tokens": updates["distinct_tokens"].tolist(),
+        "held_out": {name: _rounded(figures) for name, figures in summary["evaluation"].items()},
+        "training_problems": _rounded(summary["training_problems"]),
+    }
+    return Row.model_validate(row)
+
+
+def _rounded(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a policy, to 5 digits behind the point, without the interval over problems of one model."""
+    shares = [None if share is None else round(share, 5) for share in figures["adequacy_by_rarity"]]
+    means = {
+        name: round(value, 5) for name, value in figures.items() if name not in ("half_width", "adequacy_by_rarity")
+    }
+    return means | {"adequacy_by_rarity": shares}
+
+
+def end_with_the_harness() -> None:
+    """End this process at once when whoever holds the other end of standard input goes."""
+    os.read(sys.stdin.fileno(), 1)  # blocks until the other end is closed
+    os._exit(GIVEN_UP)
+
+
+def main(words: list[str]) -> int:
+    """Measure what the command line names; the exit code."""
+    benchmark, case, seed, folder, run = words
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the harness, which ends its workers
+    threading.Thread(target=end_with_the_harness, daemon=True).start()
+    try:
+        measure(benchmark, case, int(seed), Path(folder), Path(run))
+    except SettingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

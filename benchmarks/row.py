@@ -1,0 +1,77 @@
+"""Describe a result: what one run of a case was made with, and what was measured, from which every metric follows."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from agents.settings import Settings
+
+FORMAT = 1
+
+
+class Part(BaseModel):
+    """A part of a row: no unknown keys, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Machine(Part):
+    """What a run was made on."""
+
+    host: str
+    system: str
+    processor: str
+    cores: int | None
+    device: str
+
+
+class Training(Part):
+    """What the training took."""
+
+    seconds: float  # wall clock
+    cpu_seconds: float  # processor time of all threads
+    threads: int
+    peak_memory_mb: float  # 10⁶ bytes, resident, of the whole process
+    device_memory_mb: float | None
+    device_use_percent: float | None
+
+
+class Figures(Part):
+    """What a policy earned on a set of problems: means over them."""
+
+    problems: int
+    mean_return: float
+    mean_adequacy: float
+    mean_fluency_penalty: float
+    distinct_tokens: int
+    token_perplexity: float
+    adequacy_by_rarity: tuple[float | None, ...]  # [4] shares, the commonest quarter of the words first
+
+
+class Row(Part):
+    """One run of a case: how it was made, and what was measured, from which every metric follows."""
+
+    format: Literal[1]
+    case: str
+    seed: int
+    started: str
+    revision: str | None
+    versions: dict[str, str]
+    machine: Machine
+    settings: Settings
+    language: str  # fingerprint
+    training: Training
+    policy_bytes: int  # of its parameters
+    file_bytes: int  # of the saved weights
+    distinct_tokens_last_100: int
+    returns: tuple[float, ...]  # of every episode, to 0.001
+    losses: tuple[float | None, ...]  # of every update; None where it was not finite
+    rollout_tokens: tuple[int, ...]  # distinct tokens said in the rollout of every update
+    held_out: dict[str, Figures]  # the agent and the reference policies, by name
+    training_problems: Figures  # the agent on problems it was trained on
+
+
+def made_with(versions: dict[str, str]) -> frozenset[tuple[str, str]]:
+    """The versions that must be alike for rows to stand in one table: of Python without its last number."""
+    python = ".".join(versions.get("python", "").split(".")[:2])
+    return frozenset({**versions, "python": python}.items())
