@@ -53,6 +53,25 @@ def paired_interval(a: ArrayLike, b: ArrayLike, confidence: float = CONFIDENCE) 
     return mean_interval(first - second, confidence)
 
 
+def difference_interval(a: ArrayLike, b: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+    """Mean of a, [n], less mean of b, [m], of independent values, with Welch's interval; NaN bounds for one value.
+
+    Raises:
+        SettingError: no values.
+    """
+    first, second = _sample(a), _sample(b)
+    difference = float(first.mean() - second.mean())
+    if min(len(first), len(second)) < 2:
+        return Interval(difference, np.nan, np.nan)
+    parts = np.array([first.var(ddof=1) / len(first), second.var(ddof=1) / len(second)])
+    variance = float(parts.sum())
+    if variance == 0.0:
+        return Interval(difference, difference, difference)
+    freedom = variance**2 / float((parts**2 / [len(first) - 1, len(second) - 1]).sum())  # Welch–Satterthwaite
+    half_width = float(stats.t.ppf((1.0 + confidence) / 2.0, freedom) * np.sqrt(variance))
+    return Interval(difference, difference - half_width, difference + half_width)
+
+
 def prediction_interval(values: ArrayLike, new_seeds: int, confidence: float = CONFIDENCE) -> Interval:
     """Where the mean of `new_seeds` further runs will lie, from values [n] of seeds that selected nothing.
 

@@ -1,23 +1,136 @@
-"""Run a benchmark: `python -m benchmarks speed env`, `python -m benchmarks coverage`."""
+"""Run a benchmark, show its table, draw its pictures: `python -m benchmarks run fast-vs-stable --seeds 10`."""
 
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from agents import run_dir
-from agents.console import guarded, make_app, stdout_console
+from agents.console import WRONG_INPUT, guarded, make_app, stdout_console
 from benchmarks import coverage as coverage_study
 from benchmarks import speed_env
+from benchmarks.cases import FAST_VS_STABLE, find_benchmark
+from benchmarks.harness import run_benchmark
+from benchmarks.metrics import METRICS
+from benchmarks.pages import write_pages
+from benchmarks.plots import write_plots
+from benchmarks.rows import RESULTS, Rows, frame, read_rows
+from benchmarks.summary import long_table
+from benchmarks.table import caption, lines, markdown, terminal
 from token_env.errors import SettingError, find
 
 app = make_app()
 SPEED = {"env": speed_env.speed_table}
+FAILED = 1
+WIDE = 200  # columns of the table where there is no terminal
+
+Name = Annotated[str, typer.Argument(metavar="BENCHMARK", help="fast-vs-stable, short or tiny")]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="where the results are, or go")]
+CaseNames = Annotated[
+    list[str] | None, typer.Option("--case", metavar="CASE", help="only this case, such as fast/preset; repeatable")
+]
+
+
+class Format(StrEnum):
+    """How the table is shown."""
+
+    terminal = "terminal"
+    markdown = "markdown"
+    csv = "csv"
 
 
 @app.callback()
 def benchmarks() -> None:
-    """Measure speed, and how far the statistics can be trusted."""
+    """Compare sizes and settings over seeds; measure speed, and how far the statistics can be trusted."""
+
+
+@app.command()
+@guarded
+def run(
+    benchmark: Name,
+    seeds: Annotated[int, typer.Option(min=1, help="runs of every case, from seed 0")] = 10,
+    workers: Annotated[int, typer.Option(min=1, help="runs made side by side, each on one thread")] = 1,
+    cases: CaseNames = None,
+    results: Results = RESULTS,
+    runs: Annotated[Path, typer.Option(metavar="DIR", help="where the directories of the runs go")] = Path(
+        "runs/benchmarks"
+    ),
+) -> None:
+    """Make the runs that are missing; the same command again goes on where it stopped."""
+    failed = run_benchmark(benchmark, results, runs, seeds, workers, cases)
+    if failed:
+        named = ", ".join(str(job) for job in failed)
+        print(f"{len(failed)} runs failed: {named}. The same command again tries them again.", file=sys.stderr)
+        raise typer.Exit(FAILED)
+    print(f"python -m benchmarks table {benchmark}" + (f" --results {results}" if results != RESULTS else ""))
+
+
+@app.command()
+@guarded
+def table(
+    benchmark: Name = FAST_VS_STABLE,
+    form: Annotated[Format, typer.Option("--format", help="csv has every figure as a number")] = Format.terminal,
+    metrics: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="METRIC", help="only this row; repeatable")
+    ] = None,
+    cases: CaseNames = None,
+    results: Results = RESULTS,
+    readme: Annotated[
+        bool, typer.Option("--readme", help="write the committed results into README.md and docs/benchmark.md")
+    ] = False,
+) -> None:
+    """Show what was measured, beside what was reported."""
+    if readme:
+        if (benchmark, form, metrics, cases, results) != (FAST_VS_STABLE, Format.terminal, None, None, RESULTS):
+            raise SettingError("--readme writes the committed results of fast-vs-stable; leave the other options out.")
+        for path in write_pages():
+            print(f"wrote {path}")
+        return
+    rows = _chosen(read_rows(benchmark, results), benchmark, cases)
+    declared, data = find_benchmark(benchmark), frame(benchmark, rows.good)
+    shown = [find("metric", name, METRICS) for name in metrics] if metrics else list(METRICS.values())
+    if form is Format.csv:
+        print(long_table(data, shown, declared.contest).to_csv(index=False), end="")
+    elif form is Format.markdown:
+        print(f"{markdown(lines(declared, data, shown, with_middle=True))}\n\n{caption(rows.good)}")
+    else:
+        console = stdout_console()
+        wide = console if console.is_terminal else Console(width=WIDE)
+        wide.print(terminal(lines(declared, data, shown), declared.title))
+        wide.print(caption(rows.good))
+    if rows.complaint:
+        print(rows.complaint, file=sys.stderr)
+        raise typer.Exit(WRONG_INPUT)
+
+
+def _chosen(rows: Rows, benchmark: str, cases: list[str] | None) -> Rows:
+    """The rows of these cases, of all if None."""
+    if not cases:
+        return rows
+    names = [find_benchmark(benchmark).find_case(name).name for name in cases]
+    chosen = [row for row in rows.good if row.case in names]
+    if not chosen:
+        raise SettingError(f"there are no results of {', '.join(names)} in {str(rows.path)!r}.")
+    return rows._replace(good=chosen)
+
+
+@app.command()
+@guarded
+def plots(
+    benchmark: Name = FAST_VS_STABLE,
+    results: Results = RESULTS,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where the pictures go")] = Path("runs/plots"),
+) -> None:
+    """Draw learning and loss curves, reward progression, rarity and speed, as PNG and SVG."""
+    rows = read_rows(benchmark, results)
+    for path in write_plots(find_benchmark(benchmark), rows.good, out):
+        print(f"wrote {path}")
+    if rows.complaint:
+        print(rows.complaint, file=sys.stderr)
+        raise typer.Exit(WRONG_INPUT)
 
 
 @app.command()

@@ -7,27 +7,30 @@ from scipy import stats
 
 BLOCK = 100  # episodes that are tested together
 REFERENCE_SHARE = 0.2  # of the training, its end: what the blocks are compared with
-SIGNIFICANCE = 0.05  # of the whole procedure, shared among the blocks
+SIGNIFICANCE = 0.05  # of the whole procedure, shared equally among the blocks (Bonferroni)
 
 
-def convergence_episode(returns: Sequence[float]) -> float:
+def convergence_episode(returns: Sequence[float]) -> int | None:
     """The first episode from which on no block of 100 episodes earned less than the last fifth of the training.
 
-    Every whole block before the last fifth is tested against it: Welch's one-sided t-test, 5 % shared equally among
-    the blocks (Bonferroni). The training had converged behind the last block that earned significantly less.
+    Every whole block before the last fifth is compared with it by Welch's one-sided t-test; the training had
+    converged behind the last block that earned significantly less.
+
+    Args:
+        returns: of the training's episodes, in order.
 
     Returns:
-        The number of episodes before; NaN if the first block earned no less than the last fifth (no learning is
-        shown), or the last tested block earned less (it was still getting better), or there are fewer than two blocks.
+        How many episodes that took. None if the first block earned no less (no learning is shown), if the last
+        tested block earned less (it was still getting better), or if there are fewer than two blocks to test.
     """
-    tested = int(len(returns) * (1 - REFERENCE_SHARE)) // BLOCK
-    if tested < 2:
-        return float("nan")
     values = np.asarray(returns, dtype=np.float64)
-    reference = values[int(len(returns) * (1 - REFERENCE_SHARE)) :]
-    blocks = values[: tested * BLOCK].reshape(tested, BLOCK)
-    lower = stats.ttest_ind(blocks, reference[None, :], axis=1, equal_var=False, alternative="less").pvalue
-    worse = np.flatnonzero(lower < SIGNIFICANCE / tested)
-    if not len(worse) or worse[0] != 0 or worse[-1] == tested - 1:
-        return float("nan")
-    return float((worse[-1] + 1) * BLOCK)
+    end = round(len(values) * (1 - REFERENCE_SHARE))
+    count = end // BLOCK
+    if count < 2:
+        return None
+    blocks, reference = values[: count * BLOCK].reshape(count, BLOCK), values[end:]
+    pvalues = stats.ttest_ind(blocks, reference[None], axis=1, equal_var=False, alternative="less").pvalue
+    less = np.flatnonzero(pvalues < SIGNIFICANCE / count)
+    if not len(less) or less[0] > 0 or less[-1] == count - 1:
+        return None
+    return int(less[-1] + 1) * BLOCK

@@ -1,6 +1,7 @@
-"""Define every metric of the table: its name, its unit, which way is better, and how it follows from a row."""
+"""Define every row of the table. A metric's docstring is its definition, which the documentation shows."""
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,382 +13,311 @@ from agents.scores import GREEDY, SAMPLED
 from benchmarks.convergence import convergence_episode
 from benchmarks.row import Row
 
-LAST, LATEST = 100, 20  # episodes, or updates, at the end of a training
-Figure = float | int | str
+LAST, LATEST = 100, 20  # episodes or updates at the end of a training
+QUARTERS = ("commonest", "second", "third", "rarest")
+
+Figure = float | int | str | None  # None: the run has none
+Of = Callable[[Row], Figure]
 
 
 class Metric(NamedTuple):
     """A row of the table."""
 
-    name: str  # column of the data frame
     label: str  # what people read
-    definition: str
-    of: Callable[[Row], Figure | None]
-    digits: int = 2  # shown behind the point
+    of: Of
+    form: str = ",.0f"  # Python's format of the figure
     better: int = 0  # 1: more is better, -1: less is better, 0: neither
     headline: bool = False  # whether README shows it
-    signed: bool = False
+
+    @property
+    def name(self) -> str:
+        """Column of the data frame."""
+        return self.of.__name__
+
+    @property
+    def definition(self) -> str:
+        """What it measures, in words."""
+        return " ".join((inspect.getdoc(self.of) or "").split())
 
 
-class Section(NamedTuple):
-    """Metrics that belong together."""
-
-    title: str
-    metrics: tuple[Metric, ...]
+def episodes(row: Row) -> Figure:
+    """Episodes played in training."""
+    return len(row.returns)
 
 
-def _tail(values: Sequence[float], count: int) -> NDArray[np.float64]:
-    return np.asarray(values[-count:], dtype=np.float64)
+def vocab_size(row: Row) -> Figure:
+    """Tokens the agent can say: the actions."""
+    return row.settings.env.vocab_size
 
 
-def _losses(row: Row, count: int | None = None) -> NDArray[np.float64]:
-    finite = [loss for loss in row.losses if loss is not None]
-    return np.asarray(finite[-count:] if count else finite)
+def hidden(row: Row) -> Figure:
+    """Units of each hidden layer, of the policy's network and of the value's alike."""
+    return " + ".join(map(str, row.settings.policy.hidden))
 
 
-def _drawdown(row: Row) -> float | None:
-    """The largest fall of the running mean of 100 episodes below what it had reached before."""
+def max_steps(row: Row) -> Figure:
+    """Steps of an episode, which are the tokens of a message."""
+    return row.settings.env.max_steps
+
+
+def learning_rate(row: Row) -> Figure:
+    """Of the optimizer; "falling" where it goes to 0 in the course of the training."""
+    section = algorithm_settings(row.settings)
+    digits, exponent = f"{section.learning_rate:.0e}".split("e")
+    return f"{digits}e{int(exponent)}" + (", falling" if section.learning_rate_schedule == "linear" else "")
+
+
+def device(row: Row) -> Figure:
+    """Where the networks were trained."""
+    return row.machine.device
+
+
+def policy_mb(row: Row) -> Figure:
+    """Parameters of the policy's and the value's network in memory, 10⁶ bytes."""
+    return row.policy_bytes / 1e6
+
+
+def file_mb(row: Row) -> Figure:
+    """The saved weights on disk, 10⁶ bytes; neither optimizer state nor code is in the file."""
+    return row.file_bytes / 1e6
+
+
+def training_minutes(row: Row) -> Figure:
+    """Wall-clock time from the first episode to the last update, on one thread, without the evaluation."""
+    return row.training.seconds / 60
+
+
+def episodes_per_minute(row: Row) -> Figure:
+    """Episodes divided by training time."""
+    return 60 * len(row.returns) / row.training.seconds
+
+
+def steps_per_second(row: Row) -> Figure:
+    """Environment steps divided by training time, updates included."""
+    return len(row.returns) * row.settings.env.max_steps / row.training.seconds
+
+
+def peak_memory_mb(row: Row) -> Figure:
+    """The most resident memory of the process, Python, PyTorch and the evaluation included, 10⁶ bytes."""
+    return row.training.peak_memory_mb
+
+
+def cpu_percent(row: Row) -> Figure:
+    """Processor time divided by training time; 100 is one core busy all the time."""
+    return 100 * row.training.cpu_seconds / row.training.seconds
+
+
+def device_memory_mb(row: Row) -> Figure:
+    """On cuda the most memory that tensors held, on mps what the driver holds at the end, 10⁶ bytes."""
+    return row.training.device_memory_mb
+
+
+def device_use_percent(row: Row) -> Figure:
+    """On cuda, where nvidia-ml-py is installed: how busy the GPU was, the mean of one reading an update."""
+    return row.training.device_use_percent
+
+
+def max_return(row: Row) -> Figure:
+    """The highest return of a training episode."""
+    return max(row.returns)
+
+
+def final_return(row: Row) -> Figure:
+    """The return of the last training episode: one episode, hence mostly chance."""
+    return row.returns[-1]
+
+
+def mean_last_100(row: Row) -> Figure:
+    """Mean return of the last 100 training episodes."""
+    return float(_last(row, LAST).mean())
+
+
+def mean_last_20(row: Row) -> Figure:
+    """Mean return of the last 20 training episodes."""
+    return float(_last(row, LATEST).mean())
+
+
+def lowest_last_20(row: Row) -> Figure:
+    """The lowest return of the last 20 training episodes."""
+    return float(_last(row, LATEST).min())
+
+
+def highest_last_20(row: Row) -> Figure:
+    """The highest return of the last 20 training episodes."""
+    return float(_last(row, LATEST).max())
+
+
+def min_loss(row: Row) -> Figure:
+    """The lowest loss of an update, of whichever algorithm: policy loss, entropy loss and value loss, each averaged
+    over the update's minibatches, added up with the run's coefficients. It can be negative, and it compares runs of
+    one algorithm with the same coefficients only: a low loss is no good policy.
+    """
+    return _lowest(_losses(row))
+
+
+def lowest_loss_last_20(row: Row) -> Figure:
+    """The lowest loss of the last 20 updates, or of all where there were fewer."""
+    return _lowest(_losses(row)[-LATEST:])
+
+
+def highest_loss_last_20(row: Row) -> Figure:
+    """The highest loss of the last 20 updates, or of all where there were fewer."""
+    return max(_losses(row)[-LATEST:], default=None)
+
+
+def drawdown(row: Row) -> Figure:
+    """Stability: the largest fall of the mean of 100 episodes in a row below what that mean had reached before."""
     means = running_mean(row.returns, LAST)[LAST - 1 :]
     return float((np.maximum.accumulate(means) - means).max()) if len(means) else None
 
 
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else value
+def spread(row: Row) -> Figure:
+    """Stability: the standard deviation of the returns of the last 100 training episodes."""
+    return float(_last(row, LAST).std(ddof=1)) if len(row.returns) > 1 else None
 
 
-def _of_greedy(row: Row) -> float:
-    return row.held_out[GREEDY].mean_return / row.held_out["greedy"].mean_return
+def convergence(row: Row) -> Figure:
+    """The first episode from which on no block of 100 episodes earned significantly less than the last fifth of the
+    training: Welch's one-sided t-test of each whole block before that fifth, 5 % shared equally among the blocks.
+    A run has none if its first block earned no less (no learning is shown), or the last tested block did (it was
+    still getting better).
+    """
+    return convergence_episode(row.returns)
 
 
-CONFIGURATION = Section(
-    "Configuration",
-    (
-        Metric("episodes", "Episodes", "Episodes played in training.", lambda row: len(row.returns), 0, headline=True),
-        Metric(
-            "vocab_size",
-            "Vocabulary",
-            "Tokens the agent can say: actions.",
-            lambda row: row.settings.env.vocab_size,
-            0,
-            headline=True,
-        ),
-        Metric(
-            "hidden",
-            "Hidden units",
-            "Units of each hidden layer, of the policy's network and of the value's alike.",
-            lambda row: " + ".join(map(str, row.settings.policy.hidden)),
-            headline=True,
-        ),
-        Metric("max_steps", "Steps", "Steps of an episode.", lambda row: row.settings.env.max_steps, 0, headline=True),
-        Metric(
-            "learning_rate",
-            "Learning rate",
-            "Of the optimizer, at the start.",
-            lambda row: f"{algorithm_settings(row.settings).learning_rate:.0e}".replace("e-0", "e-"),
-            headline=True,
-        ),
-        Metric("device", "Device", "Where the networks are trained.", lambda row: row.machine.device, headline=True),
-        Metric(
-            "policy_mb",
-            "Policy, MB",
-            "Parameters of policy and value network, 10⁶ bytes.",
-            lambda row: row.policy_bytes / 1e6,
-            1,
-            -1,
-        ),
-        Metric(
-            "file_mb",
-            "Model file, MB",
-            "The saved weights on disk, 10⁶ bytes.",
-            lambda row: row.file_bytes / 1e6,
-            1,
-            -1,
-            headline=True,
-        ),
+def training_tokens(row: Row) -> Figure:
+    """Different tokens said in the last 100 training episodes."""
+    return row.distinct_tokens_last_100
+
+
+def test_return(row: Row) -> Figure:
+    """Mean return on the first 200 test problems, with the most probable tokens."""
+    return row.held_out[GREEDY].mean_return
+
+
+def test_return_sampled(row: Row) -> Figure:
+    """The same with tokens drawn by their probability."""
+    return row.held_out[SAMPLED].mean_return
+
+
+def share_of_greedy(row: Row) -> Figure:
+    """The return divided by that of the reference policy `greedy` on the same problems, in per cent. Returns of
+    different lengths and vocabularies have different scales; this figure can be compared between sizes.
+    """
+    return 100 * row.held_out[GREEDY].mean_return / row.held_out["greedy"].mean_return
+
+
+def generalisation_gap(row: Row) -> Figure:
+    """Mean return, with the most probable tokens, on the 200 problems played last in training less that on the test
+    problems. Positive: better on what it was trained on. Problems differ, so one run's gap has a standard error of
+    about 0.05.
+    """
+    return row.training_problems.mean_return - row.held_out[GREEDY].mean_return
+
+
+def test_tokens(row: Row) -> Figure:
+    """Different tokens said on the test problems, with the most probable tokens."""
+    return row.held_out[GREEDY].distinct_tokens
+
+
+def token_perplexity(row: Row) -> Figure:
+    """Exp of the entropy of these tokens: how many equally used ones would be as varied."""
+    return row.held_out[GREEDY].token_perplexity
+
+
+def reference_return(policy: str) -> Of:
+    """The metric of a reference policy's return."""
+
+    def of(row: Row) -> Figure:
+        return row.held_out[policy].mean_return
+
+    of.__name__ = f"reference_{policy}"
+    of.__doc__ = f"Mean return of the reference policy `{policy}` on the same problems; every run has the same."
+    return of
+
+
+def adequacy_of_quarter(place: int) -> Of:
+    """The metric of the adequacy recovered on a quarter of the words, 0 the commonest."""
+
+    def of(row: Row) -> Figure:
+        share = row.held_out[GREEDY].adequacy_by_rarity[place]
+        return None if share is None else 100 * share
+
+    of.__name__ = f"adequacy_{QUARTERS[place]}"
+    of.__doc__ = (
+        f"Adequacy recovered on the {QUARTERS[place]} quarter of the words of the test messages, in per cent of what "
+        "saying each word itself would have earned."
+    )
+    return of
+
+
+SECTIONS = {
+    "Configuration": (
+        Metric("Episodes", episodes, headline=True),
+        Metric("Vocabulary", vocab_size, headline=True),
+        Metric("Hidden units", hidden, headline=True),
+        Metric("Steps", max_steps, headline=True),
+        Metric("Learning rate", learning_rate, headline=True),
+        Metric("Device", device, headline=True),
+        Metric("Policy in memory, MB", policy_mb, ".1f", -1),
+        Metric("Model file, MB", file_mb, ".1f", -1, headline=True),
     ),
-)
-COST = Section(
-    "Cost",
-    (
-        Metric(
-            "training_minutes",
-            "Training time, min",
-            "Wall clock from the first episode to the last update, on one thread; evaluation not included.",
-            lambda row: row.training.seconds / 60,
-            2,
-            -1,
-            headline=True,
-        ),
-        Metric(
-            "episodes_per_minute",
-            "Episodes per minute",
-            "Episodes divided by training time.",
-            lambda row: 60 * len(row.returns) / row.training.seconds,
-            0,
-            1,
-            headline=True,
-        ),
-        Metric(
-            "steps_per_second",
-            "Steps per second",
-            "Environment steps divided by training time, updates included.",
-            lambda row: len(row.returns) * row.settings.env.max_steps / row.training.seconds,
-            0,
-            1,
-        ),
-        Metric(
-            "peak_memory_mb",
-            "Peak memory, MB",
-            "Most resident memory of the process, 10⁶ bytes, evaluation included.",
-            lambda row: row.training.peak_memory_mb,
-            0,
-            -1,
-            headline=True,
-        ),
-        Metric(
-            "cpu_percent",
-            "CPU use, %",
-            "Processor time divided by training time; 100 is one core.",
-            lambda row: 100 * row.training.cpu_seconds / row.training.seconds,
-            0,
-        ),
-        Metric(
-            "device_memory_mb",
-            "Device memory, MB",
-            "cuda: most memory that tensors held; mps: what the driver holds at the end; 10⁶ bytes.",
-            lambda row: row.training.device_memory_mb,
-            0,
-            -1,
-        ),
-        Metric(
-            "device_use_percent",
-            "Device use, %",
-            "cuda with nvidia-ml-py: mean of one reading an update.",
-            lambda row: row.training.device_use_percent,
-            0,
-        ),
+    "Cost": (
+        Metric("Training time, min", training_minutes, ".2f", -1, headline=True),
+        Metric("Episodes per minute", episodes_per_minute, ",.0f", 1, headline=True),
+        Metric("Steps per second", steps_per_second, ",.0f", 1),
+        Metric("Peak memory, MB", peak_memory_mb, ",.0f", -1, headline=True),
+        Metric("CPU use, %", cpu_percent),
+        Metric("Device memory, MB", device_memory_mb, ",.0f", -1),
+        Metric("Device use, %", device_use_percent),
     ),
-)
-TRAINING = Section(
-    "Training",
-    (
-        Metric(
-            "max_return",
-            "Best episode",
-            "The highest return of a training episode.",
-            lambda row: max(row.returns),
-            2,
-            1,
-            headline=True,
-            signed=True,
-        ),
-        Metric(
-            "final_return",
-            "Last episode",
-            "The return of the last training episode.",
-            lambda row: row.returns[-1],
-            2,
-            1,
-            headline=True,
-            signed=True,
-        ),
-        Metric(
-            "mean_last_100",
-            "Mean of the last 100",
-            "Of the returns of the last 100 training episodes.",
-            lambda row: float(_tail(row.returns, LAST).mean()),
-            2,
-            1,
-            headline=True,
-            signed=True,
-        ),
-        Metric(
-            "mean_last_20",
-            "Mean of the last 20",
-            "Of the returns of the last 20 training episodes.",
-            lambda row: float(_tail(row.returns, LATEST).mean()),
-            2,
-            1,
-            headline=True,
-            signed=True,
-        ),
-        Metric(
-            "lowest_last_20",
-            "Lowest of the last 20",
-            "The lowest return of the last 20 training episodes.",
-            lambda row: float(_tail(row.returns, LATEST).min()),
-            2,
-            1,
-            signed=True,
-        ),
-        Metric(
-            "highest_last_20",
-            "Highest of the last 20",
-            "The highest return of the last 20 training episodes.",
-            lambda row: float(_tail(row.returns, LATEST).max()),
-            2,
-            1,
-            signed=True,
-        ),
-        Metric(
-            "min_loss",
-            "Lowest loss",
-            "Of all updates. The loss of an update is policy, entropy and value loss, added up with the run's coefficients and averaged over the minibatches; it can be negative, and compares runs of one algorithm and one set of coefficients only.",
-            lambda row: float(_losses(row).min()) if len(_losses(row)) else None,
-            4,
-            headline=True,
-        ),
-        Metric(
-            "lowest_loss_last_20",
-            "Lowest loss of the last 20 updates",
-            "Of the last 20 updates (all, where there were fewer).",
-            lambda row: float(_losses(row, LATEST).min()) if len(_losses(row)) else None,
-            4,
-        ),
-        Metric(
-            "highest_loss_last_20",
-            "Highest loss of the last 20 updates",
-            "Of the last 20 updates (all, where there were fewer).",
-            lambda row: float(_losses(row, LATEST).max()) if len(_losses(row)) else None,
-            4,
-        ),
-        Metric(
-            "drawdown",
-            "Drawdown",
-            "Stability: the largest fall of the mean of 100 episodes in a row below what that mean had reached before.",
-            _drawdown,
-            2,
-            -1,
-        ),
-        Metric(
-            "spread",
-            "Spread of the last 100",
-            "Stability: the standard deviation of the returns of the last 100 training episodes.",
-            lambda row: float(_tail(row.returns, LAST).std(ddof=1)),
-            2,
-            -1,
-        ),
-        Metric(
-            "convergence",
-            "Converged by episode",
-            "The first episode from which on no block of 100 episodes earned significantly less than the last fifth of the training: Welch's one-sided t-test of each whole block before it, 5 % shared equally among the blocks. A run in which the first block earned no less, or the last tested one still did, has none.",
-            lambda row: _defined(convergence_episode(row.returns)),
-            0,
-            -1,
-            headline=True,
-        ),
-        Metric(
-            "training_tokens",
-            "Distinct tokens, training",
-            "Different tokens said in the last 100 training episodes.",
-            lambda row: row.distinct_tokens_last_100,
-            0,
-            1,
-        ),
+    "Training": (
+        Metric("Best episode", max_return, "+.2f", 1, headline=True),
+        Metric("Last episode", final_return, "+.2f", 1, headline=True),
+        Metric("Mean of the last 100", mean_last_100, "+.2f", 1, headline=True),
+        Metric("Mean of the last 20", mean_last_20, "+.2f", 1, headline=True),
+        Metric("Lowest of the last 20", lowest_last_20, "+.2f", 1),
+        Metric("Highest of the last 20", highest_last_20, "+.2f", 1),
+        Metric("Lowest loss", min_loss, ".3g", headline=True),
+        Metric("Lowest loss of the last 20 updates", lowest_loss_last_20, ".3g"),
+        Metric("Highest loss of the last 20 updates", highest_loss_last_20, ".3g"),
+        Metric("Drawdown", drawdown, ".2f", -1),
+        Metric("Spread of the last 100", spread, ".2f", -1),
+        Metric("Converged by episode", convergence, ",.0f", -1, headline=True),
+        Metric("Distinct tokens of the last 100", training_tokens, ",.1f", 1),
     ),
-)
-QUARTERS = ("commonest", "second", "third", "rarest")
-
-
-def _recovered(quarter: int) -> Callable[[Row], float | None]:
-    def share(row: Row) -> float | None:
-        found = row.held_out[GREEDY].adequacy_by_rarity[quarter]
-        return None if found is None else 100 * found
-
-    return share
-
-
-def _reference(name: str) -> Callable[[Row], float]:
-    return lambda row: row.held_out[name].mean_return
-
-
-HELD_OUT = Section(
-    "Held-out problems",
-    (
-        Metric(
-            "test_return",
-            "Return",
-            "Mean return on test problems 0–199 with the most probable tokens.",
-            lambda row: row.held_out[GREEDY].mean_return,
-            2,
-            1,
-            headline=True,
-            signed=True,
-        ),
-        Metric(
-            "test_return_sampled",
-            "Return, sampled",
-            "The same with tokens drawn by their probability.",
-            lambda row: row.held_out[SAMPLED].mean_return,
-            2,
-            1,
-            signed=True,
-        ),
-        Metric(
-            "of_greedy",
-            "Share of `greedy`",
-            "The return divided by that of the reference policy `greedy` on the same problems: comparable between sizes, which returns are not.",
-            _of_greedy,
-            3,
-            1,
-            headline=True,
-            signed=True,
-        ),
+    "Held-out problems": (
+        Metric("Return", test_return, "+.2f", 1, headline=True),
+        Metric("Return, sampled tokens", test_return_sampled, "+.2f", 1),
         *(
-            Metric(
-                f"reference_{name}",
-                f"Reference `{name}`",
-                f"Mean return of the reference policy `{name}` on the same problems; the same in every run.",
-                _reference(name),
-                2,
-                signed=True,
-            )
+            Metric(f"Return of `{name}`", reference_return(name), "+.2f")
             for name in ("greedy", "fluent", "verbatim", "random")
         ),
-        Metric(
-            "gap",
-            "Generalisation gap",
-            "Mean return, most probable tokens, on the 200 problems played last in training less that on the test problems; 0 is perfect generalisation.",
-            lambda row: row.training_problems.mean_return - row.held_out[GREEDY].mean_return,
-            3,
-            headline=True,
-            signed=True,
-        ),
+        Metric("Share of `greedy`, %", share_of_greedy, ",.1f", 1, headline=True),
+        Metric("Generalisation gap", generalisation_gap, "+.3f", headline=True),
         *(
-            Metric(
-                f"adequacy_{quarter}",
-                f"Adequacy, {quarter} words, %",
-                f"Adequacy recovered on the {quarter} quarter of the words of the test messages, as a share of what saying the word itself would have earned.",
-                _recovered(place),
-                1,
-                1,
-                headline=quarter in ("commonest", "rarest"),
-            )
-            for place, quarter in enumerate(QUARTERS)
+            Metric(f"Adequacy, {name} words, %", adequacy_of_quarter(place), ".1f", 1, headline=name == "rarest")
+            for place, name in enumerate(QUARTERS)
         ),
-        Metric(
-            "test_tokens",
-            "Distinct tokens",
-            "Different tokens said on the test problems, most probable ones.",
-            lambda row: row.held_out[GREEDY].distinct_tokens,
-            0,
-            1,
-            headline=True,
-        ),
-        Metric(
-            "token_perplexity",
-            "Token perplexity",
-            "Exp of the entropy of these tokens: how many equally used ones would be as varied.",
-            lambda row: row.held_out[GREEDY].token_perplexity,
-            1,
-            1,
-        ),
+        Metric("Distinct tokens", test_tokens, ",.1f", 1, headline=True),
+        Metric("Token perplexity", token_perplexity, ".1f", 1),
     ),
-)
-SECTIONS = (CONFIGURATION, COST, TRAINING, HELD_OUT)
-METRICS = {metric.name: metric for section in SECTIONS for metric in section.metrics}
+}
+METRICS = {metric.name: metric for metrics in SECTIONS.values() for metric in metrics}
 
 
-def figures_of(row: Row) -> dict[str, Figure | None]:
-    """Every metric of a run, by name; None where the run has none."""
+def figures_of(row: Row) -> dict[str, Figure]:
+    """Every metric of a run, by name."""
     return {name: metric.of(row) for name, metric in METRICS.items()}
+
+
+def _last(row: Row, count: int) -> NDArray[np.float64]:
+    return np.asarray(row.returns[-count:])
+
+
+def _losses(row: Row) -> list[float]:
+    return [loss for loss in row.losses if loss is not None]
+
+
+def _lowest(losses: list[float]) -> float | None:
+    return min(losses, default=None)
