@@ -6,13 +6,17 @@ READY := $(VENV)/ready
 DEMO_TEXT := runs/python_documentation.txt
 DEMO_OPTIONS ?=
 TEST_OPTIONS ?= -n 2
+BENCH := runs/bench
+BENCH_OPTIONS ?= --seeds 3 --workers 2
 
-.PHONY: help setup demo test check format speed clean
+.PHONY: help setup demo test check soak bench format speed clean
 
 help:
 	@echo "make demo    set up, train PPO on a language fitted from Python's documentation, show what it learned"
 	@echo "make test    set up, run the tests"
 	@echo "make check   formatting, lint, types, import rules, then the tests: what continuous integration runs"
+	@echo "make soak    the long forms of the tests that kill processes"
+	@echo "make bench   the comparison of sizes at a tenth of the episodes, in ten minutes, into $(BENCH)"
 	@echo "make format  put the code into its format"
 	@echo "make speed   how fast the environment steps on this machine"
 	@echo "make clean   remove the virtual environment and caches; runs/ stays"
@@ -40,6 +44,14 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) test
+
+soak: $(READY)
+	SOAK=1 $(BIN)/python -m pytest -n 2 tests/test_harness.py
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks run short $(BENCH_OPTIONS) --results $(BENCH) --runs $(BENCH)/runs
+	$(BIN)/python -m benchmarks table short --results $(BENCH)
+	$(BIN)/python -m benchmarks plots short --results $(BENCH) --out $(BENCH)
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -60,7 +60,11 @@ def run(
     ),
 ) -> None:
     """Make the runs that are missing; the same command again goes on where it stopped."""
-    failed = run_benchmark(benchmark, results, runs, seeds, workers, cases)
+    try:
+        failed = run_benchmark(benchmark, results, runs, seeds, workers, cases)
+    except KeyboardInterrupt:
+        print("what is finished is kept; the same command again goes on.", file=sys.stderr)
+        raise
     if failed:
         named = ", ".join(str(job) for job in failed)
         print(f"{len(failed)} runs failed: {named}. The same command again tries them again.", file=sys.stderr)

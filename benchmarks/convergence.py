@@ -29,7 +29,10 @@ def convergence_episode(returns: Sequence[float]) -> int | None:
     if count < 2:
         return None
     blocks, reference = values[: count * BLOCK].reshape(count, BLOCK), values[end:]
-    pvalues = stats.ttest_ind(blocks, reference[None], axis=1, equal_var=False, alternative="less").pvalue
+    tested = blocks.mean(axis=1), blocks.std(axis=1, ddof=1), BLOCK
+    ending = reference.mean(), reference.std(ddof=1), len(reference)
+    with np.errstate(divide="ignore", invalid="ignore"):  # blocks without any spread
+        pvalues = stats.ttest_ind_from_stats(*tested, *ending, equal_var=False, alternative="less").pvalue
     less = np.flatnonzero(pvalues < SIGNIFICANCE / count)
     if not len(less) or less[0] > 0 or less[-1] == count - 1:
         return None

@@ -15,6 +15,7 @@ from scipy import stats
 from agents.stats import (
     LEAST_SEEDS_FOR_IQM,
     Interval,
+    difference_interval,
     interquartile_mean_interval,
     mean_interval,
     prediction_interval,
@@ -79,9 +80,11 @@ def _held(population: Population, count: int, trials: int, generator: np.random.
     for _ in range(trials):
         sample = population.draw(generator, count)
         new_mean = float(population.draw(generator, NEW_SEEDS).mean())
+        others = population.draw(generator, count)
         found: dict[str, tuple[Interval, float]] = {
             "mean, Student's t": (mean_interval(sample), population.mean),
             "mean, bootstrap": (problem_interval(sample), population.mean),
+            "difference of two means, Welch": (difference_interval(sample, others), 0.0),
             f"mean of {NEW_SEEDS} new runs, its own mean's t": (mean_interval(sample), new_mean),
             f"mean of {NEW_SEEDS} new runs, prediction": (prediction_interval(sample, NEW_SEEDS), new_mean),
         }

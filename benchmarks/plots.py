@@ -23,6 +23,7 @@ from token_env.errors import SettingError
 COLOURS = ("#1f4e79", "#c55a11", "#2e7d32", "#6a1b9a")  # of variants, or of sizes
 LEVEL, REPORTED = "#757575", "#b71c1c"
 LABELS = {AS_REPORTED: "as-reported settings", PRESET: "our preset"}
+POINTS = 250  # of a learning curve
 MIDDLE = (0.05, 0.95)  # quantiles between which a phase's episodes are drawn
 
 Runs = list[tuple[Case, list[Row]]]
@@ -62,17 +63,20 @@ def learning_curves(runs: Runs) -> Figure:
 
     def draw(axes: Axes, case: Case, rows: list[Row], colour: str) -> None:
         curves = np.array([running_mean(row.returns, LAST) for row in rows])
-        _band(axes, np.arange(1, curves.shape[1] + 1), curves, colour, _label(case, rows))
+        drawn = np.unique(np.linspace(0, curves.shape[1] - 1, POINTS).astype(int))
+        _band(axes, drawn + 1, curves[:, drawn], colour, _label(case))
         if case.variant != AS_REPORTED:
             for name in ("greedy", "fluent"):
                 level = rows[0].held_out[name].mean_return
                 axes.axhline(level, color=LEVEL, linewidth=1, linestyle="--")
                 axes.annotate(
                     f"{name} {level:+.2f}",
-                    (0.01, level),
+                    (0.99, level),
                     xycoords=("axes fraction", "data"),
-                    xytext=(0, 2),
+                    xytext=(0, -2),
                     textcoords="offset points",
+                    ha="right",
+                    va="top",
                     fontsize=8,
                     color=LEVEL,
                 )
@@ -86,7 +90,7 @@ def loss_curves(runs: Runs) -> Figure:
     def draw(axes: Axes, case: Case, rows: list[Row], colour: str) -> None:
         losses = np.array([[np.nan if loss is None else loss for loss in row.losses] for row in rows])
         updates = np.linspace(0, len(rows[0].returns), losses.shape[1] + 1)[1:]
-        _band(axes, updates, losses, colour, _label(case, rows))
+        _band(axes, updates, losses, colour, _label(case))
 
     return _size_by_size(runs, draw, "Loss curves", "loss of an update", linear_to=0.1)
 
@@ -112,11 +116,10 @@ def reward_progression(runs: Runs) -> Figure:
                 )
             part = np.concatenate([row.returns[round(phase.first * scale) : round(phase.last * scale)] for row in rows])
             low, high = np.quantile(part, MIDDLE)
-            axes.vlines(
-                place + shift, low, high, color=colour, linewidth=9, label=_label(case, rows) if place == 0 else ""
-            )
+            axes.vlines(place + shift, low, high, color=colour, linewidth=9, label=_label(case) if place == 0 else "")
         axes.set_xticks(
-            np.arange(len(phases)) + 0.28, [f"{phase.first * scale:,.0f}–{phase.last * scale:,.0f}" for phase in phases]
+            np.arange(len(phases)) + 0.28,
+            [f"{phase.first * scale:,.0f}–\n{phase.last * scale:,.0f}" for phase in phases],
         )
 
     return _size_by_size(
@@ -136,7 +139,7 @@ def rarity(runs: Runs) -> Figure:
         shares = [
             [100 * (row.held_out[GREEDY].adequacy_by_rarity[q] or 0.0) for row in rows] for q in range(len(QUARTERS))
         ]
-        _bars(axes, at, shares, width, COLOURS[place], _label(case, rows))
+        _bars(axes, at, shares, width, COLOURS[place], f"{case.size}, {_label(case)}, {_seeds([(case, rows)])}")
         greedy = [100 * (share or 0.0) for share in rows[0].held_out["greedy"].adequacy_by_rarity]
         axes.hlines(
             greedy,
@@ -178,7 +181,7 @@ def speed(runs: Runs) -> Figure:
             axes.hlines(rate, place - 0.4, place + 0.4, color=REPORTED, linewidth=2)
     axes.plot([], [], color=REPORTED, linewidth=2, label="reported (Apple GPU)")
     axes.set_xticks(
-        range(len(runs)), [f"{case.size}\n{LABELS.get(case.variant, case.variant)}" for case, _ in runs], fontsize=8
+        range(len(runs)), [f"{case.size}\n{_label(case)}\n{_seeds([(case, rows)])}" for case, rows in runs], fontsize=8
     )
     axes.legend(loc="upper right")
     return figure
@@ -204,9 +207,13 @@ def _size_by_size(
         for colour, (case, rows) in zip(COLOURS, of_size, strict=False):
             draw(axes, case, rows, colour)
         axes.set_yscale("symlog", linthresh=linear_to, linscale=1.5)
-        axes.set(title=size, xlabel="episode", ylabel=ylabel if place == 0 else "")
+        axes.set(title=f"{size}, {_seeds(of_size)}", xlabel="episode", ylabel=ylabel if place == 0 else "")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.grid(alpha=0.25)
-        axes.legend(loc="best", fontsize=8, framealpha=0.9)
+    handles = {
+        label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
     figure.suptitle(title)
     return figure
 
@@ -253,5 +260,9 @@ def _bars(
     )
 
 
-def _label(case: Case, rows: list[Row]) -> str:
-    return f"{LABELS.get(case.variant, case.variant)}, {case.size}, {len(rows)} seed{'s' * (len(rows) > 1)}"
+def _label(case: Case) -> str:
+    return LABELS.get(case.variant, case.variant)
+
+
+def _seeds(runs: Runs) -> str:
+    return " and ".join(dict.fromkeys(f"{len(rows)}" for _, rows in runs)) + " seeds"

@@ -11,6 +11,8 @@ from agents import evaluate as evaluate_command
 from agents import train as train_command
 from agents.console import run_command
 from benchmarks import __main__ as benchmarks_command
+from benchmarks.rows import append, results_file
+from tests.benchmark_rows import make_row
 
 COMMANDS = {"train": train_command.train, "evaluate": evaluate_command.evaluate}
 
@@ -73,6 +75,18 @@ def run(monkeypatch, tmp_path, capsys):
         ("evaluate greedy --split tests", "Did you mean 'test'?"),
         ("evaluate greedy --problems 0", "evaluate at least 1"),
         ("benchmarks speed enw", "Did you mean 'env'?"),
+        ("benchmarks run fast-vs-stabel", "Did you mean 'fast-vs-stable'?"),
+        ("benchmarks run tiny --case tiny/pppo", "unknown case 'tiny/pppo'. Did you mean 'tiny/ppo'?"),
+        ("benchmarks run tiny --results empty", "cannot write into 'empty'"),
+        (
+            "benchmarks table tiny --results taken",
+            "there are no results of 'tiny' in 'taken'; type python -m benchmarks",
+        ),
+        ("benchmarks table --metric test_retrun", "Did you mean 'test_return'?"),
+        ("benchmarks table --case fast/presett", "Did you mean 'fast/preset'?"),
+        ("benchmarks table tiny --readme", "--readme writes the committed results of fast-vs-stable"),
+        ("benchmarks plots tiny --results taken", "there are no results of 'tiny'"),
+        ("benchmarks plots --out empty", "cannot write into 'empty'"),
     ],
 )
 def test_wrong_input_gives_one_clear_message_exit_code_2_and_no_file(run, tmp_path, line, message):
@@ -127,6 +141,39 @@ def test_the_coverage_study_prints_a_table_and_writes_its_figures(run, tmp_path)
     assert code == 0
     assert out.startswith("| 95 % interval for | seeds | normal | skewed | collapsing |")
     assert (tmp_path / "figures.csv").read_text().startswith("runs,interval,seeds,trials,coverage")
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder with two runs and a damaged line."""
+    for case in ("tiny/ppo", "tiny/a2c"):
+        append("tiny", tmp_path, make_row(case=case))
+    with results_file("tiny", tmp_path).open("a") as file:
+        file.write("nonsense\n")
+    return tmp_path
+
+
+def test_a_table_with_a_damaged_row_shows_the_good_ones_names_it_and_exits_with_2(run, results):
+    for form, expected in (
+        ("terminal", "Best episode"),
+        ("markdown", "| Best episode |"),
+        ("csv", "max_return,tiny/a2c,1"),
+    ):
+        code, out, error = run(f"benchmarks table tiny --results {results} --format {form}")
+        assert code == 2
+        assert expected in out
+        assert "line 3, is left out: it is damaged" in error
+    assert run(f"benchmarks plots tiny --results {results} --out pictures")[0] == 2
+    assert len(list((results / "pictures").iterdir())) == 10
+
+
+def test_a_table_shows_the_rows_and_columns_asked_for(run):
+    code, out, error = run("benchmarks table --format markdown --metric test_return --case fast/preset")
+    assert (code, error) == (0, "")
+    heading, _, section, row, *_ = out.splitlines()
+    assert heading.count("|") == 5
+    assert "**Held-out problems**" in section
+    assert row.startswith("| Return | — | +1.")
 
 
 def test_no_progress_is_quiet_and_the_default_directory_tells_what_ran(run, tmp_path):

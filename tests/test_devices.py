@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from agents.devices import _computes, available_devices, resolve_device
+from agents.devices import _computes, available_devices, device_memory_mb, device_use, resolve_device
 from token_env import SettingError
 
 
@@ -55,3 +55,19 @@ def test_a_device_that_cannot_compute_is_not_chosen(machine, monkeypatch):
 def test_the_probe_computes():
     assert _computes("cpu")
     assert not _computes("cuda:77")
+
+
+def test_what_a_device_is_used_is_read_where_it_can_be(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "utilization", lambda device: 73)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 250_000_000)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 80_000_000)
+    assert (device_use("cuda:1"), device_use("cpu"), device_use("mps")) == (73.0, None, None)
+    assert (device_memory_mb("cuda"), device_memory_mb("mps"), device_memory_mb("cpu")) == (250.0, 80.0, None)
+
+
+def test_without_nvidias_library_the_use_of_a_gpu_is_not_known(monkeypatch):
+    def missing(device):
+        raise ModuleNotFoundError("pynvml")
+
+    monkeypatch.setattr(torch.cuda, "utilization", missing)
+    assert device_use("cuda") is None

@@ -4,7 +4,7 @@ from gymnasium.error import InvalidAction
 
 from token_env import REFERENCES, SIZES, SettingError, Task, evaluate
 from token_env.env import TokenEnv
-from token_env.evaluate import Evaluation, checked_problems
+from token_env.evaluate import Evaluation, adequacy_by_rarity, checked_problems
 from token_env.references import find_reference
 
 TINY = Task(split="test", **SIZES["tiny"])
@@ -111,3 +111,34 @@ def test_wrong_problems_and_names_are_refused():
         checked_problems(0)
     with pytest.raises(SettingError, match="Did you mean 'greedy'"):
         find_reference("greed")
+
+
+def test_saying_the_words_themselves_recovers_all_adequacy_in_every_quarter():
+    played = evaluate(REFERENCES["verbatim"], range(50), task=TINY)
+    np.testing.assert_allclose(adequacy_by_rarity(played, TINY), 1.0)
+
+
+def test_adequacy_recovered_is_told_apart_by_how_rare_the_words_are():
+    from token_env.dynamics import Dynamics
+
+    dynamics = Dynamics(TINY)
+    problems = dynamics.problems.draw(np.arange(50))
+    median = np.quantile(problems.message, 0.5)
+    said = np.where(problems.message <= median, problems.message, 63 - problems.message)  # the common half is right
+    offered = dynamics.task.adequacy_scale * problems.weights  # times the cosine
+    cosine = [
+        np.maximum(np.vecdot(dynamics.language.meaning[words], problems.meanings), 0)
+        for words in (said, problems.message)
+    ]
+    rarest = problems.message > np.quantile(problems.message, 0.75)
+    expected = (offered * cosine[0])[rarest].sum() / (offered * cosine[1])[rarest].sum()
+    shares = adequacy_by_rarity(Evaluation(np.arange(50), np.zeros(50), np.zeros(50), said), TINY)
+    np.testing.assert_allclose(shares[:2], 1.0)
+    assert shares[3] == pytest.approx(expected, abs=1e-6)
+    assert shares[3] < 0.9
+
+
+def test_a_quarter_without_words_has_no_share():
+    task = Task(vocab_size=64, max_steps=1, split="test")
+    played = evaluate(REFERENCES["verbatim"], [0], task=task)
+    assert np.isnan(adequacy_by_rarity(played, task)).sum() == 3

@@ -164,6 +164,27 @@ def test_a_running_mean_is_that_of_the_last_values():
     assert running_mean([], 2).tolist() == []
 
 
+def test_the_summary_tells_adequacy_by_rarity_and_what_the_agent_earns_on_problems_it_trained_on(finished):
+    seen = finished.summary["training_problems"]
+    ids = agents.load_metrics(finished.run).episodes.problem_id.tolist()[-5:]
+    task = Task(vocab_size=30, max_steps=8, split="train", language=finished.agent.language)
+    assert seen["mean_return"] == pytest.approx(evaluate(finished.agent.greedy, ids, task=task).mean_return)
+    assert seen["problems"] == 5
+    shares = finished.summary["evaluation"]["agent (greedy)"]["adequacy_by_rarity"]
+    assert len(shares) == 4
+
+
+def test_a_run_tells_its_machine_its_revision_and_its_processor_time(finished):
+    made = json.loads((finished.run / "run.json").read_text())
+    assert made["machine"]["cores"] == os.cpu_count()
+    assert made["machine"]["host"]
+    assert made["machine"]["processor"]
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    if head.returncode == 0:
+        assert head.stdout.startswith(made["revision"].removesuffix("-dirty"))
+    assert 0 < finished.summary["cpu_seconds"] < 100
+
+
 def test_memory_is_measured(finished):
     assert 50 < finished.summary["peak_memory_mb"] < 20_000
 

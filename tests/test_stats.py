@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from agents.stats import (
+    difference_interval,
     interquartile_mean,
     interquartile_mean_interval,
     mean_interval,
@@ -35,6 +36,15 @@ def test_pairs_are_compared_by_their_differences():
     assert interval == pytest.approx((1.6, expected.low, expected.high))
     with pytest.raises(SettingError, match="5 values cannot be paired with 1"):
         paired_interval(FIVE, [1.0])
+
+
+def test_independent_means_are_compared_as_welch_does():
+    other = [0.0, 3.0, 3.5]
+    expected = scipy_stats.ttest_ind(FIVE, other, equal_var=False).confidence_interval(0.95)
+    interval = difference_interval(FIVE, other)
+    assert interval == pytest.approx((4.0 - 6.5 / 3, expected.low, expected.high))
+    assert difference_interval([2.0, 2.0], [1.0, 1.0]) == (1.0, 1.0, 1.0)
+    assert np.isnan(difference_interval(FIVE, [1.0]).half_width)
 
 
 def test_a_prediction_is_wider_than_a_mean_by_the_new_runs_own_spread():
@@ -89,7 +99,7 @@ def test_the_published_coverage_is_what_the_study_measures():
     assert set(published.index) == set(measured.index)
     share = published.coverage
     error = np.sqrt(share * (1 - share) / 200 + share * (1 - share) / published.trials)
-    assert (abs(measured.coverage - share) / error).max() < 4.5  # the largest of 27 normal deviates
+    assert (abs(measured.coverage - share) / error).max() < 4.5  # the largest of 33 normal deviates
 
 
 def test_the_page_shows_the_published_figures():

@@ -1,0 +1,134 @@
+"""Runs of a benchmark survive whatever ends the harness or its workers."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from benchmarks import results
+from benchmarks.harness import run_benchmark
+from benchmarks.rows import append, read_rows, results_file
+from tests.benchmark_rows import make_row
+from token_env import SettingError
+
+SOAK = bool(os.environ.get("SOAK"))
+KILLS = 10 if SOAK else 3
+# What a second making of the same run may change.
+PASSING = [
+    "host", "processor", "started", "revision", "training_minutes", "episodes_per_minute", "steps_per_second",
+    "peak_memory_mb", "cpu_percent",
+]  # fmt: skip
+
+
+def command(folder, seeds=2, *more):
+    words = ["run", "tiny", "--seeds", str(seeds), "--workers", "2", "--results", str(folder)]
+    return [sys.executable, "-m", "benchmarks", *words, "--runs", str(folder / "runs"), *more]
+
+
+def measured(folder):
+    return results("tiny", folder).drop(columns=PASSING)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The results of two seeds that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    out = subprocess.run(command(folder), capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    return folder
+
+
+def workers_of(folder):
+    """Process ids of the workers that write into this folder."""
+    told = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in told.splitlines() if "benchmarks.measure" in line and str(folder) in line]
+
+
+def gone(folder, seconds=5.0):
+    """Whether no worker is left, after a moment."""
+    until = time.monotonic() + seconds
+    while workers_of(folder) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not workers_of(folder)
+
+
+def test_killed_at_random_moments_the_same_command_ends_with_the_same_results(undisturbed, tmp_path):
+    moments = random.Random(0)
+    for kill in range(KILLS):
+        harness = subprocess.Popen(command(tmp_path), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        time.sleep(moments.uniform(3.0, 9.0))
+        if kill % 2 == 0:
+            harness.kill()
+            harness.wait()
+            assert gone(tmp_path)  # its workers end with it
+        else:
+            for worker in workers_of(tmp_path)[:1]:
+                os.kill(worker, signal.SIGKILL)
+            harness.wait()
+    out = subprocess.run(command(tmp_path), capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert not read_rows("tiny", tmp_path).complaint
+    pd.testing.assert_frame_equal(measured(tmp_path), measured(undisturbed))
+
+
+def test_a_finished_run_is_never_repeated(undisturbed):
+    before = results_file("tiny", undisturbed).read_bytes()
+    out = subprocess.run(command(undisturbed), capture_output=True, text=True)
+    assert out.returncode == 0
+    assert "4 of 4 runs are there" in out.stderr
+    assert results_file("tiny", undisturbed).read_bytes() == before
+
+
+def test_every_run_is_made_on_one_thread_with_its_provenance(undisturbed):
+    for row in read_rows("tiny", undisturbed).good:
+        assert row.training.threads == 1
+        assert row.machine.host
+        assert len(row.returns) == 400
+        assert len(row.losses) == len(row.rollout_tokens) > 0
+        assert 0 < row.training.cpu_seconds < 2 * row.training.seconds + 1
+
+
+def test_a_worker_that_fails_costs_its_run_alone(tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "tiny").mkdir()
+    (tmp_path / "runs" / "tiny" / "tiny-ppo").write_text("in the way")
+    out = subprocess.run(command(tmp_path, 1), capture_output=True, text=True)
+    assert out.returncode == 1
+    assert "tiny/ppo seed 0 failed with exit code 2: error: cannot make the directory" in out.stderr
+    assert "1 runs failed: tiny/ppo seed 0. The same command again tries them again." in out.stderr
+    assert "Traceback" not in out.stderr
+    assert [row.case for row in read_rows("tiny", tmp_path).good] == ["tiny/a2c"]
+
+
+def test_ctrl_c_keeps_what_is_finished_and_leaves_nobody_behind(tmp_path):
+    harness = subprocess.Popen(command(tmp_path), stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 30
+    while not workers_of(tmp_path) and time.monotonic() < until:
+        time.sleep(0.1)
+    harness.send_signal(signal.SIGINT)
+    _, error = harness.communicate()
+    assert harness.returncode == 130
+    assert "the same command again goes on" in error
+    assert gone(tmp_path)
+
+
+def test_results_of_other_versions_are_not_mixed_with_new_ones(tmp_path):
+    row = make_row()
+    append("tiny", tmp_path, row.model_copy(update={"versions": row.versions | {"torch": "1.0"}}))
+    with pytest.raises(SettingError, match=r"were made with torch 1\.0, here is torch"):
+        run_benchmark("tiny", tmp_path, tmp_path / "runs", seeds=1)
+    assert len(results_file("tiny", tmp_path).read_text().splitlines()) == 1
+
+
+def test_a_damaged_row_is_named_and_its_run_made_again(tmp_path, capsys, monkeypatch):
+    results_file("tiny", tmp_path).write_text("nonsense\n")
+    made = []
+    monkeypatch.setattr("benchmarks.harness._work_off", lambda jobs, *rest: made.extend(map(str, jobs)) or [])
+    run_benchmark("tiny", tmp_path, tmp_path / "runs", seeds=1, cases=["tiny/a2c"])
+    assert made == ["tiny/a2c seed 0"]
+    assert "line 1, is left out: it is damaged" in capsys.readouterr().err
