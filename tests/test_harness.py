@@ -18,6 +18,7 @@ from token_env import SettingError
 
 SOAK = bool(os.environ.get("SOAK"))
 KILLS = 10 if SOAK else 3
+SEEDS = KILLS  # so that there are runs left to kill
 # What a second making of the same run may change.
 PASSING = [
     "host", "processor", "started", "revision", "training_minutes", "episodes_per_minute", "steps_per_second",
@@ -25,9 +26,9 @@ PASSING = [
 ]  # fmt: skip
 
 
-def command(folder, seeds=2, *more):
+def command(folder, seeds=SEEDS):
     words = ["run", "tiny", "--seeds", str(seeds), "--workers", "2", "--results", str(folder)]
-    return [sys.executable, "-m", "benchmarks", *words, "--runs", str(folder / "runs"), *more]
+    return [sys.executable, "-m", "benchmarks", *words, "--runs", str(folder / "runs")]
 
 
 def measured(folder):
@@ -36,7 +37,7 @@ def measured(folder):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The results of two seeds that nothing disturbed."""
+    """The results of runs that nothing disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
     out = subprocess.run(command(folder), capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
@@ -45,8 +46,17 @@ def undisturbed(tmp_path_factory):
 
 def workers_of(folder):
     """Process ids of the workers that write into this folder."""
-    told = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(["ps", "-ww", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     return [int(line.split()[0]) for line in told.splitlines() if "benchmarks.measure" in line and str(folder) in line]
+
+
+def first_worker(folder, seconds=30.0):
+    """Process id of a worker that writes into this folder, as soon as there is one."""
+    until = time.monotonic() + seconds
+    while not (found := workers_of(folder)):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found[0]
 
 
 def gone(folder, seconds=5.0):
@@ -58,18 +68,20 @@ def gone(folder, seconds=5.0):
 
 
 def test_killed_at_random_moments_the_same_command_ends_with_the_same_results(undisturbed, tmp_path):
-    moments = random.Random(0)
-    for kill in range(KILLS):
-        harness = subprocess.Popen(command(tmp_path), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        time.sleep(moments.uniform(3.0, 9.0))
-        if kill % 2 == 0:
-            harness.kill()
+    chance = random.Random(0)
+    harness = None
+    for _ in range(KILLS):
+        if harness is None or harness.poll() is not None:
+            harness = subprocess.Popen(command(tmp_path), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        first_worker(tmp_path)
+        time.sleep(chance.uniform(0.0, 5.0))
+        victim = chance.choice([harness.pid, *workers_of(tmp_path)])
+        os.kill(victim, signal.SIGKILL)
+        if victim == harness.pid:
             harness.wait()
             assert gone(tmp_path)  # its workers end with it
-        else:
-            for worker in workers_of(tmp_path)[:1]:
-                os.kill(worker, signal.SIGKILL)
-            harness.wait()
+    harness.kill()
+    harness.wait()
     out = subprocess.run(command(tmp_path), capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
     assert not read_rows("tiny", tmp_path).complaint
@@ -80,7 +92,7 @@ def test_a_finished_run_is_never_repeated(undisturbed):
     before = results_file("tiny", undisturbed).read_bytes()
     out = subprocess.run(command(undisturbed), capture_output=True, text=True)
     assert out.returncode == 0
-    assert "4 of 4 runs are there" in out.stderr
+    assert f"{2 * SEEDS} of {2 * SEEDS} runs are there" in out.stderr
     assert results_file("tiny", undisturbed).read_bytes() == before
 
 
@@ -107,9 +119,7 @@ def test_a_worker_that_fails_costs_its_run_alone(tmp_path):
 
 def test_ctrl_c_keeps_what_is_finished_and_leaves_nobody_behind(tmp_path):
     harness = subprocess.Popen(command(tmp_path), stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 30
-    while not workers_of(tmp_path) and time.monotonic() < until:
-        time.sleep(0.1)
+    first_worker(tmp_path)
     harness.send_signal(signal.SIGINT)
     _, error = harness.communicate()
     assert harness.returncode == 130
