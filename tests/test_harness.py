@@ -16,6 +16,7 @@ from benchmarks.rows import append, read_rows, results_file
 from tests.benchmark_rows import make_row
 from token_env import SettingError
 
+pytestmark = pytest.mark.xdist_group("harness")  # in one process, which makes the undisturbed runs once
 SOAK = bool(os.environ.get("SOAK"))
 KILLS = 10 if SOAK else 3
 SEEDS = KILLS  # so that there are runs left to kill
