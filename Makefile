@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO_TEXT := runs/python_documentation.txt
 DEMO_OPTIONS ?=
-TEST_OPTIONS ?= -n 2 --dist loadgroup
+TEST_OPTIONS ?= -n 2
 BENCH := runs/bench
 BENCH_OPTIONS ?= --seeds 3 --workers 2
 

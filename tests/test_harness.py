@@ -16,7 +16,6 @@ from benchmarks.rows import append, read_rows, results_file
 from tests.benchmark_rows import make_row
 from token_env import SettingError
 
-pytestmark = pytest.mark.xdist_group("harness")  # in one process, which makes the undisturbed runs once
 SOAK = bool(os.environ.get("SOAK"))
 KILLS = 10 if SOAK else 3
 SEEDS = KILLS  # so that there are runs left to kill
@@ -27,22 +26,19 @@ PASSING = [
 ]  # fmt: skip
 
 
-def command(folder, seeds=SEEDS):
+def command(folder, seeds=SEEDS, *more):
     words = ["run", "tiny", "--seeds", str(seeds), "--workers", "2", "--results", str(folder)]
-    return [sys.executable, "-m", "benchmarks", *words, "--runs", str(folder / "runs")]
+    return [sys.executable, "-m", "benchmarks", *words, "--runs", str(folder / "runs"), *more]
 
 
 def measured(folder):
     return results("tiny", folder).drop(columns=PASSING)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The results of runs that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    out = subprocess.run(command(folder), capture_output=True, text=True)
+def run_to_the_end(folder, *options):
+    out = subprocess.run(command(folder, *options), capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
-    return folder
+    return out.stderr
 
 
 def workers_of(folder):
@@ -68,42 +64,40 @@ def gone(folder, seconds=5.0):
     return not workers_of(folder)
 
 
-def test_killed_at_random_moments_the_same_command_ends_with_the_same_results(undisturbed, tmp_path):
+def test_killed_at_random_moments_the_same_command_ends_with_the_same_results(tmp_path):
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    run_to_the_end(undisturbed)
     chance = random.Random(0)
     harness = None
     for _ in range(KILLS):
         if harness is None or harness.poll() is not None:
-            harness = subprocess.Popen(command(tmp_path), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        first_worker(tmp_path)
+            harness = subprocess.Popen(command(disturbed), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        first_worker(disturbed)
         time.sleep(chance.uniform(0.0, 5.0))
-        victim = chance.choice([harness.pid, *workers_of(tmp_path)])
+        victim = chance.choice([harness.pid, *workers_of(disturbed)])
         os.kill(victim, signal.SIGKILL)
         if victim == harness.pid:
             harness.wait()
-            assert gone(tmp_path)  # its workers end with it
+            assert gone(disturbed)  # its workers end with it
     harness.kill()
     harness.wait()
-    out = subprocess.run(command(tmp_path), capture_output=True, text=True)
-    assert out.returncode == 0, out.stderr
-    assert not read_rows("tiny", tmp_path).complaint
-    pd.testing.assert_frame_equal(measured(tmp_path), measured(undisturbed))
+    run_to_the_end(disturbed)
+    assert not read_rows("tiny", disturbed).complaint
+    pd.testing.assert_frame_equal(measured(disturbed), measured(undisturbed))
 
 
-def test_a_finished_run_is_never_repeated(undisturbed):
-    before = results_file("tiny", undisturbed).read_bytes()
-    out = subprocess.run(command(undisturbed), capture_output=True, text=True)
-    assert out.returncode == 0
-    assert f"{2 * SEEDS} of {2 * SEEDS} runs are there" in out.stderr
-    assert results_file("tiny", undisturbed).read_bytes() == before
-
-
-def test_every_run_is_made_on_one_thread_with_its_provenance(undisturbed):
-    for row in read_rows("tiny", undisturbed).good:
-        assert row.training.threads == 1
-        assert row.machine.host
-        assert len(row.returns) == 400
-        assert len(row.losses) == len(row.rollout_tokens) > 0
-        assert 0 < row.training.cpu_seconds < 2 * row.training.seconds + 1
+def test_a_finished_run_is_never_repeated_and_tells_how_it_was_made(tmp_path):
+    only = (1, "--case", "tiny/a2c")
+    assert "0 of 1 runs are there" in run_to_the_end(tmp_path, *only)
+    before = results_file("tiny", tmp_path).read_bytes()
+    assert "1 of 1 runs are there" in run_to_the_end(tmp_path, *only)
+    assert results_file("tiny", tmp_path).read_bytes() == before
+    (row,) = read_rows("tiny", tmp_path).good
+    assert row.training.threads == 1
+    assert row.machine.host
+    assert len(row.returns) == 400
+    assert len(row.losses) == len(row.rollout_tokens) == 50
+    assert 0 < row.training.cpu_seconds < 2 * row.training.seconds + 1
 
 
 def test_a_worker_that_fails_costs_its_run_alone(tmp_path):
