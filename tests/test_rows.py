@@ -55,13 +55,13 @@ def test_a_file_cut_at_any_byte_of_its_last_row_keeps_the_others_and_takes_the_r
 
 def test_rows_appended_by_many_processes_at_once_are_all_whole(tmp_path):
     context = multiprocessing.get_context("forkserver")
-    writers = [context.Process(target=append, args=("tiny", tmp_path, make_row(seed=seed))) for seed in range(4)]
+    writers = [context.Process(target=append, args=("tiny", tmp_path, make_row(seed=seed))) for seed in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
     rows = read_rows("tiny", tmp_path)
-    assert sorted(row.seed for row in rows.good) == [0, 1, 2, 3]
+    assert sorted(row.seed for row in rows.good) == [0, 1, 2]
     assert not rows.complaint
 
 
