@@ -16,7 +16,7 @@ help:
 	@echo "make test    set up, run the tests"
 	@echo "make check   formatting, lint, types, import rules, then the tests: what continuous integration runs"
 	@echo "make soak    the long forms of the tests that kill processes"
-	@echo "make bench   the comparison of sizes at a tenth of the episodes, in ten minutes, into $(BENCH)"
+	@echo "make bench   the comparison of sizes at 200 episodes each, in ten minutes, into $(BENCH)"
 	@echo "make format  put the code into its format"
 	@echo "make speed   how fast the environment steps on this machine"
 	@echo "make clean   remove the virtual environment and caches; runs/ stays"
