@@ -107,7 +107,9 @@ def cell_text(cell: Cell, metric: Metric, with_middle: bool = False) -> str:
 
 
 def _number(value: float, form: str) -> str:
-    return f"{value:{form}}".replace("-", "−")
+    """The number in this format; large ones of a format with significant digits are not written as powers of ten."""
+    whole = form.endswith("g") and abs(value) >= 100
+    return f"{value:{',.0f' if whole else form}}".replace("-", "−")
 
 
 def _winner_text(metric: Metric, benchmark: Benchmark, runs: pd.DataFrame) -> str:

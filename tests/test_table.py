@@ -42,6 +42,15 @@ def test_a_cell_without_spread_or_with_one_run_is_one_number():
     assert cell("convergence", [None, None]) == "—"
 
 
+def test_losses_of_any_size_can_be_read():
+    assert [cell("min_loss", [loss]) for loss in (0.0077, -0.04134, 473.25, 1123.4)] == [
+        "0.0077",
+        "−0.0413",
+        "473",
+        "1,123",
+    ]
+
+
 def test_the_interquartile_mean_stands_beside_from_ten_seeds_on():
     values = [*np.linspace(0, 1, 9), 1000.0]
     assert "IQM +0.56" in cell("test_return", values, with_middle=True)  # the mean of the third to the eighth of ten
