@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 LIBRARIES = ("tokentask", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
-REVISION_SECONDS = 10.0  # git may take to answer
+ANSWER_SECONDS = 10.0  # that git or the system may take
 
 
 def provenance(device: str) -> dict[str, Any]:
@@ -45,25 +45,31 @@ def versions() -> dict[str, str]:
 
 def revision() -> str | None:
     """The git revision of this code, `-dirty` behind it if a tracked file was changed; None outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     home = Path(__file__).parent.parent
     if not (home / ".git").exists():  # installed: a repository further up is not ours
         return None
-    try:
-        told = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=REVISION_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return told.stdout.strip()
+    return _answer("git", "-C", str(home), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
 
 
 def processor() -> str:
     """What the processor calls itself, or its architecture where it does not say."""
+    if sys.platform == "darwin":
+        return _answer("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
+        return platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def _answer(*command: str) -> str | None:
+    """What a command prints; None if it cannot be run or fails."""
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip()
 
 
 def peak_memory_mb() -> float:

@@ -19,13 +19,13 @@ from benchmarks.pages import write_pages
 from benchmarks.plots import write_plots
 from benchmarks.rows import RESULTS, Rows, frame, read_rows
 from benchmarks.summary import long_table
-from benchmarks.table import caption, lines, markdown, terminal
+from benchmarks.table import caption, for_console, lines, markdown
 from token_env.errors import SettingError, find
 
 app = make_app()
 SPEED = {"env": speed_env.speed_table}
 FAILED = 1
-WIDE = 200  # columns of the table where there is no terminal
+WIDE = 230  # columns of the table where there is no terminal
 
 Name = Annotated[str, typer.Argument(metavar="BENCHMARK", help="fast-vs-stable, short or tiny")]
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="where the results are, or go")]
@@ -103,8 +103,9 @@ def table(
     else:
         console = stdout_console()
         wide = console if console.is_terminal else Console(width=WIDE)
-        wide.print(terminal(lines(declared, data, shown), declared.title))
-        wide.print(caption(rows.good))
+        for drawn in for_console(wide, lines(declared, data, shown), declared.title):
+            wide.print(drawn)
+        wide.print(caption(rows.good), highlight=False, markup=False)
     if rows.complaint:
         print(rows.complaint, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT)

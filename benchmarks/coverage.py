@@ -85,6 +85,7 @@ def _held(population: Population, count: int, trials: int, generator: np.random.
             "mean, Student's t": (mean_interval(sample), population.mean),
             "mean, bootstrap": (problem_interval(sample), population.mean),
             "difference of two means, Welch": (difference_interval(sample, others), 0.0),
+            "difference from the mean of 5 runs, Welch": (difference_interval(sample, others[:5]), 0.0),
             f"mean of {NEW_SEEDS} new runs, its own mean's t": (mean_interval(sample), new_mean),
             f"mean of {NEW_SEEDS} new runs, prediction": (prediction_interval(sample, NEW_SEEDS), new_mean),
         }

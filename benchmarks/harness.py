@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 
 from agents.provenance import versions
 from benchmarks.cases import find_benchmark
-from benchmarks.row import Row, made_with
+from benchmarks.row import Row, made_with, named
 from benchmarks.rows import read_rows_if_any, sole_writer
 from token_env.errors import SettingError
 
@@ -76,12 +76,9 @@ def _require_these_versions(rows: list[Row], path: Path) -> None:
     for row in rows:
         theirs = made_with(row.versions)
         if theirs != ours:
-            was, now = (
-                ", ".join(f"{name} {number}" for name, number in sorted(v)) for v in (theirs - ours, ours - theirs)
-            )
             raise SettingError(
-                f"the results in {str(path)!r} were made with {was}, here is {now}; runs of both cannot stand in one "
-                "table. Type --results with a new folder, or move that file away."
+                f"the results in {str(path)!r} were made with {named(theirs - ours)}, here is {named(ours - theirs)}; "
+                "runs of both cannot stand in one table. Type --results with a new folder, or move that file away."
             )
 
 

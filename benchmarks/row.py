@@ -1,12 +1,16 @@
 """Describe a result: what one run of a case was made with, and what was measured, from which every metric follows."""
 
+from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from agents.scores import GREEDY, SAMPLED
 from agents.settings import Settings
+from token_env.references import REFERENCES
 
 FORMAT = 1
+POLICIES = {GREEDY, SAMPLED, *REFERENCES}  # that every run is evaluated with, on held-out problems
 
 
 class Part(BaseModel):
@@ -28,7 +32,7 @@ class Machine(Part):
 class Training(Part):
     """What the training took."""
 
-    seconds: float  # wall clock
+    seconds: float = Field(gt=0)  # wall clock
     cpu_seconds: float  # processor time of all threads
     threads: int
     peak_memory_mb: float  # 10⁶ bytes, resident, of the whole process
@@ -39,13 +43,14 @@ class Training(Part):
 class Figures(Part):
     """What a policy earned on a set of problems: means over them."""
 
-    problems: int
+    problems: int = Field(ge=1)
     mean_return: float
     mean_adequacy: float
     mean_fluency_penalty: float
     distinct_tokens: int
     token_perplexity: float
-    adequacy_by_rarity: tuple[float | None, ...]  # [4] shares, the commonest quarter of the words first
+    # shares, the commonest quarter of the words first
+    adequacy_by_rarity: tuple[float | None, float | None, float | None, float | None]
 
 
 class Row(Part):
@@ -70,8 +75,23 @@ class Row(Part):
     held_out: dict[str, Figures]  # the agent and the reference policies, by name
     training_problems: Figures  # the agent on problems it was trained on
 
+    @model_validator(mode="after")
+    def _whole(self) -> "Row":
+        if self.seed != self.settings.seed:
+            raise ValueError(f"its seed is {self.seed}, that of its settings {self.settings.seed}")
+        if len(self.returns) != self.settings.episodes:
+            raise ValueError(f"it has the returns of {len(self.returns)} of {self.settings.episodes} episodes")
+        if missing := POLICIES - set(self.held_out):
+            raise ValueError(f"held_out has nothing of {', '.join(sorted(missing))}")
+        return self
+
 
 def made_with(versions: dict[str, str]) -> frozenset[tuple[str, str]]:
     """The versions that must be alike for rows to stand in one table: of Python without its last number."""
     python = ".".join(versions.get("python", "").split(".")[:2])
     return frozenset({**versions, "python": python}.items())
+
+
+def named(versions: Iterable[tuple[str, str]]) -> str:
+    """Versions in words: `numpy 2.4.6, torch 2.13.0`."""
+    return ", ".join(f"{name} {number}" for name, number in sorted(versions))

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from benchmarks.cases import FAST_VS_STABLE, Benchmark, find_benchmark
 from benchmarks.metrics import figures_of
-from benchmarks.row import FORMAT, Row, made_with
+from benchmarks.row import FORMAT, Row, made_with, named
 from token_env.errors import SettingError
 from token_env.languages import find_language
 
@@ -173,8 +173,10 @@ def _parse(line: bytes) -> Row | str:
         return Row.model_validate(json.loads(line))
     except ValidationError as error:
         first = error.errors()[0]
-        return f"it is no row of format {FORMAT} ({'.'.join(map(str, first['loc']))}: {first['msg']})."
-    except ValueError as error:
+        place = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        return f"it is no row of format {FORMAT} ({f'{place}: ' if place else ''}{reason})."
+    except (ValueError, RecursionError) as error:
         return f"it is damaged ({error})."
 
 
@@ -208,14 +210,10 @@ def _of_other_versions(rows: dict[int, Row]) -> dict[int, str]:
     made = {line: made_with(row.versions) for line, row in rows.items()}
     common = Counter(made.values()).most_common(1)[0][0]
     return {
-        line: f"it was made with {_named(versions - common)}, most rows with {_named(common - versions)}."
+        line: f"it was made with {named(versions - common)}, most rows with {named(common - versions)}."
         for line, versions in made.items()
         if versions != common
     }
-
-
-def _named(versions: frozenset[tuple[str, str]]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in sorted(versions))
 
 
 def _repeated(rows: dict[int, Row]) -> dict[int, str]:

@@ -4,15 +4,17 @@ from typing import NamedTuple
 
 import pandas as pd
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cases import AS_REPORTED, PRESET, Benchmark
 from benchmarks.metrics import SECTIONS, Metric
 from benchmarks.reported import reported
-from benchmarks.row import Row, made_with
+from benchmarks.row import Row, made_with, named
 from benchmarks.summary import Cell, compare, summarise
 
 NOTHING = "—"
+UNBOUNDED = 10_000  # columns, to ask how wide a table would like to be
 REPORTED = "reported"
 VARIANTS = {REPORTED: "reported", AS_REPORTED: "its settings, measured", PRESET: "our preset, measured"}
 
@@ -134,6 +136,28 @@ def markdown(table: Lines) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def for_console(console: Console, table: Lines, title: str) -> list[Table]:
+    """The table for a terminal: whole where it fits, else one a size."""
+    whole = terminal(table, title)
+    if console.measure(whole, options=console.options.update(max_width=UNBOUNDED)).maximum <= console.width:
+        return [whole]
+    sizes = list(dict.fromkeys(column.size for column in table.columns))
+    return [terminal(_of_size(table, size), f"{title}: {size}") for size in sizes]
+
+
+def _of_size(table: Lines, size: str) -> Lines:
+    """The columns of one size, and who wins; rows of which it tells nothing are left out."""
+    places = [place for place, column in enumerate(table.columns) if column.size == size]
+    sections = {
+        title: [
+            [row[0], *cells, row[-1]] for row in rows if set(cells := [row[1 + place] for place in places]) != {NOTHING}
+        ]
+        for title, rows in table.sections.items()
+    }
+    told = {title: rows for title, rows in sections.items() if rows}
+    return Lines([table.columns[place] for place in places], table.winner, told)
+
+
 def terminal(table: Lines, title: str) -> Table:
     """The table for a terminal."""
     drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
@@ -158,7 +182,7 @@ def caption(rows: list[Row]) -> str:
         f"{count} seed{'s' * (count > 1)} of {', '.join(cases)}" for count, cases in sorted(seeds.items(), reverse=True)
     )
     machines = sorted({f"{row.machine.processor} ({row.machine.cores} cores, {row.machine.device})" for row in rows})
-    versions = ", ".join(f"{name} {number}" for name, number in sorted(made_with(rows[0].versions)))
+    versions = named(made_with(rows[0].versions))
     threads = sorted({row.training.threads for row in rows})
     revisions = sorted({row.revision or "unknown" for row in rows})
     days = sorted({row.started[:10] for row in rows})

@@ -1,8 +1,10 @@
+import io
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from benchmarks import pages
 from benchmarks.cases import BENCHMARKS, find_benchmark
@@ -11,7 +13,7 @@ from benchmarks.plots import image, learning_curves, write_plots
 from benchmarks.reported import reported
 from benchmarks.rows import append, frame, read_rows, results_file
 from benchmarks.summary import compare, long_table, summarise
-from benchmarks.table import caption, cell_text, lines, markdown
+from benchmarks.table import caption, cell_text, for_console, lines, markdown
 from tests.benchmark_rows import figures, make_row
 from token_env import SettingError
 
@@ -117,9 +119,23 @@ def test_a_verdict_names_the_size_with_its_probability_of_improvement(whole):
         for row in whole
     ]
     runs = frame("fast-vs-stable", better)
-    row = next(row for row in lines(find_benchmark("fast-vs-stable"), runs).sections["Held-out problems"])
+    row = lines(find_benchmark("fast-vs-stable"), runs).sections["Held-out problems"][0]
     assert row[0] == "Return"
     assert row[-1] == "stable (1.00)"
+
+
+def test_a_terminal_too_narrow_for_all_columns_gets_a_table_a_size(whole):
+    table = lines(find_benchmark("fast-vs-stable"), frame("fast-vs-stable", whole))
+    assert len(for_console(Console(width=400), table, "title")) == 1
+    narrow = for_console(Console(width=120), table, "title")
+    assert [drawn.title for drawn in narrow] == ["title: fast", "title: intermediate", "title: stable"]
+    assert [len(drawn.columns) for drawn in narrow] == [5, 5, 5]
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(*narrow)
+    shown = console.export_text()
+    assert "…" not in shown
+    assert shown.count("Best episode") == 3
+    assert "+3.22" in shown
 
 
 def test_every_reported_figure_belongs_to_a_metric():
