@@ -20,6 +20,7 @@ from agents.settings import Settings, make_settings
 from token_env.dynamics import Dynamics
 from token_env.env import observation_space
 from token_env.errors import SettingError
+from token_env.files import write_bytes
 from token_env.language import ARRAYS, Language
 from token_env.task import Task
 
@@ -75,9 +76,9 @@ def save(path: Path, settings: Settings, dynamics: Dynamics, policy: ActorCritic
     """Write weights, settings and, where it is not made from the settings alone, the language."""
     language = dynamics.language
     if language.recipe["kind"] != "synthetic":
-        run_dir.write_bytes(path / run_dir.LANGUAGE, language_bytes(language))
+        write_bytes(path / run_dir.LANGUAGE, language_bytes(language))
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()}
-    run_dir.write_bytes(path / run_dir.WEIGHTS, safetensors.torch.save(weights))
+    write_bytes(path / run_dir.WEIGHTS, safetensors.torch.save(weights))
     description = {"format": FORMAT, "settings": settings.to_dict(), "language": language.fingerprint}
     run_dir.write_json(path / run_dir.MODEL, description)
 

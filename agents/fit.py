@@ -23,6 +23,7 @@ from agents.settings import Settings
 from agents.vec_env import TokenVecEnv
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
+from token_env.files import write_bytes
 from token_env.references import REFERENCES
 from token_env.task import Task
 
@@ -75,7 +76,7 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
     held_out = summary.get("evaluation", {})
     levels = {name: row["mean_return"] for name, row in held_out.items() if name in REFERENCES}
     title = f"{settings.algorithm} {settings.name}, seed {settings.seed}, {dynamics.language.recipe['kind']} language"
-    run_dir.write_bytes(path / run_dir.LEARNING_CURVE, plots.learning_curve(recorder.returns, title, levels))
+    write_bytes(path / run_dir.LEARNING_CURVE, plots.learning_curve(recorder.returns, title, levels))
     return Result(path, agent, summary, interrupted=evaluated is None)
 
 

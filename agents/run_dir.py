@@ -1,8 +1,6 @@
 """Name the files of a run, make its directory, write them so that no crash leaves half a file."""
 
 import json
-import os
-import tempfile
 import time
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -10,6 +8,7 @@ from typing import IO, Any, NamedTuple
 import pandas as pd
 
 from token_env.errors import SettingError
+from token_env.files import write_bytes
 
 CONFIG = "config.yaml"  # the resolved settings; usable as --config
 RUN = "run.json"  # command, versions, machine
@@ -50,22 +49,6 @@ def create(path: Path) -> Path:
             f"cannot make the directory {str(path)!r}: {error.strerror}; type --out with another one."
         ) from error
     return path
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file or none: temporary file, flush to disk, rename."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink()
-        raise
 
 
 def write_text(path: Path, text: str) -> None:

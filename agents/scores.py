@@ -9,13 +9,22 @@ import torch
 from rich.table import Table
 
 from agents.checkpoints import Agent
-from agents.stats import problem_interval
+from agents.stats import problem_interval, score_interval
 from token_env.evaluate import Evaluation, Policy, adequacy_by_rarity, evaluate
 from token_env.references import REFERENCES, ReferencePolicy, find_reference
 from token_env.task import Task
 
 SAMPLING_SEED = 0
 GREEDY, SAMPLED = "agent (greedy)", "agent (sampled)"
+HEADINGS = (
+    "score",  # mean return / mean optimum of the same problems
+    "return",
+    "adequacy",
+    "penalty",
+    "adequacy by rarity",  # share recovered of each quarter of the words, the commonest first
+    "tokens",  # distinct ones
+    "perplexity",  # exp of the entropy of the tokens said
+)
 
 
 def evaluate_agent(agent: Agent, split: str, ids: Iterable[int]) -> dict[str, dict[str, Any]]:
@@ -23,7 +32,7 @@ def evaluate_agent(agent: Agent, split: str, ids: Iterable[int]) -> dict[str, di
 
     The samples are the same at every call; torch's generator is left as it was.
     """
-    task = dataclasses.replace(agent.task, split=split, num_problems=None)
+    task = held_out(agent.task, split)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SAMPLING_SEED)
         sampled = policy_figures(agent.sampled, task, ids)
@@ -34,13 +43,17 @@ def evaluate_references(
     task: Task, split: str, ids: Iterable[int], names: Iterable[str] = tuple(REFERENCES)
 ) -> dict[str, dict[str, Any]]:
     """The figures of these reference policies on these problems."""
-    held_out = dataclasses.replace(task, split=split, num_problems=None)
-    return {name: policy_figures(find_reference(name), held_out, ids) for name in names}
+    return {name: policy_figures(find_reference(name), held_out(task, split), ids) for name in names}
+
+
+def held_out(task: Task, split: str) -> Task:
+    """The same constants on all problems of another split."""
+    return dataclasses.replace(task, split=split, num_problems=None)
 
 
 def policy_figures(policy: Policy | ReferencePolicy, task: Task, ids: Iterable[int]) -> dict[str, Any]:
     """The figures of a policy on these problems of the task's split."""
-    played = evaluate(policy, ids, task=task)
+    played = evaluate(policy, ids, task=dataclasses.replace(task, optimum=True))
     recovered = [None if np.isnan(share) else float(share) for share in adequacy_by_rarity(played, task)]
     return figures(played) | {"adequacy_by_rarity": recovered}
 
@@ -52,10 +65,14 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
     would move on other problems, not with another training.
     """
     interval = problem_interval(evaluation.returns)
+    score = score_interval(evaluation.returns, evaluation.optimal_returns)
     return {
         "problems": len(evaluation.returns),
         "mean_return": interval.estimate,
-        "half_width": None if np.isnan(interval.half_width) else interval.half_width,
+        "half_width": _told(interval.half_width),
+        "mean_optimum": float(evaluation.optimal_returns.mean()),
+        "score": _told(score.estimate),
+        "score_half_width": _told(score.half_width),
         "mean_adequacy": float(evaluation.adequacy.mean()),
         "mean_fluency_penalty": float(evaluation.fluency_penalty.mean()),
         "distinct_tokens": evaluation.distinct_tokens,
@@ -63,21 +80,32 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+def _told(figure: float) -> float | None:
+    return None if np.isnan(figure) else figure
+
+
 def score_table(by_policy: Mapping[str, Mapping[str, Any]], title: str) -> Table:
-    """The figures of several policies, best mean return first."""
+    """The figures of several policies, best mean return first; intervals are over problems."""
     table = Table(title=title, title_justify="left")
     table.add_column("policy")
-    for heading in ("return", "± 95 %", "adequacy", "fluency penalty", "distinct tokens", "token perplexity"):
+    for heading in HEADINGS:
         table.add_column(heading, justify="right")
     for name, row in sorted(by_policy.items(), key=lambda item: -item[1]["mean_return"]):
         table.add_row(
             name,
-            f"{row['mean_return']:+.3f}",
-            "—" if row["half_width"] is None else f"{row['half_width']:.3f}",
+            _with_interval(row["score"], row["score_half_width"]),
+            _with_interval(row["mean_return"], row["half_width"], "+"),
             f"{row['mean_adequacy']:.3f}",
             f"{row['mean_fluency_penalty']:.3f}",
+            " ".join("—" if share is None else f"{share:.2f}" for share in row["adequacy_by_rarity"]),
             str(row["distinct_tokens"]),
             f"{row['token_perplexity']:.1f}",
             style="bold" if name in (GREEDY, SAMPLED) else None,
         )
     return table
+
+
+def _with_interval(figure: float | None, half_width: float | None, sign: str = "") -> str:
+    if figure is None:
+        return "—"
+    return f"{figure:{sign}.3f}" + ("" if half_width is None else f" ± {half_width:.3f}")

@@ -123,6 +123,29 @@ def problem_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Inter
     return Interval(float(sample.mean()), *_percentiles(_resamples(sample).mean(axis=1), confidence))
 
 
+def score_interval(returns: ArrayLike, optima: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+    """Score of one model on n problems, mean return / mean optimum, with a percentile bootstrap interval over problems.
+
+    A problem is drawn with both its return and its optimum. NaN where the optimum is not above zero.
+
+    Args:
+        returns: [n] what the model earned.
+        optima: [n] what could be earned.
+        confidence: of the interval.
+
+    Raises:
+        SettingError: no values.
+    """
+    earned, possible = _sample(returns), _sample(optima)
+    if possible.mean() <= 0.0:
+        return Interval(np.nan, np.nan, np.nan)
+    estimate = float(earned.mean() / possible.mean())
+    if len(earned) < 2:
+        return Interval(estimate, np.nan, np.nan)
+    resampled = _resamples(earned).mean(axis=1) / _resamples(possible).mean(axis=1)
+    return Interval(estimate, *_percentiles(resampled, confidence))
+
+
 def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
     """How often a value of a, [n], exceeds one of b, [m], ties counting half: 0.5 means neither is better.
 

@@ -83,10 +83,12 @@ class TokenVecEnv(VecEnv):
         self, listed: list[dict[str, Any]], columns: dict[str, Any], final_obs: NDArray[np.object_]
     ) -> None:
         tokens = np.stack(self._said, axis=1)
+        names = (name for name in columns if not name.startswith("_") and name not in COMPONENTS)
+        endings = {name: columns[name].tolist() for name in names}
         elapsed = round(time.time() - self._created, 6)
         for row, info in enumerate(listed):
             adequacy, penalty = map(float, self._totals[:, row])
-            info |= {"problem_id": int(columns["problem_id"][row]), "split": columns["split"][row]}
+            info |= {name: column[row] for name, column in endings.items()}
             info["terminal_observation"] = final_obs[row]
             info["episode"] = {
                 "r": adequacy - penalty,

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from agents import run_dir
 from agents.plots import running_mean
 from agents.scores import GREEDY
 from agents.stats import mean_interval
@@ -19,6 +18,7 @@ from benchmarks.metrics import LAST, QUARTERS
 from benchmarks.reported import reported
 from benchmarks.row import Row
 from token_env.errors import SettingError
+from token_env.files import write_bytes
 
 COLOURS = ("#1f4e79", "#c55a11", "#2e7d32", "#6a1b9a")  # of variants, or of sizes
 LEVEL, REPORTED = "#757575", "#b71c1c"
@@ -46,7 +46,7 @@ def write_plots(benchmark: Benchmark, rows: list[Row], folder: Path) -> list[Pat
         figure = draw(runs)
         for kind in ("png", "svg"):
             written.append(folder / f"{name}.{kind}")
-            run_dir.write_bytes(written[-1], image(figure, kind))
+            write_bytes(written[-1], image(figure, kind))
     return written
 
 

@@ -58,9 +58,7 @@ def random_problems(dynamics, size, seed):
     seed=st.integers(0, 1000),
 )
 @settings(deadline=None, max_examples=150)
-def test_no_answer_at_all_earns_more_than_the_optimum(
-    vocab_size, length, fluency_scale, budget, adequacy_scale, seed
-):
+def test_no_answer_at_all_earns_more_than_the_optimum(vocab_size, length, fluency_scale, budget, adequacy_scale, seed):
     task = Task(
         vocab_size=vocab_size,
         max_steps=length,
@@ -162,7 +160,7 @@ def test_the_optimum_of_exact_is_the_message():
 
 
 def test_a_reward_of_ones_own_has_no_known_optimum():
-    with pytest.raises(SettingError, match="neighbouring tokens.*reward='dense'"):
+    with pytest.raises(SettingError, match=r"neighbouring tokens.*reward='dense'"):
         Solver(Dynamics(Task(reward=lambda transition: transition.adequacy)))
 
 

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from token_env import rows as row_fields
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError, unknown_name
+from token_env.optima import optimal_returns
 from token_env.problem import Problem, Problems, ProblemStream
 from token_env.state import State, Transition
 
 RESET_OPTIONS = ("problem_id",)
+SUCCESS = 0.5  # the score from which on an episode counts as a success
 
 
 class Batch:
@@ -30,6 +32,7 @@ class Batch:
         ids, totals = np.zeros(num_rows, dtype=np.int64), np.zeros(num_rows)
         # rows that have not been started count as over
         self._state = State(ids, np.full(num_rows, length), totals, totals.copy())
+        self.optimal_returns = np.full(num_rows, np.nan)  # [N] where the task has optimum=True
         self.said = np.zeros((num_rows, length), dtype=np.int64)  # [N, L] tokens said so far
 
     @property
@@ -86,6 +89,8 @@ class Batch:
         ids = self._next_id[rows]
         fresh = self._stream.take(rows, ids)
         self._next_id[rows] = (ids + 1) % self.dynamics.problems.num_ids
+        if self.dynamics.task.optimum:
+            self.optimal_returns[rows] = optimal_returns(self.dynamics, fresh)
         begun = self.dynamics.initial(fresh)
         if len(rows) == self.num_rows:
             self._problems, self._state = fresh, begun
@@ -114,6 +119,20 @@ class Batch:
             self._state = row_fields.replaced(self._state, rows, transition.next_state)
             self.said[rows, state.step] = action
         return transition
+
+    def endings(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """What the end of an episode tells about these rows, [n], but for the step's components: [n] each."""
+        task = self.dynamics.task
+        columns: dict[str, NDArray[Any]] = {
+            "problem_id": self.problems.ids[rows],
+            "split": np.full(len(rows), task.split, dtype=object),
+        }
+        if task.optimum:
+            earned = (self._state.adequacy - self._state.fluency_penalty)[rows]
+            optimal = self.optimal_returns[rows]
+            score = np.divide(earned, optimal, out=np.full(len(rows), np.nan), where=optimal > 0.0)
+            columns |= {"optimal_return": optimal, "score": score, "is_success": score >= SUCCESS}
+        return columns
 
     def observe(self) -> NDArray[np.float32]:
         """What each row sees, [N, D]."""

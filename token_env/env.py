@@ -68,8 +68,10 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
     ## Information
 
     `step` returns `adequacy` and `fluency_penalty` of the step, whatever the reward; the last step adds
-    `problem_id` and `split`. `action_masks()` tells which tokens are within the mask budget. The unwrapped
-    environment has `language`, `task` (the constants) and `problem` (`start`, `meanings`, `weights`, `message`).
+    `problem_id` and `split`; with `optimum=True` also `optimal_return`, the most that could have been earned,
+    `score`, the share of it that was, and `is_success`, a score of at least 0.5. `action_masks()` tells which
+    tokens are within the mask budget. The unwrapped environment has `language`, `task` (the constants) and
+    `problem` (`start`, `meanings`, `weights`, `message`).
 
     ## Arguments
 
@@ -155,7 +157,7 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
             "fluency_penalty": float(transition.fluency_penalty[0]),
         }
         if terminated:
-            info |= {"problem_id": int(self._batch.problems.ids[0]), "split": self.task.split}
+            info |= {name: column.tolist()[0] for name, column in self._batch.endings(ROW).items()}
         return info
 
     def action_masks(self) -> NDArray[np.bool_]:

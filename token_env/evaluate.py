@@ -25,6 +25,7 @@ class Evaluation(NamedTuple):
     adequacy: NDArray[np.float64]  # [N] sum over the episode
     fluency_penalty: NDArray[np.float64]  # [N] sum over the episode
     actions: NDArray[np.int64]  # [N, L] the tokens said
+    optimal_returns: NDArray[np.float64]  # [N] the most that could be earned; NaN unless the task has optimum=True
 
     @property
     def returns(self) -> NDArray[np.float64]:
@@ -35,6 +36,11 @@ class Evaluation(NamedTuple):
     def mean_return(self) -> float:
         """Mean over the problems."""
         return float(self.returns.mean())
+
+    @property
+    def score(self) -> float:
+        """The mean return as a share of the mean optimum on the same problems; NaN unless the task has optimum=True."""
+        return float(self.returns.mean() / self.optimal_returns.mean())
 
     @property
     def distinct_tokens(self) -> int:
@@ -62,14 +68,14 @@ def evaluate(
         policy: from observations [N, D] to actions [N]; or one of `token_env.REFERENCES`, which is given state
             and problem too.
         problem_ids: which problems of the task's split.
-        task: the constants; the test split of the default task if None.
+        task: the constants; the test split of the default task, with optimum=True, if None.
         seed: of the generator given to a reference policy.
 
     Raises:
         SettingError: no problem ids, or ids outside the split.
         gymnasium.error.InvalidAction: the policy gave something else than one token a row.
     """
-    dynamics = Dynamics(task or Task(split="test"))
+    dynamics = Dynamics(task or Task(split="test", optimum=True))
     ids = dynamics.problems.checked_ids(list(problem_ids))
     generator = np.random.default_rng(seed)
     parts = [_play(policy, dynamics, ids[first : first + ROWS], generator) for first in range(0, len(ids), ROWS)]
@@ -89,7 +95,7 @@ def _play(
         else:
             action = np.asarray(policy(batch.observe()))
         batch.step(batch.checked_action(action))
-    return Evaluation(ids, batch.state.adequacy, batch.state.fluency_penalty, batch.said)
+    return Evaluation(ids, batch.state.adequacy, batch.state.fluency_penalty, batch.said, batch.optimal_returns)
 
 
 def adequacy_by_rarity(evaluation: Evaluation, task: Task) -> NDArray[np.float64]:

@@ -7,7 +7,9 @@ h_t(b) = α w_t max(0, m_b·x_t) + V_{t+1}(b), the most that can be earned from 
 
 That is V² work a step. Here only the successors b of a with c(b|a) ≤ g are listed, some thirty of 5,000, and
 
-    U_t(a) = max( max_{b listed} [ H_t(b) - c(b|a) ],  max_b H_t(b) - g ),    H_t(b) = α w_t max(0, m_b·x_t) + U_{t+1}(b)
+    U_t(a) = max( max_{b listed} [ H_t(b) - c(b|a) ],  max_b H_t(b) - g )
+
+with H_t(b) = α w_t max(0, m_b·x_t) + U_{t+1}(b)
 
 bounds V from above. Proof, backwards in t: U_{L+1} = V_{L+1}; and if U_{t+1} ≥ V_{t+1}, then H_t ≥ h_t, so that the
 best b of V_t(a) is worth no more than the first term if it is listed, and no more than the second if it is not. ∎
@@ -30,7 +32,7 @@ from token_env.problem import Problems
 from token_env.state import State
 from token_env.successors import AllSuccessors, Successors, find_successors
 
-CHUNK = 32  # problems solved side by side
+CHUNK, CHUNK_BYTES = 32, 64_000_000  # problems solved side by side, and what their bounds may take
 GAPS = (2.0, 4.0, 8.0)  # g in units of α, one after another; the first two solve the registered sizes
 FOLD = 32  # tokens whose worth is compared at once
 ROUNDING = 2e-7  # of float32 in a step, relative to the range of the values
@@ -100,11 +102,21 @@ class Solver:
 
     def solve(self, problems: Problems) -> Solution:
         """The best possible return of each problem, [N], and tokens that earn it."""
+        tokens = self.tokens(problems)
         if self._exact:
-            return Solution(np.full(len(problems.start), float(self._task.max_steps)), problems.message.copy())
-        coupled = self._task.fluency_scale > 0
-        tokens = self._escalate(problems, self._try_path) if coupled else self._nearest(problems)
-        return Solution(self._returns(problems, tokens), tokens)
+            return Solution(np.full(len(tokens), float(tokens.shape[1])), tokens)
+        state = self._dynamics.initial(problems)
+        for said in tokens.T:
+            state = self._dynamics.transition(problems, state, said).next_state
+        return Solution(state.adequacy - state.fluency_penalty, tokens)
+
+    def tokens(self, problems: Problems) -> NDArray[np.int64]:
+        """A best answer to each problem, [N, L]; the problems may be longer or shorter than the task's."""
+        if self._exact:
+            return problems.message.copy()
+        if not self._task.fluency_scale:
+            return self._dynamics.language.nearest(problems.meanings)
+        return self._escalate(problems, self._try_path)
 
     def optimal_actions(self, problems: Problems, state: State) -> NDArray[np.bool_]:
         """Which tokens are optimal to say in these states, [N, V]: worth at most 1e-6 less than the best.
@@ -122,29 +134,18 @@ class Solver:
         optimal = np.empty((len(state.step), self._task.vocab_size), dtype=np.bool_)
         for step in np.unique(state.step):
             rows = np.flatnonzero(state.step == step)
-            rest = remaining(row_fields.take(problems, rows), row_fields.take(state, rows), self._task.max_steps)
+            rest = remaining(row_fields.take(problems, rows), row_fields.take(state, rows))
             optimal[rows] = self._escalate(rest, self._try_first_actions)
         return optimal
-
-    def _nearest(self, problems: Problems) -> NDArray[np.int64]:
-        """The best tokens where fluency costs nothing, [N, L]: those with the best immediate reward."""
-        state = self._dynamics.initial(problems)
-        steps = (state._replace(step=np.full_like(state.step, step)) for step in range(self._task.max_steps))
-        return np.stack([self._dynamics.dense_rewards(problems, at).argmax(axis=1) for at in steps], axis=1)
-
-    def _returns(self, problems: Problems, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        state = self._dynamics.initial(problems)
-        for said in tokens.T:
-            state = self._dynamics.transition(problems, state, said).next_state
-        return state.adequacy - state.fluency_penalty
 
     def _escalate(self, problems: Problems, attempt: Attempt) -> NDArray[Any]:
         """The answers to all problems, [N, …]: what short lists leave unsolved is tried again with longer ones."""
         answers: NDArray[Any] | None = None
-        pending = np.arange(len(problems.start))
+        pending, length = np.arange(len(problems.start)), problems.message.shape[1]
+        chunk = max(1, min(CHUNK, CHUNK_BYTES // (4 * self._task.vocab_size * (length + 1))))
         for successors in self._ladder():
             unsolved = []
-            for rows in np.split(pending, range(CHUNK, len(pending), CHUNK)):
+            for rows in np.split(pending, range(chunk, len(pending), chunk)):
                 solved, found = attempt(row_fields.take(problems, rows), successors)
                 if answers is None:
                     answers = np.empty((len(pending), *found.shape[1:]), dtype=found.dtype)
@@ -191,7 +192,8 @@ class Solver:
         size, length = problems.message.shape
         vocab_size = self._task.vocab_size
         pay = (self._task.adequacy_scale * problems.weights)[:, :, None]
-        meant = (pay * problems.meanings).astype(np.float32).transpose(1, 2, 0)  # [L, d, N]; α w max(0, c) = max(0, α w c)
+        # α w max(0, m·x) = max(0, m·(α w x)), hence [L, d, N]
+        meant = np.ascontiguousarray((pay * problems.meanings).transpose(1, 2, 0), dtype=np.float32)
         meaning = self._dynamics.language.meaning[successors.token].astype(np.float32)
         maximise = successors.maximiser(size)
         ahead = np.empty((length + 1, vocab_size, size), dtype=np.float32)
@@ -212,9 +214,7 @@ class Solver:
         spread = float(pay.max()) - float(ahead.min())
         return Bounds(ahead, largest, largest[:-1] - successors.gap, ROUNDING * length * spread)
 
-    def _follow(
-        self, problems: Problems, successors: Successors, bounds: Bounds, paths: Paths, step: int
-    ) -> Followed:
+    def _follow(self, problems: Problems, successors: Successors, bounds: Bounds, paths: Paths, step: int) -> Followed:
         """Go on with these paths from this step to the end, a root each, wherever the best may lie."""
         size = len(paths.root)
         missed = np.full(size, -np.inf)
@@ -253,15 +253,16 @@ class Solver:
         return Paths(root[near], problem[near], pairs.second[near], earned[near]), pairs.first[near]
 
 
-def remaining(problems: Problems, state: State, length: int) -> Problems:
-    """What is left of these problems where all are at one step, as problems of their own that start from there.
+def remaining(problems: Problems, state: State, horizon: int | None = None) -> Problems:
+    """What is left of these problems, [N], as problems of their own that start with what was said last.
 
     Args:
-        problems: [N].
+        problems: that are being played.
         state: how far they are, all at one step.
-        length: take at most so many steps.
+        horizon: only so many steps of it; None for all.
     """
-    window = slice(int(state.step[0]), int(state.step[0]) + length)
+    step = int(state.step[0])
+    window = slice(step, None if horizon is None else step + horizon)
     return problems._replace(
         start=state.previous,
         message=problems.message[:, window],

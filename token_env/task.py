@@ -41,6 +41,7 @@ class Task:
     fluency_scale: float = 0.7  # λ
     surprisal_budget: float = 5.0  # τ, nats
     mask_budget: float | None = None  # nats, above which a token is masked out; None = surprisal_budget
+    optimum: bool = False  # whether each problem is solved, so that the end of an episode tells its score
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing."""
@@ -57,6 +58,8 @@ class Task:
         _require_number(self, "discount", 0.0, 1.0)
         if self.mask_budget is not None:
             _require_number(self, "mask_budget", 0.0, math.inf)
+        if not isinstance(self.optimum, bool):
+            raise SettingError(f"optimum is True or False, {self.optimum!r} was given.")
         find_reward(self.reward)
         if self.split not in SPLITS:
             raise unknown_name("split", self.split, SPLITS)

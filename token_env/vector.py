@@ -175,11 +175,15 @@ class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray
 
     def _ending_infos(self, ended: NDArray[np.int64]) -> dict[str, Any]:
         """What the infos of a last step add, for these rows."""
-        ids = np.zeros(self.num_envs, dtype=np.int64)
-        split = np.full(self.num_envs, None, dtype=object)
-        mask = np.zeros(self.num_envs, dtype=np.bool_)
-        ids[ended], split[ended], mask[ended] = self._batch.problems.ids[ended], self.task.split, True
-        return {"problem_id": ids, "_problem_id": mask, "split": split, "_split": mask.copy()}
+        infos: dict[str, Any] = {}
+        for name, values in self._batch.endings(ended).items():
+            column = np.zeros(self.num_envs, dtype=values.dtype)
+            mask = np.zeros(self.num_envs, dtype=np.bool_)
+            if values.dtype == object:
+                column[:] = None
+            column[ended], mask[ended] = values, True
+            infos |= {name: column, f"_{name}": mask}
+        return infos
 
     def _final_infos(self, transition: Transition, ended: NDArray[np.int64]) -> dict[str, Any]:
         """The infos of a step after which these rows begin their next problem."""
