@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from tests.conftest import TEXT
 from token_env import SettingError, find_language
-from token_env.text import _factors, _pair_counts, from_words, words_of
+from token_env.text import _factors, _pair_counts, from_passages, from_words, words_of
 
 DOCUMENTATION = "\n".join(pydoc_data.topics.topics.values())
 
@@ -107,6 +107,17 @@ def test_another_text_or_size_gives_another_fingerprint():
     fingerprints = {from_words(words, 10).fingerprint, from_words(words, 9).fingerprint}
     fingerprints |= {from_words([*words, "the", "dog"], 10).fingerprint, from_words(words, 10).truncate(9).fingerprint}
     assert len(fingerprints) == 4
+
+
+def test_the_last_word_of_a_passage_is_not_followed_by_the_first_of_the_next():
+    passages = [["a", "b", "c"], ["b", "a"], ["c", "b", "a"]]
+    whole = from_passages([[*passages[0], *passages[1], *passages[2]]], 3)
+    apart, turned = from_passages(passages, 3), from_passages(passages[::-1], 3)
+    assert apart.fingerprint == turned.fingerprint != whole.fingerprint
+
+
+def test_the_fingerprint_of_a_text_stays_what_it_was():
+    assert from_words(words_of(TEXT), 10).fingerprint.startswith("1b62371a270d880d")
 
 
 def test_a_word_with_a_zero_vector_is_left_out_and_the_next_takes_its_place():

@@ -3,8 +3,9 @@
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,22 +61,27 @@ def _from_file(file: Path, changed: int, vocab_size: int) -> Language:  # noqa: 
 
 
 def from_words(words: list[str], vocab_size: int) -> Language:
-    """The language of the `vocab_size` most frequent of these words, in which they follow one another.
+    """The language of the `vocab_size` most frequent words of one text; see `from_passages`."""
+    return from_passages([words], vocab_size)
+
+
+def from_passages(passages: Sequence[list[str]], vocab_size: int) -> Language:
+    """The language of the `vocab_size` most frequent words of some texts, none of which follows another.
 
     Positive PMI of neighbouring pairs, factorised by a truncated SVD `U S Wᵀ`; `o = unit(W √S)`,
     `q = κ unit(U √S)`, κ fitted by the likelihood of the pairs. A word whose vector is zero is left out
     and the next one takes its place. Ties in frequency are ordered by spelling.
 
     Raises:
-        SettingError: fewer than 2 tokens asked for, or too few distinct words in the text.
+        SettingError: fewer than 2 tokens asked for, or too few distinct words in the texts.
     """
     if vocab_size < MIN_VOCAB:
         raise SettingError(f"vocab_size is {vocab_size}; a language has at least {MIN_VOCAB} tokens.")
-    counts = Counter(words)
+    counts = Counter(chain.from_iterable(passages))
     if not counts:
         raise SettingError("the text has no words; type the path of a text that has some.")
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    neighbours = Counter(pairwise(words))
+    neighbours = Counter(chain.from_iterable(map(pairwise, passages)))
     left_out: set[str] = set()
     while True:
         vocabulary = [word for word in ranked if word not in left_out][:vocab_size]
