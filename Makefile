@@ -9,7 +9,7 @@ TEST_OPTIONS ?= -n 2
 BENCH := runs/bench
 BENCH_OPTIONS ?= --seeds 3 --workers 2
 
-.PHONY: help setup demo test check soak bench format speed clean
+.PHONY: help setup demo test check soak bench english format speed clean
 
 help:
 	@echo "make demo    set up, train PPO on a language fitted from Python's documentation, show what it learned"
@@ -17,6 +17,7 @@ help:
 	@echo "make check   formatting, lint, types, import rules, then the tests: what continuous integration runs"
 	@echo "make soak    the long forms of the tests that kill processes"
 	@echo "make bench   the comparison of sizes at 200 episodes each, in ten minutes, into $(BENCH)"
+	@echo "make english fit the bundled English again from WordNet's glosses, the Debian package wordnet-base"
 	@echo "make format  put the code into its format"
 	@echo "make speed   how fast the environment steps on this machine"
 	@echo "make clean   remove the virtual environment and caches; runs/ stays"
@@ -52,6 +53,19 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks run short $(BENCH_OPTIONS) --results $(BENCH) --runs $(BENCH)/runs
 	$(BIN)/python -m benchmarks table short --results $(BENCH)
 	$(BIN)/python -m benchmarks plots short --results $(BENCH) --out $(BENCH)
+
+# With wordnet-base 1:3.0-37 this writes the very file that is committed.
+english: $(READY)
+	@for tool in apt-get dpkg-deb; do command -v $$tool > /dev/null || { \
+		echo "make english gets WordNet with $$tool, which is not here; with WordNet's data files in DIRECTORY, type" >&2; \
+		echo "$(BIN)/python -m token_env.fit_english DIRECTORY" >&2; exit 2; }; done
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	(cd "$$folder" && { apt-get -q download wordnet-base || \
+		{ apt-get -q update && apt-get -q download wordnet-base; }; }) || \
+		{ echo "apt-get could not download wordnet-base; is there a network, and a Debian archive in sources.list?" >&2; exit 2; }; \
+	dpkg-deb -x "$$folder"/wordnet-base_*.deb "$$folder"; \
+	$(BIN)/python -m token_env.fit_english "$$folder/usr/share/wordnet" \
+		--source "the glosses in Debian's wordnet-base $$(dpkg-deb -f "$$folder"/wordnet-base_*.deb Version)"
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -25,7 +25,10 @@ def evaluate(
         ),
     ],
     size: Annotated[str | None, typer.Option(help="of the task that reference policies play [default: fast]")] = None,
-    language: Annotated[str | None, typer.Option(help="that reference policies speak [default: synthetic]")] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(help="synthetic, english or text:PATH, that reference policies speak [default: synthetic]"),
+    ] = None,
     split: Annotated[str, typer.Option(help="train, validation or test")] = "test",
     problems: Annotated[int, typer.Option(help="how many problems of the split, from its first")] = 200,
 ) -> None:

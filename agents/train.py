@@ -29,7 +29,7 @@ def train(
     episodes: Annotated[int | None, typer.Option(help="episodes to play, exactly")] = None,
     seed: Annotated[int | None, typer.Option(help="of every random number in the run [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto (mps, then cuda, then cpu), mps, cuda or cpu")] = None,
-    language: Annotated[str | None, typer.Option(help="synthetic, or text:PATH of a text to fit")] = None,
+    language: Annotated[str | None, typer.Option(help="synthetic, english, or text:PATH of a text to fit")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="directory of the run; must not exist")] = None,
     progress: Annotated[bool, typer.Option("--progress/--no-progress", help="show how it is getting on")] = True,
 ) -> None:

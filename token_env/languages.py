@@ -1,18 +1,18 @@
-"""Find a language by its name: "synthetic", "text:PATH", or a Language that is at hand."""
+"""Find a language by its name: "synthetic", "english", "text:PATH", or a Language that is at hand."""
 
 from pathlib import Path
 
-from token_env import synthetic, text
+from token_env import english, synthetic, text
 from token_env.errors import SettingError, unknown_name
 from token_env.language import Language
 
-KNOWN = ("synthetic", "text:PATH")
+KNOWN = ("synthetic", "english", "text:PATH")
 
 
 def find_language(language: str | Language, vocab_size: int, seed: int = 0) -> Language:
     """The language of this name, with `vocab_size` tokens.
 
-    A `Language` is truncated; a text is fitted at `vocab_size` itself, so its sizes do not nest.
+    A `Language` and English are truncated; a text is fitted at `vocab_size` itself, so its sizes do not nest.
     `seed` chooses among synthetic languages only.
 
     Raises:
@@ -22,9 +22,11 @@ def find_language(language: str | Language, vocab_size: int, seed: int = 0) -> L
         return language.truncate(vocab_size)
     if not isinstance(language, str):
         raise SettingError(f"language is a name or a token_env.Language, {language!r} was given.")
-    kind, colon, path = language.partition(":")
+    kind, _, path = language.partition(":")
     if kind == "text" and path:
         return text.from_file(Path(path), vocab_size)
-    if kind == "synthetic" and not colon:
+    if language == "synthetic":
         return synthetic.synthetic(vocab_size, seed)
+    if language == "english":
+        return english.english(vocab_size)
     raise unknown_name("language", language, KNOWN)

@@ -28,7 +28,7 @@ class Task:
     vocab_size: int = 1000  # V, tokens the agent can say
     max_steps: int = 30  # L, tokens of a message, and steps of an episode
     message_vocab: int | None = None  # messages use the first so many tokens; None = vocab_size
-    language: str | Language = "synthetic"  # "synthetic", "text:PATH" or a Language
+    language: str | Language = "synthetic"  # "synthetic", "english", "text:PATH" or a Language
     language_seed: int = 0  # which synthetic language
     split: str = "train"  # "train", "validation" or "test"
     num_problems: int | None = None  # only the first so many problems of the split; None = all
