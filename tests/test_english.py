@@ -55,7 +55,7 @@ def test_nine_tenths_of_the_words_can_follow_some_other_word_within_the_budget(v
         surprisal = language.surprisals(rows)
         surprisal[np.arange(len(rows)), rows] = np.inf  # another word
         least = np.minimum(least, surprisal.min(axis=0))
-    assert (least <= 5.0).mean() >= 0.9
+    assert (least <= 5.0 + 1e-9).mean() >= 0.9  # the floor puts one word at 5.0 but for rounding
 
 
 def test_sizes_nest():

@@ -60,7 +60,7 @@ def test_nine_tenths_of_the_words_can_follow_some_other_word_within_the_budget(d
     _, language = documentation
     surprisal = language.surprisals(np.arange(1000))
     np.fill_diagonal(surprisal, np.inf)
-    assert (surprisal.min(axis=0) <= 5.0).mean() >= 0.9
+    assert (surprisal.min(axis=0) <= 5.0 + 1e-9).mean() >= 0.9  # the floor puts one word at 5.0 but for rounding
 
 
 def test_association_is_positive_pmi_with_smoothed_contexts():
