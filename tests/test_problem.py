@@ -8,6 +8,7 @@ from scipy import stats
 
 from token_env import Dynamics, SettingError, Task
 from token_env.chain import ChainSampler, chain_sampler
+from token_env.language import from_arrays
 from token_env.problem import ENDLESS, SPLITS, ProblemSampler, ProblemStream, content_class
 from token_env.synthetic import synthetic
 
@@ -84,6 +85,14 @@ def test_noise_changes_the_meanings_but_not_the_message():
     np.testing.assert_array_equal(quiet.message, loud.message)
     np.testing.assert_allclose(quiet.meanings, synthetic(64).meaning[quiet.message], atol=1e-6)
     assert not np.allclose(quiet.meanings, loud.meanings)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_meanings_that_are_a_little_too_long_stay_within_the_bounds_of_an_observation(noise):
+    axes = np.eye(3) * (1 + 4e-6)
+    language = from_arrays(np.log([0.5, 0.3, 0.2]), context=axes, output=axes)
+    meanings = ProblemSampler(language, "train", 8, noise).draw(np.arange(50)).meanings
+    assert np.abs(meanings).max() <= 1.0
 
 
 @pytest.mark.parametrize("noise", [0.3, 1.0])

@@ -33,8 +33,8 @@ class Dynamics:
         self.reward = find_reward(task.reward)
         context = self.language.context
         longest = np.linalg.norm(context, axis=1).max() or 1.0  # a language without contexts has them all zero
-        self._seen_context = (context / longest).astype(np.float32)
-        self._seen_rarity = self.message_language.rarity.astype(np.float32)
+        self._seen_context = np.clip(context / longest, -1.0, 1.0).astype(np.float32)
+        self._seen_rarity = np.clip(self.message_language.rarity, 0.0, MAX_RARITY).astype(np.float32)
         self._window = np.arange(task.lookahead + 1)
         self._accrual_scale = 1.0 / (task.adequacy_scale * task.max_steps or 1.0)  # α L: a verbatim message's adequacy
 
@@ -128,28 +128,26 @@ class Dynamics:
         the end [(k+1)·d]; rarity of these words [k+1]; the clock, 0 at reset and 1 at the end [1]; for some
         rewards what has been accrued of the return, and of Φ [0, 1 or 2].
         """
-        task, d = self.task, self.language.dimension
-        window = self._window
-        due = state.step[:, None] + window
-        inside = due < task.max_steps
-        place = _places(np.minimum(due, task.max_steps - 1, out=due), task.max_steps)
-        seen = np.empty((len(due), self.observation_size), dtype=np.float32)
-        seen[:, :d] = self._seen_context.take(state.previous, axis=0)
-        at = d + len(window) * d
+        task, d, words = self.task, self.language.dimension, len(self._window)
+        due = state.step + self._window[:, None]  # [k+1, N]: NumPy is fast along a long last axis
+        place = _places(np.minimum(due, task.max_steps - 1), task.max_steps)
         meanings = problems.meanings.reshape(-1, d).take(place, axis=0)
-        meanings *= inside[:, :, None]
-        seen[:, d:at] = meanings.reshape(len(due), -1)
         rarity = self._seen_rarity.take(problems.message.reshape(-1).take(place))
-        np.multiply(rarity, inside, out=seen[:, at : at + len(window)])
-        at += len(window)
+        past = due >= task.max_steps
+        meanings[past] = 0.0
+        rarity[past] = 0.0
+        seen = np.empty((len(state.step), self.observation_size), dtype=np.float32)
+        seen[:, :d] = self._seen_context.take(state.previous, axis=0)
+        at = d + words * d
+        seen[:, d:at].reshape(-1, words, d, copy=False)[:] = meanings.swapaxes(0, 1)
+        seen[:, at : at + words] = rarity.T
+        at += words
         seen[:, at] = state.step / task.max_steps
         if self.reward.accrued:
-            seen[:, at + 1] = self._accrual_scale * (state.adequacy - state.fluency_penalty)
+            seen[:, at + 1] = np.clip(self._accrual_scale * (state.adequacy - state.fluency_penalty), -1.0, 1.0)
         if self.reward.potential:
-            seen[:, at + 2] = self._accrual_scale * state.adequacy
-        low, high = self.observation_bounds
-        np.maximum(seen, low, out=seen)
-        return np.minimum(seen, high, out=seen)
+            seen[:, at + 2] = np.clip(self._accrual_scale * state.adequacy, -1.0, 1.0)
+        return seen
 
     @cached_property
     def observation_size(self) -> int:
@@ -168,6 +166,5 @@ class Dynamics:
 
 
 def _places(steps: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """Where steps [N] or [N, …] of N rows stand in arrays [N, length, …] whose first two axes are merged."""
-    first = np.arange(0, len(steps) * length, length)
-    return steps + first.reshape(-1, *[1] * (steps.ndim - 1))
+    """Where steps [N] or [k, N] of N rows stand in arrays [N, length, …] whose first two axes are merged."""
+    return steps + np.arange(0, steps.shape[-1] * length, length)

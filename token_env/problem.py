@@ -42,7 +42,7 @@ class Problems(NamedTuple):
     ids: NDArray[np.int64]  # [N]
     start: NDArray[np.int64]  # [N] b_0, the token before the message
     message: NDArray[np.int64]  # [N, L] b_1 … b_L
-    meanings: NDArray[np.float32]  # [N, L, d] unit vectors x_1 … x_L
+    meanings: NDArray[np.float32]  # [N, L, d] unit vectors x_1 … x_L, components within -1 … 1
     weights: NDArray[np.float64]  # [N, L] w_1 … w_L, what each token pays
 
     def single(self, row: int) -> "Problem":
@@ -90,7 +90,7 @@ class ProblemSampler:
         self._classes = SPLITS[split]
         self._chain = chain_sampler(language)
         self._words = PhiloxWords("problems", language.fingerprint, split)
-        self._meaning = language.meaning.astype(np.float32)
+        self._meaning = np.clip(language.meaning, -1.0, 1.0).astype(np.float32)
 
     def checked_ids(self, ids: object) -> NDArray[np.int64]:
         """Problem ids as int64, [N] or [] as given.
@@ -182,7 +182,7 @@ class ProblemSampler:
         jitter *= self._noise
         jitter += exact
         jitter /= np.sqrt(np.einsum("nld,nld->nl", jitter, jitter))[..., None]
-        return jitter
+        return np.clip(jitter, -1.0, 1.0, out=jitter)  # rounding may lead past 1
 
 
 class ProblemStream:
