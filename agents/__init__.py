@@ -8,6 +8,7 @@ if find_spec("stable_baselines3") is None:
 
 if TYPE_CHECKING:
     from agents.checkpoints import Agent, load
+    from agents.extractors import TokenExtractor
     from agents.fit import Result
     from agents.run_dir import Metrics, load_metrics
     from agents.settings import Settings, make_settings
@@ -19,6 +20,7 @@ _HOMES = {
     "Metrics": "agents.run_dir",
     "Result": "agents.fit",
     "Settings": "agents.settings",
+    "TokenExtractor": "agents.extractors",
     "TokenVecEnv": "agents.vec_env",
     "load": "agents.checkpoints",
     "load_metrics": "agents.run_dir",
@@ -29,6 +31,7 @@ __all__ = [
     "Metrics",
     "Result",
     "Settings",
+    "TokenExtractor",
     "TokenVecEnv",
     "load",
     "load_metrics",

@@ -69,7 +69,7 @@ def build_model(settings: Settings, env: VecEnv, log_unigram: Any, device: str) 
             row.policy,
             env,
             learning_rate=(lambda remaining: rate * remaining) if section.learning_rate_schedule == "linear" else rate,
-            policy_kwargs=policy_keywords(settings.policy),
+            policy_kwargs=policy_keywords(settings),
             seed=settings.seed,
             device=device,
             **section.model_dump(exclude=OURS),

@@ -22,6 +22,7 @@ from token_env.env import observation_space
 from token_env.errors import SettingError
 from token_env.files import write_bytes
 from token_env.language import ARRAYS, Language
+from token_env.observations import Observations
 from token_env.task import Task
 
 FORMAT = 1
@@ -45,29 +46,32 @@ class Agent:
         """The language it speaks."""
         return self.dynamics.language
 
-    def predict(self, observation: NDArray[np.floating], deterministic: bool = True) -> tuple[NDArray[np.int64], None]:
+    def predict(self, observation: Observations, deterministic: bool = True) -> tuple[NDArray[np.int64], None]:
         """Tokens to say, [N] for observations [N, D] and [] for one of [D], as SB3's `predict` gives them.
 
         Args:
             observation: as the task's environments give it.
             deterministic: the most probable token if true, else one drawn by its probability.
         """
-        actions, _ = self.policy.predict(np.asarray(observation, dtype=np.float32), deterministic=deterministic)
+        actions, _ = self.policy.predict(self._as_seen(observation), deterministic=deterministic)
         return np.asarray(actions, dtype=np.int64), None
 
-    def logits(self, observations: NDArray[np.floating]) -> NDArray[np.float32]:
+    def logits(self, observations: Observations) -> NDArray[np.float32]:
         """Unnormalised log-probabilities of all tokens, [N, V], for observations [N, D]."""
-        seen, _ = self.policy.obs_to_tensor(np.asarray(observations, dtype=np.float32))
+        seen, _ = self.policy.obs_to_tensor(self._as_seen(observations))
         with torch.no_grad():
             distribution = self.policy.get_distribution(seen).distribution
         assert isinstance(distribution, torch.distributions.Categorical)
         return np.asarray(distribution.logits.cpu().numpy())
 
-    def greedy(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
+    def _as_seen(self, observations: Observations) -> Observations:
+        return np.asarray(observations, dtype=self.policy.observation_space.dtype)
+
+    def greedy(self, observations: Observations) -> NDArray[np.int64]:
         """The most probable tokens, [N], for observations [N, D]."""
         return self.predict(observations)[0]
 
-    def sampled(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
+    def sampled(self, observations: Observations) -> NDArray[np.int64]:
         """Tokens drawn by their probability, [N], for observations [N, D]."""
         return self.predict(observations, deterministic=False)[0]
 
@@ -77,7 +81,7 @@ def save(path: Path, settings: Settings, dynamics: Dynamics, policy: ActorCritic
     language = dynamics.language
     if language.recipe["kind"] != "synthetic":
         write_bytes(path / run_dir.LANGUAGE, language_bytes(language))
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()}
+    weights = {name: tensor.cpu().contiguous() for name, tensor in own_weights(policy).items()}
     write_bytes(path / run_dir.WEIGHTS, safetensors.torch.save(weights))
     description = {"format": FORMAT, "settings": settings.to_dict(), "language": language.fingerprint}
     run_dir.write_json(path / run_dir.MODEL, description)
@@ -98,10 +102,16 @@ def load(run: str | Path) -> Agent:
     if dynamics.language.fingerprint != description.get("language"):
         raise SettingError(f"the language of {str(path)!r} is not the one its model was trained on.")
     actions = spaces.Discrete(dynamics.task.vocab_size)
-    policy = build_policy(settings.policy, observation_space(dynamics), actions)
-    policy.load_state_dict(_read_weights(path / run_dir.WEIGHTS, policy.state_dict()))
+    policy = build_policy(settings, observation_space(dynamics), actions)
+    weights = _read_weights(path / run_dir.WEIGHTS, own_weights(policy))
+    policy.load_state_dict(weights, strict=False)  # the other names of shared parameters are missing
     policy.set_training_mode(False)
     return Agent(settings, dynamics, policy)
+
+
+def own_weights(policy: ActorCriticPolicy) -> dict[str, torch.Tensor]:
+    """Every parameter and buffer once: SB3 gives a features extractor that networks share three names."""
+    return {name: tensor.detach() for name, tensor in (*policy.named_parameters(), *policy.named_buffers())}
 
 
 def _with_language(task: Task, path: Path) -> Task:

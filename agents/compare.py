@@ -12,6 +12,7 @@ from agents.checkpoints import Agent
 from agents.stats import Interval, probability_of_improvement, problem_interval
 from token_env.errors import SettingError
 from token_env.evaluate import Evaluation, evaluate
+from token_env.observations import Observations
 from token_env.task import Task
 
 # What two agents must have in common to read the same observation.
@@ -57,7 +58,7 @@ def compare(a: Agent, b: Agent, split: str, problem_ids: Iterable[int]) -> Compa
             f"the agents speak different languages ({smaller.settings.env.language!r} is no beginning of "
             f"{larger.settings.env.language!r}); compare runs of one language."
         )
-    for name in SEEN_ALIKE:
+    for name in (*SEEN_ALIKE, *(["max_steps"] if a.task.observation == "tokens" else [])):  # tokens count the steps
         values = getattr(a.task, name), getattr(b.task, name)
         if values[0] != values[1]:
             raise SettingError(f"the agents see different observations: env.{name} is {values[0]!r} and {values[1]!r}.")
@@ -66,7 +67,7 @@ def compare(a: Agent, b: Agent, split: str, problem_ids: Iterable[int]) -> Compa
     return Comparison(task, *(evaluate(greedy_among(agent, shared), ids, task=task) for agent in (a, b)))
 
 
-def greedy_among(agent: Agent, vocab_size: int) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
+def greedy_among(agent: Agent, vocab_size: int) -> Callable[[Observations], NDArray[np.int64]]:
     """The agent's most probable token among the first `vocab_size` ranks, as a policy."""
     return lambda observations: agent.logits(observations)[:, :vocab_size].argmax(axis=1)
 

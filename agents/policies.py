@@ -7,18 +7,24 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from torch import nn
 
-from agents.settings import PolicySettings
+from agents.extractors import TokenExtractor
+from agents.settings import Settings
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
-def policy_keywords(settings: PolicySettings) -> dict[str, Any]:
+def policy_keywords(settings: Settings) -> dict[str, Any]:
     """`policy_kwargs` for SB3."""
-    return {"net_arch": list(settings.hidden), "activation_fn": ACTIVATIONS[settings.activation]}
+    policy = settings.policy
+    keywords: dict[str, Any] = {"net_arch": list(policy.hidden), "activation_fn": ACTIVATIONS[policy.activation]}
+    if settings.env.observation == "tokens":
+        keywords["features_extractor_class"] = TokenExtractor
+        keywords["features_extractor_kwargs"] = {"embedding": policy.embedding}
+    return keywords
 
 
 def build_policy(
-    settings: PolicySettings, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
+    settings: Settings, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
 ) -> ActorCriticPolicy:
     """A policy of this shape that is not going to be trained, its weights to be filled in."""
     return ActorCriticPolicy(observation_space, action_space, lambda _: 0.0, **policy_keywords(settings))

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from token_env.batch import checked_options
+from token_env.observations import Observations
 from token_env.vector import TokenVectorEnv
 
 COMPONENTS = ("adequacy", "fluency_penalty")
@@ -38,7 +39,7 @@ class TokenVecEnv(VecEnv):
         self._created = time.time()
         super().__init__(num_envs, self.vector_env.single_observation_space, self.vector_env.single_action_space)
 
-    def reset(self) -> NDArray[np.float32]:
+    def reset(self) -> Observations:
         """Begin the next problem in every row; seeds and options given before are used once."""
         observations, _ = self.vector_env.reset(seed=self._seeds)
         if any(self._options):
@@ -48,7 +49,7 @@ class TokenVecEnv(VecEnv):
         self._begin_episodes()
         return observations
 
-    def _reset_to_options(self) -> NDArray[np.float32]:
+    def _reset_to_options(self) -> Observations:
         """Begin the problems that were chosen for some of the rows."""
         chosen = [checked_options(row) for row in self._options]
         mask = np.array(["problem_id" in row for row in chosen])

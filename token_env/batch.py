@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from token_env import rows as row_fields
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError, unknown_name
+from token_env.observations import Observations
 from token_env.optima import optimal_returns
 from token_env.problem import Problem, Problems, ProblemStream
 from token_env.state import State, Transition
@@ -134,7 +135,7 @@ class Batch:
             columns |= {"optimal_return": optimal, "score": score, "is_success": score >= SUCCESS}
         return columns
 
-    def observe(self) -> NDArray[np.float32]:
+    def observe(self) -> Observations:
         """What each row sees, [N, D]."""
         return self.dynamics.observe(self.problems, self._state)
 

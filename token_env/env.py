@@ -11,6 +11,7 @@ from token_env.batch import Batch, checked_options
 from token_env.dynamics import Dynamics
 from token_env.errors import unknown_name
 from token_env.language import Language
+from token_env.observations import Observations
 from token_env.picture import Pixels, draw_pixels
 from token_env.problem import Problem
 from token_env.render import draw_text, print_text
@@ -20,7 +21,7 @@ from token_env.task import make_task
 ROW = np.array([0])
 
 
-class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
+class TokenEnv(gymnasium.Env[Observations, int]):
     """
     ## Description
 
@@ -46,6 +47,10 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
     | k+1 | rarity of these words, log(u_0 / u_b) / 10; zeros past the end | 0 … 2 |
     | 1 | the clock: 0 at reset, 1 after the last step | 0 … 1 |
     | 0, 1 or 2 | rewards `terminal` and `potential`: the return accrued so far; `potential`: Φ, too | -1 … 1 |
+
+    `"tokens"`, an int64 `Box` for policies that learn embeddings: the previous token; the tokens nearest to the
+    meanings that are due now and in the next k steps, 0 past the end; how many tokens have been said. It leaves out
+    the jitter of the meanings.
 
     ## Starting State
 
@@ -101,7 +106,7 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
         self.task = make_task(**keywords)
         self._dynamics = Dynamics(self.task)
         self._batch = Batch(self._dynamics, 1)
-        self.observation_space = observation_space(self._dynamics)  # type: ignore[assignment]
+        self.observation_space = observation_space(self._dynamics)
         self.action_space = spaces.Discrete(self.task.vocab_size)  # type: ignore[assignment]
 
     @property
@@ -120,7 +125,7 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[Observations, dict[str, Any]]:
         """Begin the next problem, or the one named by `options={"problem_id": …}`.
 
         Raises:
@@ -137,7 +142,7 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
             self.render()
         return self._batch.observe()[0], {}
 
-    def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: int) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """Say one token.
 
         Raises:
@@ -181,4 +186,4 @@ class TokenEnv(gymnasium.Env[NDArray[np.float32], int]):
 def observation_space(dynamics: Dynamics) -> spaces.Box:
     """The space of one row's observations."""
     low, high = dynamics.observation_bounds
-    return spaces.Box(low, high, dtype=np.float32)
+    return spaces.Box(low, high, dtype=low.dtype.type)

@@ -9,13 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from token_env.batch import Batch
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
+from token_env.observations import Observations
 from token_env.problem import Problems
 from token_env.references import ReferencePolicy
 from token_env.task import Task
 
 ROWS = 256  # problems played side by side
 
-Policy = Callable[[NDArray[np.float32]], ArrayLike]  # observations [N, D] to actions [N]
+Policy = Callable[[Observations], ArrayLike]  # observations [N, D] to actions [N]
 
 
 class Evaluation(NamedTuple):

@@ -12,7 +12,7 @@ from token_env.language import MIN_VOCAB, Language
 from token_env.problem import ENDLESS, SPLITS
 from token_env.rewards import RewardFunction, find_reward
 
-OBSERVATIONS = ("features",)
+OBSERVATIONS = ("features", "tokens")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Task:
     num_problems: int | None = None  # only the first so many problems of the split; None = all
     noise: float = 0.3  # σ, jitter of the meanings, relative to their length
     lookahead: int = 1  # k, how many meanings after the one that is due are seen
-    observation: str = "features"
+    observation: str = "features"  # or "tokens"
     reward: str | RewardFunction = "dense"  # a name of `token_env.rewards.REWARDS`, or a function of a Transition
     discount: float = 1.0  # γ of the potential reward's shaping; must equal the agent's
     adequacy_scale: float = 0.12  # α
@@ -65,6 +65,11 @@ class Task:
             raise unknown_name("split", self.split, SPLITS)
         if self.observation not in OBSERVATIONS:
             raise unknown_name("observation", self.observation, OBSERVATIONS)
+        if self.observation == "tokens" and find_reward(self.reward).accrued:
+            raise SettingError(
+                f"observation='tokens' has no place for what the reward {self.reward!r} has accrued, which the agent "
+                "must see; type observation='features' or reward='dense'."
+            )
 
 
 def _require_integer(task: Task, name: str, least: int, most: int | None = None) -> None:

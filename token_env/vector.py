@@ -15,6 +15,7 @@ from token_env.dynamics import Dynamics
 from token_env.env import observation_space
 from token_env.errors import SettingError, find, unknown_name
 from token_env.language import Language
+from token_env.observations import Observations
 from token_env.picture import Pixels, draw_pixels
 from token_env.problem import Problems
 from token_env.render import draw_text
@@ -25,7 +26,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 
-class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray]):
+class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
     """N independent `TokenEnv`s computed as one batch, made by `gymnasium.make_vec("TokenTask-v0", num_envs=N)`.
 
     Steps, seeds and infos are those of `gymnasium.vector.SyncVectorEnv` over N `TokenEnv`s; row i of
@@ -87,7 +88,7 @@ class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[Observations, dict[str, Any]]:
         """Begin the next problem in every row, or in those of `options["reset_mask"]`, bool [N].
 
         Args:
@@ -128,7 +129,7 @@ class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray
 
     def step(  # type: ignore[override]  # Gymnasium types rewards like the flags
         self, actions: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], FloatArray, BoolArray, BoolArray, dict[str, Any]]:
+    ) -> tuple[Observations, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
         """Say one token in every row, [N].
 
         Raises:
@@ -153,7 +154,7 @@ class TokenVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], BoolArray
 
     def _step_after_end(
         self, actions: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], FloatArray, BoolArray, BoolArray, dict[str, Any]]:
+    ) -> tuple[Observations, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
         """A step in which rows that have ended begin their next problem instead of acting."""
         if self.autoreset_mode is AutoresetMode.DISABLED:
             raise ResetNeeded("episodes are over; call reset(options={'reset_mask': …}) before the next step().")
