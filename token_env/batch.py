@@ -35,6 +35,8 @@ class Batch:
         self._state = State(ids, np.full(num_rows, length), totals, totals.copy())
         self.optimal_returns = np.full(num_rows, np.nan)  # [N] where the task has optimum=True
         self.said = np.zeros((num_rows, length), dtype=np.int64)  # [N, L] tokens said so far
+        # row → problem id, returns [L] of its best answer; only of rows that were drawn
+        self._optimal_returns: dict[int, tuple[int, NDArray[np.float64]]] = {}
 
     @property
     def problems(self) -> Problems:
@@ -58,11 +60,34 @@ class Batch:
 
     def running_returns(self, row: int) -> NDArray[np.float64]:
         """What this row had earned after each of its steps so far, [t], by the components."""
-        one = slice(row, row + 1)
-        problems, step = row_fields.take(self.problems, one), int(self._state.step[row])
-        state, returns = self.dynamics.initial(problems), np.empty(step)
-        for t in range(step):
-            state = self.dynamics.transition(problems, state, self.said[one, t]).next_state
+        return self._returns_of(row, self.said[row, : self._state.step[row]])
+
+    def optimal_returns(self, row: int) -> NDArray[np.float64]:
+        """What the best answer to this row's problem has earned after each step, [L]; solved once a problem."""
+        problem_id = int(self.problems.ids[row])
+        held = self._optimal_returns.get(row)
+        if held is None or held[0] != problem_id:
+            held = self._optimal_returns[row] = problem_id, self._returns_of(row, self.optimal_tokens(row))
+        return held[1]
+
+    def optimal_tokens(self, row: int) -> NDArray[np.int64]:
+        """The best answer to the problem of this row, [L] tokens.
+
+        Temporary: the best immediate rewards, a lower bound; replaced by the exact solver.
+        """
+        problems = row_fields.take(self.problems, slice(row, row + 1))
+        state, tokens = self.dynamics.initial(problems), np.empty(self.dynamics.task.max_steps, dtype=np.int64)
+        for t in range(len(tokens)):
+            action = self.dynamics.dense_rewards(problems, state).argmax(axis=1)
+            state, tokens[t] = self.dynamics.transition(problems, state, action).next_state, action[0]
+        return tokens
+
+    def _returns_of(self, row: int, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What saying these tokens, [t], earns in the problem of this row, after each of them, [t]."""
+        problems = row_fields.take(self.problems, slice(row, row + 1))
+        state, returns = self.dynamics.initial(problems), np.empty(len(tokens))
+        for t, token in enumerate(tokens):
+            state = self.dynamics.transition(problems, state, token[None]).next_state
             returns[t] = state.adequacy[0] - state.fluency_penalty[0]
         return returns
 

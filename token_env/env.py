@@ -12,7 +12,6 @@ from token_env.dynamics import Dynamics
 from token_env.errors import unknown_name
 from token_env.language import Language
 from token_env.observations import Observations
-from token_env.picture import Pixels, draw_pixels
 from token_env.problem import Problem
 from token_env.render import draw_text, print_text
 from token_env.state import Transition
@@ -169,12 +168,14 @@ class TokenEnv(gymnasium.Env[Observations, int]):
         """Which tokens may be said within the mask budget, [V]; at least one."""
         return self._batch.action_masks()[0]
 
-    def render(self) -> str | Pixels | None:
+    def render(self) -> str | NDArray[np.uint8] | None:
         """The episode so far: as text, returned ("ansi") or printed ("human"), or as pixels [H, W, 3] ("rgb_array")."""
         if self.render_mode is None:
             gymnasium.logger.warn("render() needs a render mode; make the environment with render_mode='ansi'.")
             return None
         if self.render_mode == "rgb_array":
+            from token_env.picture import draw_pixels  # loads Pillow, which most users of the environment never need
+
             return draw_pixels(self._batch, 0)
         picture = draw_text(self._batch, 0)
         if self.render_mode == "ansi":

@@ -16,7 +16,6 @@ from token_env.env import observation_space
 from token_env.errors import SettingError, find, unknown_name
 from token_env.language import Language
 from token_env.observations import Observations
-from token_env.picture import Pixels, draw_pixels
 from token_env.problem import Problems
 from token_env.render import draw_text
 from token_env.state import Transition
@@ -203,12 +202,15 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         """Which tokens may be said within the mask budget, [N, V]; at least one a row."""
         return self._batch.action_masks()
 
-    def render(self) -> tuple[str | Pixels, ...] | None:
+    def render(self) -> tuple[str | NDArray[np.uint8], ...] | None:
         """The episodes so far, one a row: as text ("ansi") or as pixels [H, W, 3] ("rgb_array")."""
         if self.render_mode is None:
             return None
-        draw = draw_text if self.render_mode == "ansi" else draw_pixels
-        return tuple(draw(self._batch, row) for row in range(self.num_envs))
+        if self.render_mode == "ansi":
+            return tuple(draw_text(self._batch, row) for row in range(self.num_envs))
+        from token_env.picture import draw_pixels  # loads Pillow, which most users of the environment never need
+
+        return tuple(draw_pixels(self._batch, row) for row in range(self.num_envs))
 
 
 def row_infos(

@@ -1,0 +1,120 @@
+"""Paint words, cells and curves with Pillow and its embedded font, so that a picture is the same on every machine."""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Colour = tuple[int, int, int]
+Point = tuple[float, float]  # x, y in pixels from the top left corner
+
+PAPER: Colour = (255, 255, 255)
+SLANT = 50.0  # degrees by which words rise that are too long for their column
+SMOOTHING = 4  # curves are painted so many times larger, and reduced
+# Letters of the Latin alphabet that are no letter with an accent, and signs of which the font has another form.
+WRITTEN = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+    | {"Æ": "AE", "Œ": "OE", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "TH", "–": "-", "—": "-", "−": "-"}
+)
+
+
+@lru_cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font.font_variant(layout_engine=ImageFont.Layout.BASIC)  # the other engine is missing on some machines
+
+
+@lru_cache(maxsize=4096)
+def _has_letter(letter: str) -> bool:
+    mask, missing = (_font(16).getmask(text) for text in (letter, "\uffff"))
+    return mask.size != missing.size or bytes(mask) != bytes(missing)
+
+
+def drawable(word: str) -> str | None:
+    """The word as the font can write it, without accents; None if it has other letters that the font lacks."""
+    parts = unicodedata.normalize("NFKD", word.translate(WRITTEN))
+    plain = "".join(part for part in parts if not unicodedata.combining(part))
+    return plain if plain.strip() and all(map(_has_letter, plain)) else None
+
+
+def text_width(text: str, size: int) -> float:
+    """Pixels from the beginning to the end of a text."""
+    return float(_font(size).getlength(text))
+
+
+def fitted(text: str, size: int, width: float) -> str:
+    """The text, its end replaced by an ellipsis where it is wider than so many pixels."""
+    if text_width(text, size) <= width:
+        return text
+    while text and text_width(text + "…", size) > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def word_height(width: float, size: int) -> int:
+    """Pixels from the top to the bottom of a slanted word of this width."""
+    angle = math.radians(SLANT)
+    return math.ceil(width * math.sin(angle) + _line_height(size) * math.cos(angle))
+
+
+def _line_height(size: int) -> int:
+    return sum(_font(size).getmetrics())
+
+
+class Canvas:
+    """A white picture of so many pixels, and what can be painted on it."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._image = Image.new("RGB", (width, height), PAPER)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """The picture, [height, width, 3]."""
+        return np.array(self._image)
+
+    def text(self, at: Point, text: str, size: int, colour: Colour, anchor: str = "lm") -> None:
+        """Write a text; `anchor` says which of its points is put where (Pillow's: left, middle or right; …)."""
+        self._draw.text(at, text, fill=colour, font=_font(size), anchor=anchor)
+
+    def slanted_text(self, at: Point, text: str, size: int, colour: Colour) -> None:
+        """Write a text that rises to the right; its lowest corner is put on the height of this point."""
+        height = _line_height(size)
+        mask = Image.new("L", (math.ceil(text_width(text, size)) + 2, height))
+        ImageDraw.Draw(mask).text((0, 0), text, fill=255, font=_font(size))
+        turned = mask.rotate(SLANT, resample=Image.Resampling.BICUBIC, expand=True)
+        angle = math.radians(SLANT)
+        left = at[0] - height / 2 * math.sin(angle)
+        self._image.paste(colour, (round(left), round(at[1] - turned.height)), turned)
+
+    def rectangle(self, corner: Point, opposite: Point, colour: Colour) -> None:
+        """Fill a rectangle from a corner up to, and without, the opposite one."""
+        self._draw.rectangle((*corner, opposite[0] - 1, opposite[1] - 1), fill=colour)
+
+    def line(self, start: Point, end: Point, colour: Colour) -> None:
+        """Draw a line one pixel wide."""
+        self._draw.line((*start, *end), fill=colour)
+
+    def cells(self, at: Point, colours: NDArray[np.float64], width: int, height: int, gap: int = 0) -> None:
+        """Fill cells of so many pixels with colours [rows, columns, 3]; `gap` pixels between columns are left."""
+        for column, stripe in enumerate(colours.swapaxes(0, 1)):
+            side = Image.fromarray(np.rint(stripe).astype(np.uint8)[:, None])
+            enlarged = side.resize((width - gap, len(stripe) * height), Image.Resampling.NEAREST)
+            self._image.paste(enlarged, (round(at[0]) + column * width, round(at[1])))
+
+    def curve(self, points: Sequence[Point], colour: Colour, width: int, corner: Point, opposite: Point) -> None:
+        """Join points by a line without jagged edges, cut off outside the rectangle between these corners."""
+        size = round((opposite[0] - corner[0]) * SMOOTHING), round((opposite[1] - corner[1]) * SMOOTHING)
+        mask = Image.new("L", size)
+        enlarged = [((x - corner[0]) * SMOOTHING, (y - corner[1]) * SMOOTHING) for x, y in points]
+        ImageDraw.Draw(mask).line(enlarged, fill=255, width=width * SMOOTHING, joint="curve")
+        self._image.paste(colour, (round(corner[0]), round(corner[1])), mask.reduce(SMOOTHING))
+
+    def triangle(self, tip: Point, size: float, colour: Colour) -> None:
+        """Draw a triangle that points down to its tip, or up to it where its size is negative."""
+        x, y = tip
+        self._draw.polygon([(x, y), (x - abs(size), y - size), (x + abs(size), y - size)], fill=colour)
