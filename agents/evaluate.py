@@ -1,17 +1,15 @@
 """Evaluate runs or reference policies on held-out problems: `python -m agents.evaluate RUN --split test`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from agents.checkpoints import load
 from agents.compare import compare, comparison_table
 from agents.console import run_command, stdout_console
 from agents.report import EPISODES_SHOWN, print_episodes
 from agents.scores import evaluate_agent, evaluate_references, score_table
-from agents.settings import DEFAULT_SIZE, make_settings, preset_layer
-from token_env.errors import SettingError, unknown_name
+from agents.targets import load_runs, reference_task
+from token_env.errors import unknown_name
 from token_env.evaluate import checked_problems
 from token_env.problem import SPLITS
 from token_env.references import REFERENCES
@@ -37,28 +35,17 @@ def evaluate(
         raise unknown_name("split", split, SPLITS)
     ids = checked_problems(problems)
     title = f"{problems} {split} problems"
-    policies = [target for target in targets if target in REFERENCES]
-    if policies == targets:
-        layers = [preset_layer(DEFAULT_SIZE if size is None else size)] + (
-            [{"env": {"language": language}}] if language else []
-        )
-        task = make_settings(*layers).env
-        stdout_console().print(score_table(evaluate_references(task, split, ids, policies), title))
+    if all(target in REFERENCES for target in targets):
+        task = reference_task(size, language)
+        stdout_console().print(score_table(evaluate_references(task, split, ids, targets), title))
         return
-    wrong = [target for target in targets if not Path(target).is_dir()]
-    if wrong or len(targets) > 2:
-        what = f"{wrong[0]!r} is no directory of a run" if wrong else f"{len(targets)} runs were named"
-        raise SettingError(
-            f"{what}; type one run, two runs to compare, or any number of reference policies ({', '.join(REFERENCES)})."
-        )
-    if size or language:
-        raise SettingError("a run has its own size and language; leave out --size and --language.")
-    if len(targets) == 2:
-        comparison = compare(load(targets[0]), load(targets[1]), split, ids)
+    allowed = f"one run, two runs to compare, or any number of reference policies ({', '.join(REFERENCES)})"
+    agent, *others = load_runs(targets, size, language, 2, allowed)
+    if others:
+        comparison = compare(agent, others[0], split, ids)
         played = f"{title} of {comparison.task.vocab_size} tokens and {comparison.task.max_steps} steps"
         stdout_console().print(comparison_table(comparison, (targets[0], targets[1]), played))
         return
-    agent = load(targets[0])
     scores = evaluate_agent(agent, split, ids) | evaluate_references(agent.task, split, ids)
     stdout_console().print(score_table(scores, title))
     print_episodes(agent, split, ids[:EPISODES_SHOWN])

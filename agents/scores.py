@@ -1,7 +1,8 @@
 """Score agents and reference policies on held-out problems, as figures and as a table."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,17 @@ def evaluate_agent(agent: Agent, split: str, ids: Iterable[int]) -> dict[str, di
     The samples are the same at every call; torch's generator is left as it was.
     """
     task = held_out(agent.task, split)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SAMPLING_SEED)
+    with repeatable_sampling():
         sampled = policy_figures(agent.sampled, task, ids)
     return {GREEDY: policy_figures(agent.greedy, task, ids), SAMPLED: sampled}
+
+
+@contextmanager
+def repeatable_sampling() -> Iterator[None]:
+    """Let agents draw the same samples at every call; torch's generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SAMPLING_SEED)
+        yield
 
 
 def evaluate_references(

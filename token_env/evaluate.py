@@ -91,12 +91,19 @@ def _play(
     batch.set_next(rows, ids)
     batch.start(rows)
     for _ in range(dynamics.task.max_steps):
-        if isinstance(policy, ReferencePolicy):
-            action = policy.act(dynamics, batch.problems, batch.state, generator)
-        else:
-            action = np.asarray(policy(batch.observe()))
-        batch.step(batch.checked_action(action))
+        batch.step(next_action(policy, batch, generator))
     return Evaluation(ids, batch.state.adequacy, batch.state.fluency_penalty, batch.said, batch.optimal_returns)
+
+
+def next_action(policy: Policy | ReferencePolicy, batch: Batch, generator: np.random.Generator) -> NDArray[np.int64]:
+    """What the policy says next in every row, [N].
+
+    Raises:
+        gymnasium.error.InvalidAction: the policy gave something else than one token a row.
+    """
+    if isinstance(policy, ReferencePolicy):
+        return batch.checked_action(policy.act(batch.dynamics, batch.problems, batch.state, generator))
+    return batch.checked_action(np.asarray(policy(batch.observe())))
 
 
 def adequacy_by_rarity(evaluation: Evaluation, task: Task) -> NDArray[np.float64]:

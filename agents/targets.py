@@ -1,0 +1,41 @@
+"""Find what a command names: trained agents by the directories of their runs, or the task of reference policies."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agents.checkpoints import Agent, load
+from agents.settings import DEFAULT_SIZE, make_settings, preset_layer
+from token_env.errors import SettingError
+from token_env.task import Task
+
+
+def reference_task(size: str | None, language: str | None) -> Task:
+    """The task that reference policies play: of a preset's size, in a language; the defaults for None.
+
+    Raises:
+        SettingError: an unknown size or language.
+    """
+    spoken = [{"env": {"language": language}}] if language else []
+    return make_settings(preset_layer(DEFAULT_SIZE if size is None else size), *spoken).env
+
+
+def load_runs(targets: Sequence[str], size: str | None, language: str | None, most: int, allowed: str) -> list[Agent]:
+    """The trained agents of these runs.
+
+    Args:
+        targets: the directories.
+        size: as given on the command line; None is needed, since a run has its own.
+        language: the same.
+        most: how many runs the command can take.
+        allowed: what to type, for the message that a target is no run.
+
+    Raises:
+        SettingError: no directory, too many of them, no finished run in one, or a size or language was given.
+    """
+    wrong = [target for target in targets if not Path(target).is_dir()]
+    if wrong or len(targets) > most:
+        what = f"{wrong[0]!r} is no directory of a run" if wrong else f"{len(targets)} runs were named"
+        raise SettingError(f"{what}; type {allowed}.")
+    if size or language:
+        raise SettingError("a run has its own size and language; leave out --size and --language.")
+    return [load(target) for target in targets]
