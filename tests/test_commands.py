@@ -9,12 +9,13 @@ import pytest
 
 from agents import evaluate as evaluate_command
 from agents import train as train_command
+from agents import watch as watch_command
 from agents.console import run_command
 from benchmarks import __main__ as benchmarks_command
 from benchmarks.rows import append, results_file
 from tests.benchmark_rows import make_row
 
-COMMANDS = {"train": train_command.train, "evaluate": evaluate_command.evaluate}
+COMMANDS = {"train": train_command.train, "evaluate": evaluate_command.evaluate, "watch": watch_command.watch}
 
 
 @pytest.fixture
@@ -74,6 +75,17 @@ def run(monkeypatch, tmp_path, capsys):
         ("evaluate taken --size fast", "a run has its own size"),
         ("evaluate greedy --split tests", "Did you mean 'test'?"),
         ("evaluate greedy --problems 0", "evaluate at least 1"),
+        ("watch none", "'none' is no directory of a run; type a run or a reference policy (random, fluent, "),
+        ("watch taken", "'taken' is no finished run"),
+        ("watch taken --size fast", "a run has its own size"),
+        ("watch greedy --size huge", "unknown size 'huge'"),
+        ("watch greedy --split tests", "Did you mean 'test'?"),
+        ("watch greedy --size tiny --problem -1", "problem id -1 is outside the split 'test'"),
+        ("watch greedy --fps 0", "fps is 0; it must be more than 0"),
+        ("watch greedy --fps nan", "fps is nan"),
+        ("watch greedy --sampled", "'greedy' has no probabilities"),
+        ("watch greedy --out episode.mp4", "its ending must be .gif (the episode) or .png (its end)"),
+        ("watch greedy --out none/episode.gif", "there is no directory 'none'"),
         ("benchmarks speed enw", "Did you mean 'env'?"),
         ("benchmarks run fast-vs-stabel", "Did you mean 'fast-vs-stable'?"),
         ("benchmarks run tiny --case tiny/pppo", "unknown case 'tiny/pppo'. Did you mean 'tiny/ppo'?"),
@@ -102,7 +114,9 @@ def test_wrong_input_gives_one_clear_message_exit_code_2_and_no_file(run, tmp_pa
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("line", ["train", "evaluate", "train ppo --sise fast", "train ppo --seed x", "benchmarks"])
+@pytest.mark.parametrize(
+    "line", ["train", "evaluate", "watch", "train ppo --sise fast", "train ppo --seed x", "benchmarks"]
+)
 def test_wrong_words_on_the_command_line_exit_with_2_and_say_what_to_type(run, line):
     code, out, error = run(line)
     assert code == 2
@@ -124,6 +138,11 @@ def test_training_ends_with_a_table_messages_in_words_and_what_to_type_next(run,
     assert code == 0
     assert "4 validation problems" in out
     assert "agent (sampled)" in out
+
+    said = [run(f"watch run {option} --problem 3") for option in ("", "--sampled", "--sampled")]
+    assert [code for code, *_ in said] == [0, 0, 0]
+    assert all("test problem 3   step 8 of 8" in out for _, out, _ in said)
+    assert said[0] != said[1] == said[2]  # samples are the same at every call
 
 
 def test_two_runs_are_compared_on_the_same_problems(run):

@@ -1,4 +1,4 @@
-"""Paint words, cells and curves with Pillow and its embedded font, so that a picture is the same on every machine."""
+"""Paint words, cells and curves with Pillow and its embedded font, so that no font of the machine is needed."""
 
 import math
 import unicodedata
