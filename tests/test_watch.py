@@ -34,8 +34,8 @@ def command(monkeypatch, tmp_path, capsys):
 
 
 def test_a_gif_has_a_frame_before_the_first_step_and_one_after_each_and_the_last_stays(command, tmp_path):
-    assert command("greedy --size tiny --fps 10 --out x.gif")[0] == 0
-    with Image.open(tmp_path / "x.gif") as gif:
+    assert command("greedy --size tiny --fps 10 --out x.GIF")[0] == 0
+    with Image.open(tmp_path / "x.GIF") as gif:
         assert gif.n_frames == 9
         frames, durations = [], []
         for frame in range(9):
