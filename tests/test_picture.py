@@ -10,7 +10,7 @@ from token_env.canvas import drawable, fitted, text_width
 from token_env.chart import OFF_SCALE, OPTIMUM, SAID, return_range
 from token_env.env import TokenEnv
 from token_env.layout import CHART, LEFT, ROW, make_layout
-from token_env.picture import DISFLUENT
+from token_env.picture import DISFLUENT, surprisal_text
 from token_env.synthetic import synthetic
 
 
@@ -130,6 +130,13 @@ def test_a_token_beyond_the_budget_is_red():
         surprisals = slice(layout.tops[3], layout.tops[3] + ROW)
         for rows in (said, surprisals):
             assert painted(env.render()[rows, LEFT : LEFT + layout.column], DISFLUENT).any() == red
+
+
+@pytest.mark.parametrize(
+    ("surprisal", "text"), [(5.04, "5.1"), (4.96, "4.9"), (5.0, "5.0"), (0.0, "0.0"), (12.6, "13")]
+)
+def test_the_number_of_a_surprisal_is_on_its_side_of_the_budget(surprisal, text):
+    assert surprisal_text(surprisal, 5.0) == text
 
 
 def curve_height(picture, layout, colour, step):

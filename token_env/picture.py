@@ -5,6 +5,8 @@ their meanings; the cosine of the two meanings; the surprisal of each word said;
 answer's.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -112,10 +114,16 @@ def _draw_surprisals(canvas: Canvas, layout: Layout, surprisal: NDArray[np.float
     """How surprising the tokens said were, in nats: red beyond the budget."""
     disfluent = surprisal > budget
     colours = np.where(disfluent[:, None], DISFLUENT, WAITING).astype(np.float64)
-    texts = [f"{value:.1f}" if value < 9.95 else f"{value:.0f}" for value in surprisal]
+    texts = [surprisal_text(float(value), budget) for value in surprisal]
     inks = [PAPER if bad else INK for bad in disfluent]
     _draw_heading(canvas, layout.tops[3] + ROW // 2, "surprisal", f"red: above {budget:g} nats")
     _draw_numbers(canvas, layout, layout.tops[3], colours, texts, inks)
+
+
+def surprisal_text(surprisal: float, budget: float) -> str:
+    """Nats to a tenth, rounded up beyond the budget and down within it, so that 5.04 is not shown as 5.0."""
+    tenths = (math.ceil if surprisal > budget else math.floor)(surprisal * 10) / 10
+    return f"{tenths:.1f}" if tenths < 10 else f"{tenths:.0f}"
 
 
 def _draw_numbers(
