@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from agents import run_dir
 from agents.console import run_command, stdout_console
 from agents.episode import film, play, show_live, still
 from agents.report import LEGEND
@@ -18,6 +17,7 @@ from agents.targets import load_runs, reference_task
 from token_env.batch import Batch
 from token_env.errors import SettingError, unknown_name
 from token_env.evaluate import Policy
+from token_env.files import write_bytes
 from token_env.problem import SPLITS
 from token_env.references import REFERENCES, ReferencePolicy
 from token_env.render import draw_text, print_text
@@ -101,7 +101,7 @@ def write_picture(out: Path, episode: Iterator[Batch], fps: float) -> None:
     """
     content = film(episode, fps) if out.suffix.lower() == ".gif" else still(episode)
     try:
-        run_dir.write_bytes(out, content)
+        write_bytes(out, content)
     except OSError as error:
         raise SettingError(f"cannot write {str(out)!r}: {error.strerror}; type --out with another file.") from error
 

@@ -11,7 +11,7 @@ from token_env import rows as row_fields
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError, unknown_name
 from token_env.observations import Observations
-from token_env.optima import optimal_returns
+from token_env.optima import optimal_returns, return_solver
 from token_env.problem import Problem, Problems, ProblemStream
 from token_env.state import State, Transition
 
@@ -36,7 +36,7 @@ class Batch:
         self.optimal_returns = np.full(num_rows, np.nan)  # [N] where the task has optimum=True
         self.said = np.zeros((num_rows, length), dtype=np.int64)  # [N, L] tokens said so far
         # row → problem id, returns [L] of its best answer; only of rows that were drawn
-        self._optimal_returns: dict[int, tuple[int, NDArray[np.float64]]] = {}
+        self._optimal_running: dict[int, tuple[int, NDArray[np.float64]]] = {}
 
     @property
     def problems(self) -> Problems:
@@ -62,25 +62,17 @@ class Batch:
         """What this row had earned after each of its steps so far, [t], by the components."""
         return self._returns_of(row, self.said[row, : self._state.step[row]])
 
-    def optimal_returns(self, row: int) -> NDArray[np.float64]:
+    def optimal_running_returns(self, row: int) -> NDArray[np.float64]:
         """What the best answer to this row's problem has earned after each step, [L]; solved once a problem."""
         problem_id = int(self.problems.ids[row])
-        held = self._optimal_returns.get(row)
+        held = self._optimal_running.get(row)
         if held is None or held[0] != problem_id:
-            held = self._optimal_returns[row] = problem_id, self._returns_of(row, self.optimal_tokens(row))
+            held = self._optimal_running[row] = problem_id, self._returns_of(row, self.optimal_tokens(row))
         return held[1]
 
     def optimal_tokens(self, row: int) -> NDArray[np.int64]:
-        """The best answer to the problem of this row, [L] tokens.
-
-        Temporary: the best immediate rewards, a lower bound; replaced by the exact solver.
-        """
-        problems = row_fields.take(self.problems, slice(row, row + 1))
-        state, tokens = self.dynamics.initial(problems), np.empty(self.dynamics.task.max_steps, dtype=np.int64)
-        for t in range(len(tokens)):
-            action = self.dynamics.dense_rewards(problems, state).argmax(axis=1)
-            state, tokens[t] = self.dynamics.transition(problems, state, action).next_state, action[0]
-        return tokens
+        """The best answer to the problem of this row, [L] tokens."""
+        return return_solver(self.dynamics).tokens(row_fields.take(self.problems, slice(row, row + 1)))[0]
 
     def _returns_of(self, row: int, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """What saying these tokens, [t], earns in the problem of this row, after each of them, [t]."""

@@ -37,7 +37,7 @@ def draw_pixels(batch: Batch, row: int) -> Pixels:
         canvas.rectangle(
             (left - 1, layout.tops[0] - layout.words), (left + layout.column, layout.tops[-1] + CHART), HERE
         )
-    returns, best = batch.running_returns(row), batch.optimal_returns(row)
+    returns, best = batch.running_returns(row), batch.optimal_running_returns(row)
     _draw_title(canvas, layout, f"{dynamics.task.split} problem {batch.problems.ids[row]}", returns, best)
     surprisal = language.surprisal(np.concatenate([[problem.start], said])[:step], said)
     budget = dynamics.task.surprisal_budget
