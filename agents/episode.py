@@ -64,7 +64,7 @@ def film(episode: Iterator[Batch], fps: float) -> bytes:
     """
     frames = [draw_pixels(batch, 0) for batch in episode]
     # one palette for all frames, so that no colour changes on its way; the first and the last one have all colours
-    palette = Image.fromarray(np.concatenate([frames[0], frames[-1]])).quantize(method=Image.Quantize.MAXCOVERAGE)
+    palette = Image.fromarray(np.concatenate([frames[0], frames[-1]])).quantize(method=Image.Quantize.FASTOCTREE)
     flat = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     each = max(LEAST_MILLISECONDS, round(1000 / fps))
     durations = [each] * (len(flat) - 1) + [max(each, round(1000 * LAST_SECONDS))]

@@ -5,6 +5,8 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
+START = 0.1  # standard deviation of untrained vectors; PyTorch's 1 learns half as much in 2,000 episodes
+
 
 class TokenExtractor(BaseFeaturesExtractor):
     """Learned vectors of the previous token and of the words that are due, and the clock from 0 to 1.
@@ -24,6 +26,8 @@ class TokenExtractor(BaseFeaturesExtractor):
         self.length = int(observation_space.high[-1])
         self.said = nn.Embedding(vocab_size, embedding)
         self.due = nn.Embedding(vocab_size, embedding)
+        for table in (self.said, self.due):
+            nn.init.normal_(table.weight, std=START)
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """Features [N, F] of ids [N, k + 3], which SB3 hands over as floats."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from agents.algorithms import algorithm_settings, nearest_multiple
 from agents.fit import resolved
 from agents.settings import Settings, make_settings, preset_layer, read_layer
+from token_env import SIZES
 from token_env.errors import find
 
 PRESET, AS_REPORTED = "preset", "as-reported"
@@ -67,9 +68,19 @@ def _tiny(algorithm: str) -> Case:
     return Case("tiny", algorithm, {**layer, "evaluation": {"problems": 50}})
 
 
-FAST_VS_STABLE = "fast-vs-stable"
+def _of_so_many_problems(num_problems: int | None) -> Case:
+    name = "endless" if num_problems is None else f"{num_problems:,} problems"
+    return Case("fast", name, {**preset_layer("fast"), "env": {**SIZES["fast"], "num_problems": num_problems}})
+
+
+FAST_VS_STABLE, GENERALISATION = "fast-vs-stable", "generalisation"
 BENCHMARKS = {
     FAST_VS_STABLE: Benchmark("Fast against stable", _sizes_side_by_side(), (f"fast/{PRESET}", f"stable/{PRESET}")),
+    GENERALISATION: Benchmark(
+        "Fast, trained on so many problems",
+        tuple(map(_of_so_many_problems, (10, 100, 1000, None))),
+        ("fast/10 problems", "fast/endless"),
+    ),
     "short": Benchmark(
         "Fast against stable, about 200 episodes each",
         _sizes_side_by_side(200),

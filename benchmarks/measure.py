@@ -16,7 +16,7 @@ from agents import run_dir
 from agents.fit import Result, fit
 from agents.run_dir import load_metrics
 from benchmarks.cases import find_benchmark
-from benchmarks.row import FORMAT, Row
+from benchmarks.row import FORMAT, Figures, Row
 from benchmarks.rows import append
 from token_env.errors import SettingError
 
@@ -81,11 +81,9 @@ def row_of(case: str, result: Result) -> Row:
 
 
 def _rounded(figures: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a policy, to 5 digits behind the point, without the interval over problems of one model."""
+    """The figures of a policy that a row has, to 5 digits behind the point."""
     shares = [None if share is None else round(share, 5) for share in figures["adequacy_by_rarity"]]
-    means = {
-        name: round(value, 5) for name, value in figures.items() if name not in ("half_width", "adequacy_by_rarity")
-    }
+    means = {name: round(figures[name], 5) for name in Figures.model_fields if name != "adequacy_by_rarity"}
     return means | {"adequacy_by_rarity": shares}
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 
 from agents.algorithms import algorithm_settings
 from agents.plots import running_mean
-from agents.scores import GREEDY, SAMPLED
+from agents.scores import GREEDY, SAMPLED, held_out
 from benchmarks.convergence import convergence_episode
 from benchmarks.row import Row
+from token_env.dynamics import Dynamics
+from token_env.optima import optimal_returns
+from token_env.task import Task
 
 LAST, LATEST = 100, 20  # episodes or updates at the end of a training
 QUARTERS = ("commonest", "second", "third", "rarest")
@@ -200,11 +204,31 @@ def test_return_sampled(row: Row) -> Figure:
     return row.held_out[SAMPLED].mean_return
 
 
-def share_of_greedy(row: Row) -> Figure:
-    """The return divided by that of the reference policy `greedy` on the same problems, in per cent. Returns of
-    different lengths and vocabularies have different scales; this figure can be compared between sizes.
+def optimum(row: Row) -> float:
+    """The most that can be earned on these problems, exactly, the mean over them; every run has the same."""
+    return mean_optimum(row.settings.env, row.settings.evaluation.split, row.held_out[GREEDY].problems)
+
+
+def score(row: Row) -> Figure:
+    """The return in per cent of the optimum on the same problems: 100 is perfect with hindsight of the whole message.
+    This figure can be compared between sizes.
     """
+    return 100 * row.held_out[GREEDY].mean_return / optimum(row)
+
+
+def score_sampled(row: Row) -> Figure:
+    """The same with tokens drawn by their probability."""
+    return 100 * row.held_out[SAMPLED].mean_return / optimum(row)
+
+
+def share_of_greedy(row: Row) -> Figure:
+    """The return divided by that of the reference policy `greedy` on the same problems, in per cent."""
     return 100 * row.held_out[GREEDY].mean_return / row.held_out["greedy"].mean_return
+
+
+def training_return(row: Row) -> Figure:
+    """Mean return, with the most probable tokens, on the 200 problems played last in training."""
+    return row.training_problems.mean_return
 
 
 def generalisation_gap(row: Row) -> Figure:
@@ -293,7 +317,11 @@ SECTIONS = {
             Metric(f"Return of `{name}`", reference_return(name), "+.2f")
             for name in ("greedy", "fluent", "verbatim", "random")
         ),
-        Metric("Share of `greedy`, %", share_of_greedy, ",.1f", 1, headline=True),
+        Metric("Optimum", optimum, "+.2f", headline=True),
+        Metric("Score, %", score, ",.1f", 1, headline=True),
+        Metric("Score, sampled tokens, %", score_sampled, ",.1f", 1),
+        Metric("Share of `greedy`, %", share_of_greedy, ",.1f", 1),
+        Metric("Return on training problems", training_return, "+.2f", 1),
         Metric("Generalisation gap", generalisation_gap, "+.3f", headline=True),
         *(
             Metric(f"Adequacy, {name} words, %", adequacy_of_quarter(place), ".1f", 1, headline=name == "rarest")
@@ -309,6 +337,13 @@ METRICS = {metric.name: metric for metrics in SECTIONS.values() for metric in me
 def figures_of(row: Row) -> dict[str, Figure]:
     """Every metric of a run, by name."""
     return {name: metric.of(row) for name, metric in METRICS.items()}
+
+
+@lru_cache
+def mean_optimum(task: Task, split: str, problems: int) -> float:
+    """Of the first so many problems of the split under these constants."""
+    dynamics = Dynamics(held_out(task, split))
+    return float(optimal_returns(dynamics, dynamics.problems.draw(np.arange(problems))).mean())
 
 
 def _last(row: Row, count: int) -> NDArray[np.float64]:

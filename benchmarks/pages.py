@@ -1,30 +1,52 @@
 """Write the committed results into README and the benchmark's page, between marks, so that they cannot drift apart."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from agents import run_dir
-from benchmarks.cases import FAST_VS_STABLE, find_benchmark
+from benchmarks.cases import FAST_VS_STABLE, GENERALISATION, find_benchmark
 from benchmarks.metrics import METRICS, SECTIONS
 from benchmarks.rows import RESULTS, Rows, frame, read_rows
 from benchmarks.table import caption, lines, markdown
 from token_env.errors import SettingError
 
 ROOT = Path(__file__).parent.parent
+GENERALISATION_METRICS = (
+    "mean_last_100",
+    "training_return",
+    "test_return",
+    "generalisation_gap",
+    "score",
+    "test_tokens",
+)
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
 
 
-def blocks(rows: Rows) -> dict[Path, dict[str, str]]:
-    """What stands between the marks of each page, by mark."""
-    runs, benchmark = frame(FAST_VS_STABLE, rows.good), find_benchmark(FAST_VS_STABLE)
+def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
+    """What stands between the marks of each page, by mark, from the rows of each benchmark."""
+    runs = {name: frame(name, found.good) for name, found in rows.items()}
     headline = [metric for metric in METRICS.values() if metric.headline]
+    problems = [METRICS[name] for name in GENERALISATION_METRICS]
+    sizes, counts = find_benchmark(FAST_VS_STABLE), find_benchmark(GENERALISATION)
     return {
-        README: {"table": markdown(lines(benchmark, runs, headline))},
+        README: {"table": markdown(lines(sizes, runs[FAST_VS_STABLE], headline))},
         PAGE: {
-            "table": markdown(lines(benchmark, runs, with_middle=True)),
-            "caption": caption(rows.good),
+            "table": markdown(lines(sizes, runs[FAST_VS_STABLE], with_middle=True)),
+            "caption": caption(rows[FAST_VS_STABLE].good),
+            "generalisation": markdown(lines(counts, runs[GENERALISATION], problems)),
+            "caption of generalisation": caption(rows[GENERALISATION].good),
             "definitions": definitions(),
         },
     }
+
+
+def committed() -> dict[str, Rows]:
+    """The rows of the benchmarks whose results are committed.
+
+    Raises:
+        SettingError: there are none of one.
+    """
+    return {name: read_rows(name, RESULTS) for name in (FAST_VS_STABLE, GENERALISATION)}
 
 
 def definitions() -> str:
@@ -36,8 +58,8 @@ def definitions() -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def rendered(rows: Rows) -> dict[Path, str]:
-    """README and the page with these results in them.
+def rendered(rows: Mapping[str, Rows]) -> dict[Path, str]:
+    """README and the page with these results in them, by benchmark.
 
     Raises:
         SettingError: a page is missing, or its marks are.
@@ -51,9 +73,9 @@ def write_pages() -> list[Path]:
     Raises:
         SettingError: no results, or such as are left out: they would be missing from README without a word.
     """
-    rows = read_rows(FAST_VS_STABLE, RESULTS)
-    if rows.complaint:
-        raise SettingError(f"README stays as it is.\n{rows.complaint}")
+    rows = committed()
+    if complaint := "\n".join(found.complaint for found in rows.values() if found.complaint):
+        raise SettingError(f"README stays as it is.\n{complaint}")
     pages = rendered(rows)
     for path, text in pages.items():
         run_dir.write_text(path, text)

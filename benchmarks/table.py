@@ -70,7 +70,7 @@ def _contestants(benchmark: Benchmark) -> dict[str, str]:
 def _columns(benchmark: Benchmark, cases: set[str]) -> list[Column]:
     shown = [case for case in benchmark.cases if case.name in cases]
     sizes = dict.fromkeys(case.size for case in shown)
-    told = any(size in reported().figures for size in sizes)
+    told = any(column.size in reported().figures and column.variant in VARIANTS for column in shown)
     return [
         Column(size, variant)
         for size in sizes

@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from token_env import Language
 from token_env.language import from_arrays
+from token_env.optima import FOLDER_VARIABLE
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 settings.register_profile("tests", deadline=None, max_examples=25, print_blob=True)
@@ -17,6 +18,14 @@ TEXT = """
 The cat sat on the mat and the dog sat on the log. The dog saw the cat, and the cat saw the dog.
 A cat on a mat is a happy cat; a dog on a log is a happy dog. Happy dogs and happy cats sat and saw the sun.
 """
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """Optima are solved anew and the user's own are left alone, also by the commands that tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

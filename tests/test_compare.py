@@ -18,7 +18,7 @@ def untrained(seed=0, **env):
     settings = make_settings({"env": {"vocab_size": 64, "max_steps": 8} | env, "policy": {"hidden": [16]}})
     world = TokenEnv(**dataclasses.asdict(settings.env))
     torch.manual_seed(seed)
-    policy = build_policy(settings.policy, world.observation_space, world.action_space)
+    policy = build_policy(settings, world.observation_space, world.action_space)
     with torch.no_grad():
         policy.action_net.weight.normal_()
     return Agent(settings, Dynamics(settings.env), policy)
@@ -26,7 +26,8 @@ def untrained(seed=0, **env):
 
 def played(returns):
     returns = np.array(returns)
-    return Evaluation(np.arange(len(returns)), returns, np.zeros(len(returns)), np.zeros((len(returns), 1), dtype=int))
+    size = len(returns)
+    return Evaluation(np.arange(size), returns, np.zeros(size), np.zeros((size, 1), dtype=int), np.ones(size))
 
 
 def test_figures_equal_hand_computed_numbers():
@@ -67,6 +68,17 @@ def test_across_vocabularies_both_play_the_smaller_ones_environment():
     np.testing.assert_array_equal(comparison.b.returns, evaluate(small.greedy, range(30), task=task).returns)
 
 
+def test_agents_that_read_tokens_are_compared_across_vocabularies_but_not_lengths():
+    small, large, longer = (
+        untrained(observation="tokens", **env) for env in ({}, {"vocab_size": 200}, {"max_steps": 12})
+    )
+    comparison = compare(small, large, "test", range(30))
+    task = Task(vocab_size=64, max_steps=8, split="test", observation="tokens")
+    np.testing.assert_array_equal(comparison.a.returns, evaluate(small.greedy, range(30), task=task).returns)
+    with pytest.raises(SettingError, match=r"env\.max_steps is 8 and 12"):
+        compare(small, longer, "test", range(3))
+
+
 def test_the_larger_ones_distribution_is_cut_to_the_shared_ranks():
     large = untrained(1, vocab_size=200)
     observations = np.random.default_rng(0).normal(size=(40, 51)).astype(np.float32)
@@ -83,6 +95,7 @@ def test_the_larger_ones_distribution_is_cut_to_the_shared_ranks():
         ({"language_seed": 1}, "different languages"),
         ({"lookahead": 2}, "env.lookahead is 1 and 2"),
         ({"reward": "terminal"}, "env.reward is 'dense' and 'terminal'"),
+        ({"observation": "tokens"}, "env.observation is 'features' and 'tokens'"),
     ],
 )
 def test_agents_that_cannot_be_compared_are_refused(env, message):

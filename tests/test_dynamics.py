@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from token_env import REWARDS, Dynamics, State, Task, rows
+from token_env.task import OBSERVATIONS
 
 
 @st.composite
@@ -20,6 +21,8 @@ def games(draw):
         surprisal_budget=draw(st.sampled_from([0.0, 2.0, 5.0])),
         discount=draw(st.sampled_from([0.5, 1.0])),
     )
+    if task.reward in ("dense", "exact"):
+        task = dataclasses.replace(task, observation=draw(st.sampled_from(OBSERVATIONS)))
     dynamics = Dynamics(task)
     ids = np.array(draw(st.lists(st.integers(0, 2**40), min_size=1, max_size=6)))
     seed = draw(st.integers(0, 2**32))
@@ -82,7 +85,7 @@ def test_observations_stay_within_their_finite_bounds(game):
     assert np.isfinite([low, high]).all()
     assert (low < high).all()
     for step in trajectory(dynamics, problems, actions):
-        assert step[0].dtype == np.float32
+        assert step[0].dtype == (np.float32 if dynamics.task.observation == "features" else np.int64)
         assert (step[0] >= low).all()
         assert (step[0] <= high).all()
 
@@ -101,6 +104,27 @@ def test_features_hold_what_their_description_says():
     np.testing.assert_allclose(seen[0, 48:50], language.rarity[problems.message[0, 1:3]], atol=1e-6)
     assert seen[1, 49] == 0
     assert seen[:, 50].tolist() == [0.25, 0.75]
+
+
+def test_tokens_hold_what_their_description_says():
+    dynamics = Dynamics(Task(vocab_size=64, max_steps=4, lookahead=1, noise=0.0, observation="tokens"))
+    problems = dynamics.problems.draw(np.array([3, 4, 5]))
+    state = State(np.array([5, 9, 2]), np.array([1, 3, 4]), np.zeros(3), np.zeros(3))
+    message = problems.message
+    expected = [[5, message[0, 1], message[0, 2], 1], [9, message[1, 3], 0, 3], [2, 0, 0, 4]]
+    seen = dynamics.observe(problems, state)
+    assert seen.dtype == np.int64
+    assert seen.tolist() == expected
+    assert dynamics.observation_bounds[1].tolist() == [63, 63, 63, 4]
+
+
+def test_tokens_that_are_seen_are_the_nearest_to_the_jittered_meanings():
+    dynamics = Dynamics(Task(vocab_size=64, max_steps=4, lookahead=0, noise=2.0, observation="tokens"))
+    problems = dynamics.problems.draw(np.arange(50))
+    seen = dynamics.observe(problems, dynamics.initial(problems))[:, 1]
+    cosines = problems.meanings[:, 0] @ dynamics.language.meaning.T
+    assert (seen == cosines.argmax(axis=1)).all()
+    assert (seen != problems.message[:, 0]).any()
 
 
 def test_the_rarest_words_of_5000_are_told_apart():

@@ -1,5 +1,6 @@
 import copy
 import doctest
+import math
 import pickle
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from gymnasium.vector import AsyncVectorEnv
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 import token_env.env
-from token_env import REWARDS, SIZES, SettingError, Task
+from token_env import REFERENCES, REWARDS, SIZES, SettingError, Task, evaluate
 from token_env.env import TokenEnv
 from token_env.render import without_colours
 from token_env.synthetic import synthetic
@@ -31,6 +32,44 @@ def test_both_environment_checkers_pass_without_a_warning(reward, lookahead, cap
         warnings.simplefilter("error")
         check_env(gymnasium.make("TokenTask-Tiny-v0", **keywords).unwrapped)
         check_env_sb3(gymnasium.make("TokenTask-Tiny-v0", **keywords))
+
+
+@pytest.mark.parametrize("keywords", [{"observation": "tokens"}, {"optimum": True}, {"language": "english"}])
+def test_both_environment_checkers_pass_with_every_option(keywords, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(gymnasium.make("TokenTask-Tiny-v0", **keywords).unwrapped)
+        check_env_sb3(gymnasium.make("TokenTask-Tiny-v0", **keywords))
+
+
+def test_the_end_of_an_episode_tells_its_score_where_it_was_asked_for():
+    env = gymnasium.make("TokenTask-Tiny-v0", split="test", optimum=True).unwrapped
+    best = REFERENCES["optimal"]
+    for policy, score in ((best, 1.0), (REFERENCES["verbatim"], None)):
+        task = Task(split="test", optimum=True, **SIZES["tiny"])
+        said = evaluate(policy, [5], task=task)
+        env.reset(options={"problem_id": 5})
+        for token in said.actions[0].tolist():
+            *_, info = env.step(token)
+        assert info["optimal_return"] == pytest.approx(float(said.optimal_returns[0]), abs=1e-12)
+        assert info["score"] == pytest.approx(score or said.score)
+        assert info["is_success"] is (info["score"] >= 0.5)
+    assert "score" not in play_to_the_end(gymnasium.make("TokenTask-Tiny-v0"))
+
+
+def test_a_score_without_a_possible_return_is_nan_and_no_success():
+    info = play_to_the_end(gymnasium.make("TokenTask-Tiny-v0", optimum=True, adequacy_scale=0.0))
+    assert info["optimal_return"] == 0.0
+    assert math.isnan(info["score"])
+    assert info["is_success"] is False
+
+
+def play_to_the_end(env):
+    env.reset(seed=0)
+    ended = False
+    while not ended:
+        *_, ended, _, info = env.step(0)
+    return info
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -52,7 +52,7 @@ def test_more_problems_than_one_batch_holds_are_played():
 
 
 def test_variety_of_the_tokens_said():
-    result = Evaluation(np.arange(2), np.zeros(2), np.zeros(2), np.array([[1, 1], [2, 3]]))
+    result = Evaluation(np.arange(2), np.zeros(2), np.zeros(2), np.array([[1, 1], [2, 3]]), np.ones(2))
     assert result.distinct_tokens == 3
     assert result.token_perplexity == pytest.approx(np.exp(1.5 * np.log(2)))  # entropy of (1/2, 1/4, 1/4)
 
@@ -132,7 +132,7 @@ def test_adequacy_recovered_is_told_apart_by_how_rare_the_words_are():
     ]
     rarest = problems.message > np.quantile(problems.message, 0.75)
     expected = (offered * cosine[0])[rarest].sum() / (offered * cosine[1])[rarest].sum()
-    shares = adequacy_by_rarity(Evaluation(np.arange(50), np.zeros(50), np.zeros(50), said), TINY)
+    shares = adequacy_by_rarity(Evaluation(np.arange(50), np.zeros(50), np.zeros(50), said, np.ones(50)), TINY)
     np.testing.assert_allclose(shares[:2], 1.0)
     assert shares[3] == pytest.approx(expected, abs=1e-6)
     assert shares[3] < 0.9

@@ -21,7 +21,7 @@ from agents.scores import evaluate_agent, figures
 from agents.settings import make_settings, preset_layer, read_layer
 from agents.stats import problem_interval
 from tests.test_settings import PRESETS
-from token_env import Evaluation, SettingError, Task, evaluate
+from token_env import REFERENCES, Evaluation, SettingError, Task, evaluate
 
 SHORT = {
     "device": "cpu",
@@ -113,7 +113,11 @@ def test_a_loaded_agent_says_what_the_trained_one_says(finished):
 
 def test_the_summary_holds_the_evaluation_beside_the_reference_policies(finished):
     scores = json.loads((finished.run / "summary.json").read_text())["evaluation"]
-    assert set(scores) == {"agent (greedy)", "agent (sampled)", "random", "fluent", "verbatim", "greedy"}
+    assert set(scores) == {"agent (greedy)", "agent (sampled)", *REFERENCES}
+    assert scores["optimal"]["score"] == 1.0
+    assert scores["greedy"]["score"] == pytest.approx(
+        scores["greedy"]["mean_return"] / scores["greedy"]["mean_optimum"]
+    )
     task = Task(vocab_size=30, max_steps=8, split="test", language=finished.agent.language)
     expected = evaluate(agents.load(finished.run).greedy, range(5), task=task)
     assert scores["agent (greedy)"]["mean_return"] == pytest.approx(expected.mean_return)
@@ -129,10 +133,13 @@ def test_sampled_scores_repeat_and_leave_the_generator_alone(finished):
 
 def test_the_half_width_is_that_of_the_bootstrap_over_problems():
     returns = np.array([1.0, 2.0, 4.0, 9.0])
-    row = figures(Evaluation(np.arange(4), returns, np.zeros(4), np.zeros((4, 2), dtype=int)))
+    row = figures(Evaluation(np.arange(4), returns, np.zeros(4), np.zeros((4, 2), dtype=int), np.full(4, 2.0)))
     assert row["half_width"] == problem_interval(returns).half_width
     assert (
-        figures(Evaluation(np.arange(1), returns[:1], np.zeros(1), np.zeros((1, 2), dtype=int)))["half_width"] is None
+        figures(Evaluation(np.arange(1), returns[:1], np.zeros(1), np.zeros((1, 2), dtype=int), np.ones(1)))[
+            "half_width"
+        ]
+        is None
     )
 
 

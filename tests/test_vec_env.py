@@ -4,7 +4,7 @@ from gymnasium.error import InvalidAction
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from agents.vec_env import TokenVecEnv
-from tests.test_vector import assert_same
+from tests.test_vector import OPTIONS, assert_same
 from token_env import SettingError
 from token_env.env import TokenEnv
 
@@ -16,17 +16,18 @@ def assert_infos_agree(ours, theirs):
         assert set(mine) - {"episode"} == set(other)
         for key in other:
             np.testing.assert_array_equal(mine[key], other[key])
+            assert type(mine[key]) is type(other[key])
 
 
-@pytest.mark.parametrize("reward", ["dense", "potential"])
-def test_the_batch_agrees_with_sb3s_loop_step_for_step(reward):
-    ours = TokenVecEnv(5, reward=reward, **SMALL)
-    theirs = DummyVecEnv([lambda: TokenEnv(reward=reward, **SMALL)] * 5)
+@pytest.mark.parametrize("keywords", [{}, {"reward": "potential"}, *OPTIONS])
+def test_the_batch_agrees_with_sb3s_loop_step_for_step(keywords):
+    ours = TokenVecEnv(5, **SMALL, **keywords)
+    theirs = DummyVecEnv([lambda: TokenEnv(**SMALL, **keywords)] * 5)
     for env in (ours, theirs):
         env.seed(11)
     assert_same(ours.reset(), theirs.reset())
     generator = np.random.default_rng(0)
-    for _ in range(300):
+    for _ in range(60):
         actions = generator.integers(64, size=5)
         mine, other = ours.step(actions), theirs.step(actions)
         assert_same(mine[:3], other[:3])

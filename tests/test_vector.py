@@ -50,6 +50,29 @@ def test_the_batch_agrees_with_single_environments_step_for_step(mode, reward):
     assert_same(ours.reset(), theirs.reset())
 
 
+OPTIONS = [
+    {"optimum": True},
+    {"optimum": True, "split": "test", "reward": "terminal"},
+    {"observation": "tokens", "lookahead": 2},
+    {"language": "english", "optimum": True, "observation": "tokens"},
+    {"message_vocab": 30, "observation": "tokens"},
+]
+
+
+@pytest.mark.parametrize("keywords", OPTIONS)
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_the_batch_agrees_with_single_environments_under_every_option(mode, keywords):
+    ours, theirs = pair(mode, **keywords)
+    assert_same(ours.reset(seed=3), theirs.reset(seed=3))
+    generator = np.random.default_rng(0)
+    for t in range(12):
+        if t == 2:  # from here on the rows are out of step
+            mask = np.arange(ROWS) == 1
+            assert_same(*(env.reset(options={"reset_mask": mask.copy()})[0] for env in (ours, theirs)))
+        actions = generator.integers(64, size=ROWS)
+        assert_same(ours.step(actions), theirs.step(actions))
+
+
 def test_rows_that_end_at_different_times_agree_when_autoreset_is_disabled():
     ours, theirs = pair(AutoresetMode.DISABLED)
     assert_same(ours.reset(seed=3), theirs.reset(seed=3))

@@ -52,8 +52,8 @@ def test_colours_of_a_gif_are_nearly_those_of_the_picture(command, tmp_path):
     with Image.open(tmp_path / "x.gif") as gif, Image.open(tmp_path / "x.png") as png:
         gif.seek(8)
         difference = np.abs(np.array(gif.convert("RGB"), dtype=int) - np.array(png))
-    assert difference.mean() < 1
-    assert difference.max() < 64
+    assert difference.mean() < 3
+    assert difference.max() < 32
 
 
 def test_a_png_is_the_end_of_the_episode_as_the_environment_draws_it(command, tmp_path):
@@ -72,7 +72,7 @@ def test_a_full_disk_gives_one_message_and_leaves_no_file(command, tmp_path, mon
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("agents.run_dir.os.fsync", full)
+    monkeypatch.setattr("token_env.files.os.fsync", full)
     code, _, error = command("greedy --size tiny --out x.png")
     assert code == WRONG_INPUT
     assert error == "error: cannot write 'x.png': No space left on device; type --out with another file.\n"
