@@ -116,30 +116,30 @@ class ProblemSampler:
     def draw_blocks(self, blocks: NDArray[np.int64]) -> Problems:
         """All problems of these blocks of ids, [len(blocks) * BLOCK], block after block."""
         path = self._messages(blocks)
-        message = np.ascontiguousarray(path[:, 1:])
+        message = np.ascontiguousarray(path[1:].T)
         return Problems(
             ids=_block_rows(blocks),
-            start=path[:, 0],
+            start=path[0],
             message=message,
             meanings=self._meanings(blocks, message),
             weights=self._language.payment[message],
         )
 
     def _messages(self, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
-        """b_0 … b_L of every problem of these blocks, [len(blocks) * BLOCK, L + 1]."""
+        """b_0 … b_L of every problem of these blocks, [L + 1, len(blocks) * BLOCK]."""
         hashed = min(self._length, HASHED_TOKENS) + 1
         num_problems = len(blocks) * BLOCK
-        path = np.empty((num_problems, self._length + 1), dtype=np.int64)
-        uniforms = np.empty((num_problems, self._length + 1))
+        path = np.empty((self._length + 1, num_problems), dtype=np.int64)
+        uniforms = np.empty((self._length + 1, num_problems))
         pending = np.arange(num_problems)
         for attempt in range(MAX_ATTEMPTS):
             mine, which = np.unique(pending // BLOCK, return_inverse=True)
-            drawn = self._uniforms(blocks[mine], attempt)[which * BLOCK + pending % BLOCK]
-            prefix = self._walk(drawn[:, :hashed])
-            mixed = content_class(prefix)
+            drawn = self._uniforms(blocks[mine], attempt).take(which * BLOCK + pending % BLOCK, axis=1)
+            prefix = self._walk(drawn[:hashed])
+            mixed = content_class(prefix.T)
             accepted = (mixed >= self._classes.start) & (mixed < self._classes.stop)
-            path[pending[accepted], :hashed] = prefix[accepted]
-            uniforms[pending[accepted]] = drawn[accepted]
+            path[:hashed, pending[accepted]] = prefix[:, accepted]
+            uniforms[:, pending[accepted]] = drawn[:, accepted]
             pending = pending[~accepted]
             if not pending.size:
                 break
@@ -149,23 +149,24 @@ class ProblemSampler:
                 "other splits; type a larger vocab_size or max_steps."
             )
         for t in range(hashed, self._length + 1):
-            path[:, t] = self._chain.next(path[:, t - 1], uniforms[:, t])
+            path[t] = self._chain.next(path[t - 1], uniforms[t])
         return path
 
     def _uniforms(self, blocks: NDArray[np.int64], attempt: int) -> NDArray[np.float64]:
-        """One uniform a token for every problem of these blocks, [len(blocks) * BLOCK, L + 1]."""
+        """One uniform a token for every problem of these blocks, [L + 1, len(blocks) * BLOCK]."""
         count = (self._length + 1) * BLOCK
         words = np.stack(
             [self._words.draw(count, stream=MESSAGE_STREAM, attempt=attempt, block=int(block)) for block in blocks]
         )
-        by_problem = words.reshape(len(blocks), self._length + 1, BLOCK).transpose(0, 2, 1)
-        return uniform(by_problem.reshape(-1, self._length + 1))
+        by_step = words.reshape(len(blocks), self._length + 1, BLOCK).swapaxes(0, 1)
+        return uniform(by_step.reshape(self._length + 1, -1))
 
     def _walk(self, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The first tokens of N problems, [T, N], by uniforms [T, N]."""
         path = np.empty(uniforms.shape, dtype=np.int64)
-        path[:, 0] = self._chain.first(uniforms[:, 0])
-        for t in range(1, uniforms.shape[1]):
-            path[:, t] = self._chain.next(path[:, t - 1], uniforms[:, t])
+        path[0] = self._chain.first(uniforms[0])
+        for t in range(1, len(uniforms)):
+            path[t] = self._chain.next(path[t - 1], uniforms[t])
         return path
 
     def _meanings(self, blocks: NDArray[np.int64], message: NDArray[np.int64]) -> NDArray[np.float32]:
