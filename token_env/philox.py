@@ -17,11 +17,12 @@ class PhiloxWords:
     def __init__(self, *key: str) -> None:
         digest = hashlib.sha256("\0".join(key).encode()).digest()
         self._generator = np.random.Philox(key=np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64))
-        self._state = self._generator.state
+        self._state = self._generator.state  # its counter is 0 0 0 0
 
     def draw(self, count: int, *, stream: int = 0, attempt: int = 0, block: int = 0) -> NDArray[np.uint64]:
         """Return the first `count` words at this address, [count]; a longer draw begins with a shorter one."""
-        self._state["state"]["counter"] = np.array([0, block, attempt, stream], dtype=np.uint64)
+        counter = self._state["state"]["counter"]
+        counter[1], counter[2], counter[3] = block, attempt, stream
         self._generator.state = self._state
         return self._generator.random_raw(count)
 
@@ -40,9 +41,11 @@ def normal(words: NDArray[np.uint64]) -> NDArray[np.float64]:
 
 def normal_pairs(words: NDArray[np.uint64]) -> NDArray[np.float32]:
     """Map words [..., n] to standard normals [..., 2n] in float32: each half of a word is one 24-bit uniform."""
-    scale = np.float32(2.0**-24)
-    low = ((words >> np.uint64(8)) & np.uint64(0xFFFFFF)).astype(np.float32)
-    high = (words >> np.uint64(40)).astype(np.float32)
-    radius = np.sqrt(np.float32(-2.0) * np.log((low + np.float32(0.5)) * scale))
-    angle = high * np.float32(2.0 * np.pi * 2.0**-24)
-    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+    halves = (words.astype("<u8", copy=False).view("<u4") >> np.uint32(8)).astype(np.float32)  # low, high, low, …
+    radius = np.sqrt(np.float32(-2.0) * np.log((halves[..., 0::2] + np.float32(0.5)) * np.float32(2.0**-24)))
+    angle = halves[..., 1::2] * np.float32(2.0 * np.pi * 2.0**-24)
+    count = words.shape[-1]
+    normals = np.empty((*words.shape[:-1], 2 * count), dtype=np.float32)
+    np.multiply(radius, np.cos(angle), out=normals[..., :count])
+    np.multiply(radius, np.sin(angle), out=normals[..., count:])
+    return normals

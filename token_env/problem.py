@@ -122,7 +122,7 @@ class ProblemSampler:
             start=path[0],
             message=message,
             meanings=self._meanings(blocks, message),
-            weights=self._language.payment[message],
+            weights=self._language.payment.take(message),
         )
 
     def _messages(self, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -171,7 +171,7 @@ class ProblemSampler:
 
     def _meanings(self, blocks: NDArray[np.int64], message: NDArray[np.int64]) -> NDArray[np.float32]:
         """x_t = unit(m_{b_t} + σ ε_t) with ε_t ~ N(0, I/d), [N, L, d]."""
-        exact = self._meaning[message]
+        exact = self._meaning.take(message, axis=0)
         if not self._noise:
             return exact
         half = -(-self._language.dimension // 2)  # a word makes two normals
