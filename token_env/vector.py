@@ -188,9 +188,8 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
     def _final_infos(self, transition: Transition, ended: NDArray[np.int64]) -> dict[str, Any]:
         """The infos of a step after which these rows begin their next problem."""
         final_obs = np.full(self.num_envs, None, dtype=object)
-        observed = self._batch.observe()
-        for row in ended:
-            final_obs[row] = observed[row].copy()
+        for row, seen in zip(ended.tolist(), self._batch.observe()[ended], strict=True):
+            final_obs[row] = seen
         mask = np.zeros(self.num_envs, dtype=np.bool_)
         mask[ended] = True
         final_info = row_infos(transition, ended, self.num_envs, self._rows) | self._ending_infos(ended)
@@ -230,5 +229,7 @@ def row_infos(
     for name, values in (("adequacy", transition.adequacy), ("fluency_penalty", transition.fluency_penalty)):
         column = np.zeros(num_rows)
         column[rows if computed is None else computed] = values
-        infos |= {name: np.where(mask, column, 0.0), f"_{name}": mask.copy()}
+        if computed is not None:
+            column[~mask] = 0.0
+        infos |= {name: column, f"_{name}": mask.copy()}
     return infos
