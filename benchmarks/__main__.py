@@ -9,17 +9,21 @@ import typer
 from rich.console import Console
 
 from agents import run_dir
+from agents.checkpoints import load
 from agents.console import WRONG_INPUT, guarded, make_app, stdout_console
 from benchmarks import coverage as coverage_study
-from benchmarks import speed_env
+from benchmarks import english, speed_env
 from benchmarks.cases import FAST_VS_STABLE, find_benchmark
 from benchmarks.harness import run_benchmark
 from benchmarks.metrics import METRICS
 from benchmarks.pages import write_pages
 from benchmarks.plots import write_plots
+from benchmarks.references import LANGUAGES, PROBLEMS, reference_table
+from benchmarks.references import measure as measure_references
 from benchmarks.rows import RESULTS, Rows, frame, read_rows
 from benchmarks.summary import long_table
 from benchmarks.table import caption, for_console, lines, markdown
+from token_env import SIZES
 from token_env.errors import SettingError, find
 
 app = make_app()
@@ -27,7 +31,7 @@ SPEED = {"env": speed_env.speed_table}
 FAILED = 1
 WIDE = 230  # columns of the table where there is no terminal
 
-Name = Annotated[str, typer.Argument(metavar="BENCHMARK", help="fast-vs-stable, short or tiny")]
+Name = Annotated[str, typer.Argument(metavar="BENCHMARK", help="fast-vs-stable, generalisation, short or tiny")]
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="where the results are, or go")]
 CaseNames = Annotated[
     list[str] | None, typer.Option("--case", metavar="CASE", help="only this case, such as fast/preset; repeatable")
@@ -155,12 +159,49 @@ def coverage(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="also write the figures there, as CSV")] = None,
 ) -> None:
     """Measure how often the intervals over seeds hold what they promise."""
-    if out and not out.absolute().parent.is_dir():
-        raise SettingError(f"cannot write {str(out)!r}: there is no directory {str(out.parent)!r}.")
+    _check_out(out)
     measured = coverage_study.coverage(trials)
     if out:
         run_dir.write_text(out, measured.to_csv(index=False))
     print(coverage_study.coverage_table(measured))
+
+
+@app.command()
+@guarded
+def references(
+    sizes: Annotated[list[str] | None, typer.Option("--size", help="only this size; repeatable")] = None,
+    problems: Annotated[int, typer.Option(min=1, help="test problems, from the first")] = PROBLEMS,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="also write the figures there, as CSV")] = None,
+) -> None:
+    """Measure what the reference policies earn in every size and language, the optimum included."""
+    for size in sizes or []:
+        find("size", size, SIZES)
+    _check_out(out)
+    measured = measure_references(sizes or SIZES, problems=problems)
+    if out:
+        run_dir.write_text(out, measured.to_csv(index=False))
+    for language in LANGUAGES:
+        print(f"\n{language}\n{reference_table(measured, language)}")
+
+
+@app.command()
+@guarded
+def paraphrases(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="a run trained with --language english")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="also write them there, as JSON")] = None,
+) -> None:
+    """Show messages in English beside the best paraphrase and an agent's."""
+    _check_out(out)
+    told = english.paraphrases(load(run))
+    if out:
+        run_dir.write_json(out, told)
+    print(english.paraphrase_text(told))
+
+
+def _check_out(out: Path | None) -> None:
+    """Refuse a file that cannot be written, before anything is measured."""
+    if out and not out.absolute().parent.is_dir():
+        raise SettingError(f"cannot write {str(out)!r}: there is no directory {str(out.parent)!r}.")
 
 
 if __name__ == "__main__":

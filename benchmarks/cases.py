@@ -69,7 +69,7 @@ def _tiny(algorithm: str) -> Case:
 
 
 def _of_so_many_problems(num_problems: int | None) -> Case:
-    name = "endless" if num_problems is None else f"{num_problems:,} problems"
+    name = "endless" if num_problems is None else f"{num_problems}-problems"
     return Case("fast", name, {**preset_layer("fast"), "env": {**SIZES["fast"], "num_problems": num_problems}})
 
 
@@ -79,7 +79,7 @@ BENCHMARKS = {
     GENERALISATION: Benchmark(
         "Fast, trained on so many problems",
         tuple(map(_of_so_many_problems, (10, 100, 1000, None))),
-        ("fast/10 problems", "fast/endless"),
+        ("fast/10-problems", "fast/endless"),
     ),
     "short": Benchmark(
         "Fast against stable, about 200 episodes each",

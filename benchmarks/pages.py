@@ -5,10 +5,15 @@ from pathlib import Path
 
 from agents import run_dir
 from benchmarks.cases import FAST_VS_STABLE, GENERALISATION, find_benchmark
+from benchmarks.english import PUBLISHED as PUBLISHED_PARAPHRASES
+from benchmarks.english import neighbour_table, paraphrase_text
 from benchmarks.metrics import METRICS, SECTIONS
+from benchmarks.references import published as published_references
+from benchmarks.references import reference_table
 from benchmarks.rows import RESULTS, Rows, frame, read_rows
 from benchmarks.table import caption, lines, markdown
 from token_env.errors import SettingError
+from token_env.languages import find_language
 
 ROOT = Path(__file__).parent.parent
 GENERALISATION_METRICS = (
@@ -20,6 +25,7 @@ GENERALISATION_METRICS = (
     "test_tokens",
 )
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
+TASK_PAGE, ENGLISH_PAGE = ROOT / "docs" / "task.md", ROOT / "docs" / "english.md"
 
 
 def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
@@ -30,6 +36,12 @@ def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
     sizes, counts = find_benchmark(FAST_VS_STABLE), find_benchmark(GENERALISATION)
     return {
         README: {"table": markdown(lines(sizes, runs[FAST_VS_STABLE], headline))},
+        TASK_PAGE: {"references": reference_table(published_references(), "synthetic")},
+        ENGLISH_PAGE: {
+            "references": reference_table(published_references(), "english"),
+            "neighbours": neighbour_table(find_language("english", 5000)),
+            "paraphrases": paraphrase_text(run_dir.read_json(PUBLISHED_PARAPHRASES)),
+        },
         PAGE: {
             "table": markdown(lines(sizes, runs[FAST_VS_STABLE], with_middle=True)),
             "caption": caption(rows[FAST_VS_STABLE].good),
