@@ -15,6 +15,7 @@ from token_env.languages import find_language
 from token_env.problem import Problem, Problems
 from token_env.references import REFERENCES, ReferencePolicy
 from token_env.rewards import REWARDS, Reward
+from token_env.solver import Solution, Solver
 from token_env.state import State, Transition
 from token_env.task import Task
 
@@ -30,6 +31,8 @@ __all__ = [
     "ReferencePolicy",
     "Reward",
     "SettingError",
+    "Solution",
+    "Solver",
     "State",
     "Task",
     "Transition",
