@@ -1,5 +1,7 @@
 """What README and the task's page tell people to type does what they say."""
 
+import ast
+import dataclasses
 import os
 import re
 import shutil
@@ -15,12 +17,14 @@ import agents
 from agents.algorithms import algorithm_settings
 from agents.fit import fit
 from agents.settings import assignment_layer, make_settings, preset_layer, read_layer
+from token_env import Task
+from token_env.env import TokenEnv
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-TASK_PAGE = (ROOT / "docs" / "task.md").read_text(encoding="utf-8")
+TASK_PAGE, ENGLISH_PAGE = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("task.md", "english.md"))
 
 
 def blocks(language, page=README):
@@ -36,13 +40,28 @@ def run(tmp_path_factory):
     return fit(settings, tmp_path_factory.mktemp("readme") / "run", progress=False).run
 
 
-@pytest.mark.parametrize("code", blocks("python") + blocks("python", TASK_PAGE))
+@pytest.mark.parametrize("code", blocks("python") + blocks("python", TASK_PAGE) + blocks("python", ENGLISH_PAGE))
 def test_the_python_examples_run(code, run):
     names = {"observations": np.zeros((3, agents.load(run).policy.observation_space.shape[0]), dtype=np.float32)}
     exec(code.replace("50_000", "2_048").replace("RUN", str(run)), names)
     if "tokens" in names:
         assert names["tokens"].shape == (3,)
         assert len(names["episodes"]) == 40
+
+
+def test_the_tasks_page_has_every_keyword_with_its_default():
+    table = TASK_PAGE.partition("## Arguments")[2].partition("## ")[0]
+    cells = [[cell.strip() for cell in line.split("|")[1:3]] for line in table.splitlines() if line.startswith("| `")]
+    told = {}
+    for names, defaults in cells:
+        told |= zip(re.findall(r"`(\w+)`", names), ast.literal_eval(f"[{defaults}]"), strict=True)
+    assert told == dataclasses.asdict(Task()) | {"render_mode": None}
+
+
+@pytest.mark.parametrize("kind", ["features", "tokens"])
+def test_the_tasks_page_tells_the_shape_of_observations(kind):
+    shape = TokenEnv(observation=kind).observation_space.shape
+    assert f"`Box` of shape `{shape}`" in TASK_PAGE.partition("## Description")[0]
 
 
 def shortened(words):
