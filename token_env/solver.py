@@ -19,7 +19,7 @@ of the best; the margin is wider than what rounding can add up to. A path that e
 that left the lists is optimal. Where none does, the problem is solved again with a larger g, at last with all pairs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +33,7 @@ from token_env.state import State
 from token_env.successors import AllSuccessors, Successors, find_successors
 
 CHUNK, CHUNK_BYTES = 32, 64_000_000  # problems solved side by side, and what their bounds may take
-GAPS = (2.0, 4.0, 8.0)  # g in units of α, one after another; the first two solve the registered sizes
+GAPS = (2.0, 3.0, 5.0)  # g in units of α, one after another; the first two solve the registered sizes
 FOLD = 32  # tokens whose worth is compared at once
 ROUNDING = 2e-7  # of float32 in a step, relative to the range of the values
 TIE = 1e-6  # actions count as optimal that are worth at most so much less than the best
@@ -85,11 +85,15 @@ class Solver:
     The rewards dense, terminal and potential pay one return at different times, and so have one optimum (without
     discount); that of `exact` is the message itself.
 
+    Args:
+        dynamics: the rules.
+        gaps: g in units of α, one after another; without any the plain pass over all pairs is made.
+
     Raises:
         SettingError: the task's reward is a user's function, which may depend on more than neighbouring tokens.
     """
 
-    def __init__(self, dynamics: Dynamics) -> None:
+    def __init__(self, dynamics: Dynamics, gaps: Sequence[float] = GAPS) -> None:
         task = dynamics.task
         if not isinstance(task.reward, str):
             raise SettingError(
@@ -98,6 +102,7 @@ class Solver:
             )
         self._dynamics = dynamics
         self._task = task
+        self._gaps = [gap * task.adequacy_scale for gap in gaps]
         self._exact = task.reward == "exact"
 
     def solve(self, problems: Problems) -> Solution:
@@ -160,8 +165,8 @@ class Solver:
     def _ladder(self) -> Iterator[Successors]:
         """Longer and longer lists, at last all pairs."""
         task, language = self._task, self._dynamics.language
-        for gap in GAPS:
-            yield find_successors(language, task.surprisal_budget, task.fluency_scale, gap * task.adequacy_scale)
+        for gap in self._gaps:
+            yield find_successors(language, task.surprisal_budget, task.fluency_scale, gap)
         yield AllSuccessors(language, task.surprisal_budget, task.fluency_scale)
 
     def _try_path(self, problems: Problems, successors: Successors) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
