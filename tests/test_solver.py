@@ -123,6 +123,17 @@ def test_a_batch_is_solved_as_each_problem_alone():
         assert alone.returns[0] == together.returns[row]
 
 
+@pytest.mark.parametrize("gaps", [(0.2, 0.5), (1.0, 1.5), (2.0, 3.0)])
+def test_short_lists_never_settle_what_they_cannot_prove(gaps):
+    dynamics = Dynamics(Task(split="test", vocab_size=400, max_steps=12))
+    problems = dynamics.problems.draw(np.arange(40))
+    expected = Solver(dynamics, gaps=()).solve(problems).returns
+    np.testing.assert_allclose(Solver(dynamics, gaps=gaps).solve(problems).returns, expected, atol=1e-9)
+    state = dynamics.initial(problems)
+    optimal = Solver(dynamics, gaps=()).optimal_actions(problems, state)
+    assert (Solver(dynamics, gaps=gaps).optimal_actions(problems, state) == optimal).all()
+
+
 def test_the_ladder_ends_with_all_pairs_and_stays_exact_there():
     dynamics = Dynamics(Task(split="test", vocab_size=64, max_steps=8, surprisal_budget=0.0))
     listed = find_successors(dynamics.language, 0.0, 0.7, 0.24)
