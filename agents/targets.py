@@ -5,7 +5,8 @@ from pathlib import Path
 
 from agents.checkpoints import Agent, load
 from agents.settings import DEFAULT_SIZE, make_settings, preset_layer
-from token_env.errors import SettingError
+from token_env.errors import SettingError, nearest
+from token_env.references import REFERENCES
 from token_env.task import Task
 
 
@@ -32,10 +33,14 @@ def load_runs(targets: Sequence[str], size: str | None, language: str | None, mo
     Raises:
         SettingError: no directory, too many of them, no finished run in one, or a size or language was given.
     """
-    wrong = [target for target in targets if not Path(target).is_dir()]
-    if wrong or len(targets) > most:
-        what = f"{wrong[0]!r} is no directory of a run" if wrong else f"{len(targets)} runs were named"
-        raise SettingError(f"{what}; type {allowed}.")
+    missing = [target for target in targets if not Path(target).is_dir()]
+    neither = [target for target in missing if target not in REFERENCES]
+    if neither:
+        raise SettingError(f"{neither[0]!r} is no directory of a run; type {allowed}.{nearest(neither[0], REFERENCES)}")
+    if missing:
+        raise SettingError(f"{missing[0]!r} is a reference policy and the rest are runs; type {allowed}.")
+    if len(targets) > most:
+        raise SettingError(f"{len(targets)} runs were named; type {allowed}.")
     if size or language:
         raise SettingError("a run has its own size and language; leave out --size and --language.")
     return [load(target) for target in targets]

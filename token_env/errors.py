@@ -20,9 +20,13 @@ def unknown_name(kind: str, given: object, known: Iterable[str]) -> SettingError
         known: every name that is allowed.
     """
     known = list(known)
-    nearest = difflib.get_close_matches(str(given), known, n=1, cutoff=0.5)
-    suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return SettingError(f"unknown {kind} {given!r}.{suggestion} Known: {', '.join(known)}.")
+    return SettingError(f"unknown {kind} {given!r}.{nearest(given, known)} Known: {', '.join(known)}.")
+
+
+def nearest(given: object, known: Iterable[str]) -> str:
+    """Ask whether the known name that is most like this one was meant; empty if none is like it."""
+    found = difflib.get_close_matches(str(given), list(known), n=1, cutoff=0.5)
+    return f" Did you mean {found[0]!r}?" if found else ""
 
 
 def find(kind: str, name: str, table: Mapping[str, Row]) -> Row:
