@@ -146,7 +146,7 @@ def plots(
 @guarded
 def speed(
     subject: Annotated[str, typer.Argument(help="env or solver")],
-    repeats: Annotated[int, typer.Option(min=1, help="how often every case is measured, in turn")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="how often every case is measured, in turn")] = 3,
 ) -> None:
     """Print how fast something is: medians of interleaved repeats."""
     stdout_console().print(find("subject", subject, SPEED)(repeats))

@@ -1,6 +1,7 @@
 """The command lines as a person meets them: what they print, and how they refuse wrong input."""
 
 import json
+import multiprocessing
 import re
 import subprocess
 import sys
@@ -221,13 +222,21 @@ def test_reference_policies_are_evaluated_by_name(run):
     assert "random" not in out
 
 
-def test_speed_prints_steps_per_second(run, monkeypatch):
-    monkeypatch.setattr("benchmarks.speed_env.ENV_STEPS", 40)
-    monkeypatch.setattr("benchmarks.speed_env.BATCH_STEPS", 3)
+def test_speed_compares_every_interface_and_leaves_no_process_behind(run, monkeypatch):
+    small = {"MEASURED_SIZES": ("tiny",), "ROWS": (2, 3), "PROCESS_ROWS": 2, "EPISODES": 1, "LOOP_STEPS": 1}
+    for name, value in (small | {"MASK_VOCAB": 64, "MASK_CALLS": 1}).items():
+        monkeypatch.setattr(f"benchmarks.speed_env.{name}", value)
     code, out, _ = run("benchmarks speed env --repeats 1")
     assert code == 0
-    for expected in ("VectorEnv", "SB3 VecEnv", "1024", "building the language"):
-        assert expected in out
+    figures = {line.split("│")[1].strip() + line.split("│")[2]: line for line in out.splitlines() if line[:1] == "│"}
+    for name in ("make_vec", "SyncVectorEnv", "AsyncVectorEnv", "our SB3 VecEnv", "DummyVecEnv", "SubprocVecEnv"):
+        for rows in (2, 3):
+            (line,) = [line for start, line in figures.items() if name in start and start.endswith(f" {rows} ")]
+            assert (line.count("—") == 2) == (rows == 3 and name in ("AsyncVectorEnv", "SubprocVecEnv")), line
+    for other in ("the plain Env", "making the language of tiny", "masks, V = 64"):
+        assert any(start.startswith(other) for start in figures), other
+    assert not multiprocessing.active_children()
+    assert max(map(len, out.splitlines())) <= 120
 
 
 def test_without_its_extra_the_package_says_what_to_install():
