@@ -1,0 +1,50 @@
+"""The programs in examples/ do what they say, in a short form."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from examples import own_text, plain_loop, reinforce, stock_sb3
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def test_the_plain_loop_earns_more_with_fluent_tokens(capsys):
+    means = plain_loop.main(episodes=3)
+    assert means["any token"] < -60 < -5 < means["fluent tokens"]
+    assert "fluent tokens: mean return" in capsys.readouterr().out
+
+
+def test_stock_ppo_learns_and_stands_beside_the_reference_policies(capsys):
+    means = stock_sb3.main(steps=3_072, problems=20)
+    assert means["PPO, trained"] > means["PPO, untrained"] + 10
+    assert means["random"] < means["fluent"] < means["greedy"]
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in means)
+
+
+def test_reinforce_learns():
+    means = reinforce.main(updates=60)
+    assert np.mean(means[-5:]) > np.mean(means[:5]) + 4
+
+
+def test_a_text_becomes_a_language_that_is_played(text_file, capsys):
+    language = own_text.main(str(text_file), vocab_size=12, episodes=1)
+    assert language.surface[0] == "the"
+    shown = capsys.readouterr().out
+    assert "is near" in shown
+    for line in re.findall(r"^(?:message|greedy) +(.*)$", shown, re.MULTILINE):
+        assert set(line.split()) <= set(language.surface)
+
+
+def test_without_a_file_pythons_documentation_is_the_text(capsys):
+    assert "exception" in own_text.main(vocab_size=300, episodes=1).surface
+    assert capsys.readouterr().out.count("message") >= 1
+
+
+def test_every_example_says_how_to_run_it_and_is_listed():
+    listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for file in EXAMPLES.glob("*.py"):
+        for text in (listed, file.read_text(encoding="utf-8")):
+            assert f"python -m examples.{file.stem}" in text
