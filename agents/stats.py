@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from token_env.errors import SettingError
+from token_env.optima import score
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
@@ -137,12 +138,10 @@ def score_interval(returns: ArrayLike, optima: ArrayLike, confidence: float = CO
         SettingError: no values.
     """
     earned, possible = _sample(returns), _sample(optima)
-    if possible.mean() <= 0.0:
-        return Interval(np.nan, np.nan, np.nan)
-    estimate = float(earned.mean() / possible.mean())
-    if len(earned) < 2:
+    estimate = float(score(earned.mean(), possible.mean()))
+    if len(earned) < 2 or np.isnan(estimate):
         return Interval(estimate, np.nan, np.nan)
-    resampled = _resamples(earned).mean(axis=1) / _resamples(possible).mean(axis=1)
+    resampled = score(_resamples(earned).mean(axis=1), _resamples(possible).mean(axis=1))
     return Interval(estimate, *_percentiles(resampled, confidence))
 
 

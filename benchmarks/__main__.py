@@ -170,7 +170,7 @@ def coverage(
 @guarded
 def references(
     sizes: Annotated[list[str] | None, typer.Option("--size", help="only this size; repeatable")] = None,
-    problems: Annotated[int, typer.Option(min=1, help="test problems, from the first")] = PROBLEMS,
+    problems: Annotated[int, typer.Option(min=2, help="test problems, from the first")] = PROBLEMS,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="also write the figures there, as CSV")] = None,
 ) -> None:
     """Measure what the reference policies earn in every size and language, the optimum included."""

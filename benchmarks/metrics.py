@@ -13,8 +13,9 @@ from agents.plots import running_mean
 from agents.scores import GREEDY, SAMPLED, held_out
 from benchmarks.convergence import convergence_episode
 from benchmarks.row import Row
+from token_env import optima
 from token_env.dynamics import Dynamics
-from token_env.optima import optimal_returns
+from token_env.optima import keep_optima, optimal_returns
 from token_env.task import Task
 
 LAST, LATEST = 100, 20  # episodes or updates at the end of a training
@@ -213,12 +214,12 @@ def score(row: Row) -> Figure:
     """The return in per cent of the optimum on the same problems: 100 is perfect with hindsight of the whole message.
     This figure can be compared between sizes.
     """
-    return 100 * row.held_out[GREEDY].mean_return / optimum(row)
+    return _score(row.held_out[GREEDY].mean_return, row)
 
 
 def score_sampled(row: Row) -> Figure:
     """The same with tokens drawn by their probability."""
-    return 100 * row.held_out[SAMPLED].mean_return / optimum(row)
+    return _score(row.held_out[SAMPLED].mean_return, row)
 
 
 def share_of_greedy(row: Row) -> Figure:
@@ -343,7 +344,14 @@ def figures_of(row: Row) -> dict[str, Figure]:
 def mean_optimum(task: Task, split: str, problems: int) -> float:
     """Of the first so many problems of the split under these constants."""
     dynamics = Dynamics(held_out(task, split))
-    return float(optimal_returns(dynamics, dynamics.problems.draw(np.arange(problems))).mean())
+    drawn = dynamics.problems.draw(np.arange(problems))
+    keep_optima(dynamics, drawn)
+    return float(optimal_returns(dynamics, drawn).mean())
+
+
+def _score(mean_return: float, row: Row) -> Figure:
+    share = float(optima.score(mean_return, optimum(row)))
+    return None if np.isnan(share) else 100 * share
 
 
 def _last(row: Row, count: int) -> NDArray[np.float64]:

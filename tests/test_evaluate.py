@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from gymnasium.error import InvalidAction
@@ -142,3 +144,13 @@ def test_a_quarter_without_words_has_no_share():
     task = Task(vocab_size=64, max_steps=1, split="test")
     played = evaluate(REFERENCES["verbatim"], [0], task=task)
     assert np.isnan(adequacy_by_rarity(played, task)).sum() == 3
+
+
+def test_a_score_needs_something_that_can_be_earned():
+    impossible = Task(split="test", surprisal_budget=0.0, optimum=True, vocab_size=64, max_steps=8)
+    played = evaluate(REFERENCES["random"], range(20), task=impossible)
+    assert played.optimal_returns.mean() < 0
+    assert np.isnan(played.score)
+    assert np.isnan(
+        evaluate(REFERENCES["random"], range(20), task=dataclasses.replace(impossible, optimum=False)).score
+    )

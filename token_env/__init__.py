@@ -1,6 +1,6 @@
 """TokenTask: a large-vocabulary environment for reinforcement learning, registered with Gymnasium on import.
 
-Importing this package loads numpy, scipy and gymnasium alone; Pillow is loaded when a picture is drawn.
+Importing this package loads numpy, scipy, gymnasium and platformdirs alone; Pillow is loaded when a picture is drawn.
 """
 
 from typing import Any

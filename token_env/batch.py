@@ -11,7 +11,7 @@ from token_env import rows as row_fields
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError, unknown_name
 from token_env.observations import Observations
-from token_env.optima import optimal_returns, return_solver
+from token_env.optima import optimal_returns, return_solver, score
 from token_env.problem import Problem, Problems, ProblemStream
 from token_env.state import State, Transition
 
@@ -148,8 +148,8 @@ class Batch:
         if task.optimum:
             earned = (self._state.adequacy - self._state.fluency_penalty)[rows]
             optimal = self.optimal_returns[rows]
-            score = np.divide(earned, optimal, out=np.full(len(rows), np.nan), where=optimal > 0.0)
-            columns |= {"optimal_return": optimal, "score": score, "is_success": score >= SUCCESS}
+            scores = score(earned, optimal)
+            columns |= {"optimal_return": optimal, "score": scores, "is_success": scores >= SUCCESS}
         return columns
 
     def observe(self) -> Observations:

@@ -17,6 +17,7 @@ from token_env.problem import Problems, ProblemSampler
 from token_env.rewards import find_reward
 from token_env.state import State, Transition
 from token_env.task import Task
+from token_env.terms import adequacy, fluency_penalty
 
 
 class Dynamics:
@@ -55,15 +56,15 @@ class Dynamics:
         place = places(state.step, task.max_steps)
         meant = problems.meanings.reshape(-1, language.dimension).take(place, axis=0)
         cosine = np.vecdot(language.meaning.take(action, axis=0), meant)
-        adequacy = task.adequacy_scale * problems.weights.reshape(-1).take(place) * np.maximum(cosine, 0.0)
-        excess = language.surprisal(state.previous, action) - task.surprisal_budget
-        penalty = task.fluency_scale * np.maximum(excess, 0.0)
-        next_state = State(action, state.step + 1, state.adequacy + adequacy, state.fluency_penalty + penalty)
+        earned = adequacy(cosine, problems.weights.reshape(-1).take(place), task.adequacy_scale)
+        surprisal = language.surprisal(state.previous, action)
+        penalty = fluency_penalty(surprisal, task.surprisal_budget, task.fluency_scale)
+        next_state = State(action, state.step + 1, state.adequacy + earned, state.fluency_penalty + penalty)
         return Transition(
             state,
             action,
             problems.message.reshape(-1).take(place),
-            adequacy,
+            earned,
             penalty,
             next_state,
             self.is_done(next_state),
@@ -88,14 +89,10 @@ class Dynamics:
         """What each token would earn at this step by the dense reward, [N, V]."""
         task, language = self.task, self.language
         place = places(state.step, task.max_steps)
-        earned = problems.meanings.reshape(-1, language.dimension)[place] @ language.meaning.T
-        np.maximum(earned, 0.0, out=earned)
-        earned *= task.adequacy_scale * problems.weights.reshape(-1)[place][:, None]
-        excess = language.surprisals(state.previous)
-        excess -= task.surprisal_budget
-        np.maximum(excess, 0.0, out=excess)
-        excess *= task.fluency_scale
-        return np.subtract(earned, excess, out=earned)
+        cosine = problems.meanings.reshape(-1, language.dimension)[place] @ language.meaning.T
+        earned = adequacy(cosine, problems.weights.reshape(-1)[place][:, None], task.adequacy_scale)
+        surprisals = language.surprisals(state.previous)
+        return earned - fluency_penalty(surprisals, task.surprisal_budget, task.fluency_scale)
 
     def is_done(self, state: State) -> NDArray[np.bool_]:
         """Whether the message has been said to its end, [N]."""

@@ -10,6 +10,7 @@ from token_env.batch import Batch
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
 from token_env.observations import Observations
+from token_env.optima import keep_optima, score
 from token_env.problem import Problems
 from token_env.references import ReferencePolicy
 from token_env.task import Task
@@ -40,8 +41,10 @@ class Evaluation(NamedTuple):
 
     @property
     def score(self) -> float:
-        """The mean return as a share of the mean optimum on the same problems; NaN unless the task has optimum=True."""
-        return float(self.returns.mean() / self.optimal_returns.mean())
+        """The mean return as a share of the mean optimum on the same problems; NaN unless the task has optimum=True,
+        and where that optimum is not above zero.
+        """
+        return float(score(self.returns.mean(), self.optimal_returns.mean()))
 
     @property
     def distinct_tokens(self) -> int:
@@ -78,6 +81,8 @@ def evaluate(
     """
     dynamics = Dynamics(task or Task(split="test", optimum=True))
     ids = dynamics.problems.checked_ids(list(problem_ids))
+    if dynamics.task.optimum:
+        keep_optima(dynamics, dynamics.problems.draw(ids))
     generator = np.random.default_rng(seed)
     parts = [_play(policy, dynamics, ids[first : first + ROWS], generator) for first in range(0, len(ids), ROWS)]
     return Evaluation(*(np.concatenate(field) for field in zip(*parts, strict=True)))

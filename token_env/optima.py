@@ -1,4 +1,4 @@
-"""Know the optimal returns of problems: those of held-out splits are solved once and kept on disk.
+"""Know the optimal returns of problems: those that an evaluation asks for are solved once and kept on disk.
 
 A file belongs to one language, split and set of constants. It is trusted only if its checksum and everything it says
 of itself are right; else it is made anew. Where nothing can be written, problems are solved again in every process.
@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from platformdirs import user_cache_path
 
+from token_env import rows as row_fields
 from token_env.dynamics import Dynamics
 from token_env.files import write_bytes
+from token_env.language import ARRAYS, Language
 from token_env.problem import Problems
 from token_env.solver import Solver
 
@@ -36,16 +38,32 @@ def return_solver(dynamics: Dynamics) -> Solver:
 
 def optimal_returns(dynamics: Dynamics, problems: Problems) -> NDArray[np.float64]:
     """The best possible return of each of these problems of the task's split, [N], whatever its reward."""
-    if dynamics.task.split not in HELD_OUT:
-        return return_solver(dynamics).solve(problems).returns
-    description = json.dumps(describe(dynamics), sort_keys=True)
-    return _optima(folder(), description).of(dynamics, problems)
+    ids, first, where = np.unique(problems.ids, return_index=True, return_inverse=True)
+    known = _optima(dynamics).known if dynamics.task.split in HELD_OUT else {}
+    returns = np.array([known.get(problem, np.nan) for problem in ids.tolist()])
+    missing = np.flatnonzero(np.isnan(returns))
+    if len(missing):
+        returns[missing] = return_solver(dynamics).solve(row_fields.take(problems, first[missing])).returns
+    return returns[where]
+
+
+def keep_optima(dynamics: Dynamics, problems: Problems) -> None:
+    """Solve these problems once and for all, if they are of a held-out split: evaluations ask for them again."""
+    if dynamics.task.split in HELD_OUT:
+        returns = optimal_returns(dynamics, problems)
+        _optima(dynamics).add(dict(zip(problems.ids.tolist(), returns.tolist(), strict=True)))
+
+
+def score(earned: ArrayLike, optimum: ArrayLike) -> NDArray[np.float64]:
+    """Returns as a share of what could be earned, elementwise; NaN where that is not above zero."""
+    possible = np.asarray(optimum, dtype=np.float64)
+    return np.divide(earned, possible, out=np.full(possible.shape, np.nan), where=possible > 0.0)
 
 
 def folder() -> Path:
     """Where the files are."""
     named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named) if named else user_cache_path("tokentask")
+    return Path(named).expanduser() if named else user_cache_path("tokentask")
 
 
 def describe(dynamics: Dynamics) -> dict[str, Any]:
@@ -53,36 +71,43 @@ def describe(dynamics: Dynamics) -> dict[str, Any]:
     task = dynamics.task
     return {
         "format": FORMAT,
-        "language": dynamics.language.fingerprint,
-        "message_language": dynamics.message_language.fingerprint,
+        "language": [dynamics.language.fingerprint, _arrays_digest(dynamics.language)],
+        "message_language": [dynamics.message_language.fingerprint, _arrays_digest(dynamics.message_language)],
         "split": task.split,
         **{name: getattr(task, name) for name in CONSTANTS},
     }
 
 
+@lru_cache(maxsize=16)
+def _arrays_digest(language: Language) -> str:
+    """Of the arrays as they are, which a recipe need not tell: somebody may have changed one."""
+    digest = hashlib.sha256()
+    for name in ARRAYS:
+        digest.update(getattr(language, name).tobytes())
+    return digest.hexdigest()
+
+
 class Optima:
-    """The optimal returns that are known of one split, by problem id."""
+    """The optimal returns that are kept of one split, by problem id."""
 
     def __init__(self, path: Path, description: str) -> None:
         self._path = path
         self._description = description
-        self._known: dict[int, float] = read(path, description)
+        self.known = read(path, description)
 
-    def of(self, dynamics: Dynamics, problems: Problems) -> NDArray[np.float64]:
-        """The optimal returns of these problems, [N]; what is not known is solved, and kept."""
-        ids = problems.ids.tolist()
-        missing = [row for row, problem in enumerate(ids) if problem not in self._known]
-        if missing:
-            rows = np.array(missing)
-            chosen = Problems(*(field[rows] for field in problems))
-            found = return_solver(dynamics).solve(chosen).returns.tolist()
-            self._known |= read(self._path, self._description) | dict(zip(chosen.ids.tolist(), found, strict=True))
-            write(self._path, self._description, self._known)
-        return np.array([self._known[problem] for problem in ids])
+    def add(self, returns: Mapping[int, float]) -> None:
+        """Keep these, too, beside those that other processes have written in the meantime."""
+        if not returns.keys() <= self.known.keys():
+            self.known |= read(self._path, self._description) | dict(returns)
+            write(self._path, self._description, self.known)
+
+
+def _optima(dynamics: Dynamics) -> Optima:
+    return _read_once(folder(), json.dumps(describe(dynamics), sort_keys=True))
 
 
 @lru_cache(maxsize=16)
-def _optima(directory: Path, description: str) -> Optima:
+def _read_once(directory: Path, description: str) -> Optima:
     name = hashlib.sha256(description.encode()).hexdigest()[:32]
     return Optima(directory / "optima" / f"{name}.json", description)
 

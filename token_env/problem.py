@@ -99,14 +99,19 @@ class ProblemSampler:
             SettingError: ids that are no integers, or outside the split.
         """
         array = np.asarray(ids)
+        if isinstance(ids, int) and not 0 <= ids < self.num_ids:  # also where no integer of NumPy can hold it
+            raise self._outside(ids)
         if not np.issubdtype(array.dtype, np.integer) or array.size == 0:
             raise SettingError(f"a problem id is an integer, {ids!r} was given; type problem_id=17, say.")
         if (array < 0).any() or (array >= self.num_ids).any():
             wrong = array[(array < 0) | (array >= self.num_ids)].ravel()[0]
-            raise SettingError(
-                f"problem id {wrong} is outside the split {self.split!r}; its ids are 0 … {self.num_ids - 1}."
-            )
+            raise self._outside(wrong)
         return array.astype(np.int64)
+
+    def _outside(self, problem_id: int) -> SettingError:
+        return SettingError(
+            f"problem id {problem_id} is outside the split {self.split!r}; its ids are 0 … {self.num_ids - 1}."
+        )
 
     def draw(self, ids: NDArray[np.int64]) -> Problems:
         """The problems with these ids, [N], in this order."""

@@ -16,24 +16,29 @@ best b of V_t(a) is worth no more than the first term if it is listed, and no mo
 
 U is computed in float32. Then, in float64, every path is followed whose earnings so far plus U come within a margin
 of the best; the margin is wider than what rounding can add up to. A path that ends with more than any path could earn
-that left the lists is optimal. Where none does, the problem is solved again with a larger g, at last with all pairs.
+that left the lists is optimal. Where none does, the problem is solved again with a larger g, at last by the plain pass
+over all pairs in float64.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from token_env import plain_pass
 from token_env import rows as row_fields
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
 from token_env.problem import Problems
 from token_env.state import State
-from token_env.successors import AllSuccessors, Successors, find_successors
+from token_env.successors import Successors, find_successors
+from token_env.terms import adequacy, fluency_penalty
 
 CHUNK, CHUNK_BYTES = 32, 64_000_000  # problems solved side by side, and what their bounds may take
-GAPS = (2.0, 3.0, 5.0)  # g in units of α, one after another; the first two solve the registered sizes
+GAPS = (2.0, 3.0, 5.0)  # g in units of α, one after another; the first solves 95 % of the registered sizes' problems
+MAX_PATHS = 16  # followed from one root; where more are as good, the plain pass decides
 FOLD = 32  # tokens whose worth is compared at once
 ROUNDING = 2e-7  # of float32 in a step, relative to the range of the values
 TIE = 1e-6  # actions count as optimal that are worth at most so much less than the best
@@ -87,7 +92,7 @@ class Solver:
 
     Args:
         dynamics: the rules.
-        gaps: g in units of α, one after another; without any the plain pass over all pairs is made.
+        gaps: g in units of α, one after another; without any, the plain pass is made at once.
 
     Raises:
         SettingError: the task's reward is a user's function, which may depend on more than neighbouring tokens.
@@ -106,7 +111,7 @@ class Solver:
         self._exact = task.reward == "exact"
 
     def solve(self, problems: Problems) -> Solution:
-        """The best possible return of each problem, [N], and tokens that earn it."""
+        """The best possible return of each problem, [N], and tokens that earn it; problems as long as the task's."""
         tokens = self.tokens(problems)
         if self._exact:
             return Solution(np.full(len(tokens), float(tokens.shape[1])), tokens)
@@ -121,7 +126,8 @@ class Solver:
             return problems.message.copy()
         if not self._task.fluency_scale:
             return self._dynamics.language.nearest(problems.meanings)
-        return self._escalate(problems, self._try_path)
+        tokens = np.empty(problems.message.shape, dtype=np.int64)
+        return self._escalate(problems, tokens, self._try_path, partial(plain_pass.best_tokens, self._dynamics))
 
     def optimal_actions(self, problems: Problems, state: State) -> NDArray[np.bool_]:
         """Which tokens are optimal to say in these states, [N, V]: worth at most 1e-6 less than the best.
@@ -140,34 +146,34 @@ class Solver:
         for step in np.unique(state.step):
             rows = np.flatnonzero(state.step == step)
             rest = remaining(row_fields.take(problems, rows), row_fields.take(state, rows))
-            optimal[rows] = self._escalate(rest, self._try_first_actions)
+            answers = np.empty((len(rows), self._task.vocab_size), dtype=np.bool_)
+            optimal[rows] = self._escalate(rest, answers, self._try_first_actions, self._plain_first_actions)
         return optimal
 
-    def _escalate(self, problems: Problems, attempt: Attempt) -> NDArray[Any]:
-        """The answers to all problems, [N, …]: what short lists leave unsolved is tried again with longer ones."""
-        answers: NDArray[Any] | None = None
-        pending, length = np.arange(len(problems.start)), problems.message.shape[1]
-        chunk = max(1, min(CHUNK, CHUNK_BYTES // (4 * self._task.vocab_size * (length + 1))))
-        for successors in self._ladder():
+    def _escalate(
+        self,
+        problems: Problems,
+        answers: NDArray[Any],
+        attempt: Attempt,
+        plain: Callable[[Problems], NDArray[Any]],
+    ) -> NDArray[Any]:
+        """Fill in the answers, [N, …]: what short lists leave unsolved is tried with longer ones, at last without."""
+        task, language = self._task, self._dynamics.language
+        pending, length = np.arange(len(answers)), problems.message.shape[1]
+        chunk = max(1, min(CHUNK, CHUNK_BYTES // (4 * task.vocab_size * (length + 1))))
+        for gap in self._gaps:
+            successors = find_successors(language, task.surprisal_budget, task.fluency_scale, gap)
+            if successors is None or not len(pending):
+                break
             unsolved = []
-            for rows in np.split(pending, range(chunk, len(pending), chunk)):
-                solved, found = attempt(row_fields.take(problems, rows), successors)
-                if answers is None:
-                    answers = np.empty((len(pending), *found.shape[1:]), dtype=found.dtype)
-                answers[rows] = found
+            for rows in _chunks(pending, chunk):
+                with np.errstate(over="ignore", invalid="ignore"):  # what is beyond float32 is left unsolved
+                    solved, answers[rows] = attempt(row_fields.take(problems, rows), successors)
                 unsolved.append(rows[~solved])
             pending = np.concatenate(unsolved)
-            if not len(pending):
-                break
-        assert answers is not None
+        for rows in _chunks(pending, chunk):
+            answers[rows] = plain(row_fields.take(problems, rows))
         return answers
-
-    def _ladder(self) -> Iterator[Successors]:
-        """Longer and longer lists, at last all pairs."""
-        task, language = self._task, self._dynamics.language
-        for gap in self._gaps:
-            yield find_successors(language, task.surprisal_budget, task.fluency_scale, gap)
-        yield AllSuccessors(language, task.surprisal_budget, task.fluency_scale)
 
     def _try_path(self, problems: Problems, successors: Successors) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """An `Attempt` at the best tokens, [N, L]."""
@@ -181,7 +187,8 @@ class Solver:
         """An `Attempt` at the set of optimal first tokens, [N, V]."""
         size = len(problems.start)
         bounds = self._bounds(problems, successors)
-        first, _ = self._extend(problems, successors, bounds, _starts(problems, successors), 0)
+        left = np.full(size, -np.inf)
+        first, _ = self._extend(problems, successors, bounds, _starts(problems, successors), 0, left)
         each = first._replace(root=np.arange(len(first.root)))  # is followed on its own
         found = self._follow(problems, successors, bounds, each, 1)
         least = _largest(found.earned, first.problem, size) - TIE  # that an optimal token is worth
@@ -190,7 +197,12 @@ class Solver:
         optimal = np.zeros((size, self._task.vocab_size), dtype=np.bool_)
         chosen = found.earned >= least[first.problem]
         optimal[first.problem[chosen], successors.token[first.place[chosen]]] = True
-        return (open_ == 0) & (bounds.unlisted[0] < least - bounds.rounding), optimal
+        np.maximum(left, bounds.unlisted[0], out=left)
+        return (open_ == 0) & (left < least - bounds.rounding), optimal
+
+    def _plain_first_actions(self, problems: Problems) -> NDArray[np.bool_]:
+        worths = plain_pass.first_worths(self._dynamics, problems)
+        return worths >= worths.max(axis=1, keepdims=True) - TIE
 
     def _bounds(self, problems: Problems, successors: Successors) -> Bounds:
         """U of these problems, by a pass from the last step to the first."""
@@ -226,7 +238,7 @@ class Solver:
         trail: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []  # of each step: tokens, and what they follow
         for now in range(step, problems.message.shape[1]):
             np.maximum.at(missed, paths.root, paths.earned + bounds.unlisted[now, paths.problem])
-            paths, before = self._extend(problems, successors, bounds, paths, now)
+            paths, before = self._extend(problems, successors, bounds, paths, now, missed)
             trail.append((successors.token[paths.place], before))
         earned = _largest(paths.earned, paths.root, size)
         tokens = np.zeros((size, len(trail)), dtype=np.int64)
@@ -239,23 +251,50 @@ class Solver:
         return Followed(earned, missed, tokens)
 
     def _extend(
-        self, problems: Problems, successors: Successors, bounds: Bounds, paths: Paths, step: int
+        self,
+        problems: Problems,
+        successors: Successors,
+        bounds: Bounds,
+        paths: Paths,
+        step: int,
+        missed: NDArray[np.float64],
     ) -> tuple[Paths, NDArray[np.int64]]:
-        """Every path a token longer, but for those that cannot be a root's best; and which path each goes on from."""
-        pairs = successors.pairs_from(paths.place)
-        root, problem = paths.root[pairs.first], paths.problem[pairs.first]
-        meaning = self._dynamics.language.meaning[successors.token[pairs.second]]
-        cosine = np.vecdot(meaning, problems.meanings[problem, step])
-        pay = self._task.adequacy_scale * problems.weights[problem, step]
-        earned = paths.earned[pairs.first] + pay * np.maximum(cosine, 0.0) - pairs.penalty
-        bound = earned + bounds.ahead[step + 1, pairs.second, problem] + bounds.largest[step + 1, problem]
+        """Every path a token longer, but for those that cannot be a root's best; and which path each goes on from.
+
+        Of more than MAX_PATHS from one root the best are kept; `missed`, [roots], learns what the others could earn.
+        """
+        first, second = successors.pairs_from(paths.place)
+        root, problem = paths.root[first], paths.problem[first]
+        previous, token = successors.token[paths.place[first]], successors.token[second]
+        earned = paths.earned[first] + self._rewards(problems, problem, step, previous, token)
+        bound = earned + bounds.ahead[step + 1, second, problem] + bounds.largest[step + 1, problem]
         margin = TIE + 4.0 * bounds.rounding
-        near = np.flatnonzero(bound >= _largest(bound, root, int(root.max(initial=0)) + 1)[root] - margin)
+        near = np.flatnonzero(bound >= _largest(bound, root, len(missed))[root] - margin)
         # of several paths of a root that arrive at one token, the one that has earned most
-        near = near[np.lexsort((-earned[near], pairs.second[near], root[near]))]
-        at = np.stack([root[near], pairs.second[near]])
-        near = near[np.append(True, (at[:, 1:] != at[:, :-1]).any(axis=0))[: len(near)]]
-        return Paths(root[near], problem[near], pairs.second[near], earned[near]), pairs.first[near]
+        near = near[np.lexsort((-earned[near], second[near], root[near]))]
+        near = near[_begins(root[near], second[near])]
+        # of all paths of a root, those with the best prospects
+        near = near[np.lexsort((-bound[near], root[near]))]
+        begin = np.flatnonzero(_begins(root[near]))
+        rank = np.arange(len(near)) - np.repeat(begin, np.diff(np.append(begin, len(near))))
+        kept, crowd = near[rank < MAX_PATHS], near[rank >= MAX_PATHS]
+        np.maximum.at(missed, root[crowd], bound[crowd])
+        return Paths(root[kept], problem[kept], second[kept], earned[kept]), first[kept]
+
+    def _rewards(
+        self,
+        problems: Problems,
+        problem: NDArray[np.int64],
+        step: int,
+        previous: NDArray[np.int64],
+        token: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """What the tokens earn in these problems at this step after the previous ones, all [pairs]."""
+        task, language = self._task, self._dynamics.language
+        cosine = np.vecdot(language.meaning[token], problems.meanings[problem, step])
+        earned = adequacy(cosine, problems.weights[problem, step], task.adequacy_scale)
+        surprisal = language.surprisal(previous, token)
+        return earned - fluency_penalty(surprisal, task.surprisal_budget, task.fluency_scale)
 
 
 def remaining(problems: Problems, state: State, horizon: int | None = None) -> Problems:
@@ -286,3 +325,14 @@ def _largest(values: NDArray[np.float64], group: NDArray[np.int64], num_groups: 
     largest = np.full(num_groups, -np.inf)
     np.maximum.at(largest, group, values)
     return largest
+
+
+def _begins(*columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Where a run of equal values begins, [n], in columns [n] that are sorted together."""
+    table = np.stack(columns)
+    return np.concatenate([[True], (table[:, 1:] != table[:, :-1]).any(axis=0)])[: table.shape[1]]
+
+
+def _chunks(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """These rows, so many at a time; none for none."""
+    return [rows[first : first + size] for first in range(0, len(rows), size)]

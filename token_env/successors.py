@@ -1,92 +1,98 @@
 """List which tokens can follow each token at little cost, and maximise over what follows for many problems at once.
 
 Tokens go here by their *place*: those with most successors come first, so that neighbours have lists of nearly one
-length. Letters: V vocabulary, N problems, K length of a list.
+length. Letters: V vocabulary, N problems, K length of a list, r places of a block.
 """
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from token_env.language import Language, row_chunks
+from token_env.terms import fluency_penalty
 
-MAX_PAIRS = 500_000  # listed; more would take over 16 MB and save little
+MAX_PAIRS = 2_000_000  # listed: 16 MB at most; where there are more, lists save little
 BLOCK_PAIRS = 4096  # of a block: 0.5 MB for 32 problems, about what a core's cache holds
+REPEATED_BYTES = 32_000_000  # that penalties may take which stand once for each problem
 
 # What each token is worth, [V, N], to the best that can follow each token, [V, N], which is filled in.
 Maximise = Callable[[NDArray[np.float32], NDArray[np.float32]], None]
-
-
-class Pairs(NamedTuple):
-    """Pairs of a token and one that may follow it, [n] each."""
-
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    penalty: NDArray[np.float64]  # λ max(0, s(second | first) - τ)
-
-
-class Successors(Protocol):
-    """Which tokens may follow which, and what it costs."""
-
-    gap: float  # a pair that is not listed costs more than this
-    token: NDArray[np.int64]  # [V] the token at each place
-    place: NDArray[np.int64]  # [V] the place of each token
-
-    def pairs_from(self, places: NDArray[np.int64]) -> Pairs:
-        """What is listed for these places, [n]; `first` says which of them, `second` is a place."""
-
-    def maximiser(self, num_problems: int) -> Maximise:
-        """For a batch of so many: the most that what is listed is worth less its penalty; -∞ where nothing is."""
 
 
 class Block(NamedTuple):
     """The lists of neighbouring places side by side; a short list repeats its last entry."""
 
     rows: slice  # the r places whose lists these are
-    second: NDArray[np.int64]  # [K, r] the least surprising first
+    second: NDArray[np.int32]  # [K, r] places, the least surprising first
     penalty: NDArray[np.float32]  # [K - F, r] of all but the first F of each list, which cost nothing
 
 
-class ListedSuccessors:
-    """The pairs that cost at most `gap`, a list a token."""
+class Successors:
+    """For every token those that follow it at a penalty of at most `gap`.
 
-    def __init__(self, pairs: Pairs, vocab_size: int, gap: float) -> None:
-        count = np.bincount(pairs.first, minlength=vocab_size)
+    Args:
+        first: [n] the tokens that are followed.
+        second: [n] the tokens that follow them.
+        penalty: [n] λ max(0, s(second | first) - τ).
+        vocab_size: V.
+        gap: in units of the return; a pair that is not listed costs more.
+
+    Attributes:
+        token: [V] the token at each place.
+        place: [V] the place of each token.
+    """
+
+    def __init__(
+        self,
+        first: NDArray[np.int64],
+        second: NDArray[np.int64],
+        penalty: NDArray[np.float64],
+        vocab_size: int,
+        gap: float,
+    ) -> None:
+        count = np.bincount(first, minlength=vocab_size)
         self.gap = gap
         self.token = np.argsort(-count, kind="stable")
         self.place = np.argsort(self.token)
         self._count = count[self.token]
-        self._start = np.cumsum(self._count) - self._count
-        order = np.lexsort((pairs.penalty, self.place[pairs.first]))
-        self._second, self._penalty = self.place[pairs.second[order]], pairs.penalty[order]
         self._listed = int(np.count_nonzero(count))  # places that have a list
-        self._blocks = list(self._split())
+        order = np.lexsort((penalty, self.place[first]))
+        self._blocks = list(self._split(self.place[second[order]], penalty[order]))
+        self._block_of = np.repeat(np.arange(len(self._blocks)), [len(block.second[0]) for block in self._blocks])
 
-    def _split(self) -> Iterator[Block]:
+    def _split(self, second: NDArray[np.int64], penalty: NDArray[np.float64]) -> Iterator[Block]:
+        """The blocks, from lists one after another."""
+        start = np.cumsum(self._count) - self._count
         first = 0
         while first < self._listed:
             longest = int(self._count[first])
             rows = slice(first, min(self._listed, first + max(1, BLOCK_PAIRS // longest)))
-            entry = self._start[rows] + np.minimum(np.arange(longest)[:, None], self._count[rows] - 1)
-            penalty = self._penalty[entry]
-            free = int(np.count_nonzero(penalty.max(axis=1) == 0.0))
-            yield Block(rows, self._second[entry], penalty[free:].astype(np.float32))
+            entry = start[rows] + np.minimum(np.arange(longest)[:, None], self._count[rows] - 1)
+            free = int(np.count_nonzero(penalty[entry].max(axis=1) == 0.0))
+            yield Block(rows, second[entry].astype(np.int32), penalty[entry[free:]].astype(np.float32))
             first = rows.stop
 
-    def pairs_from(self, places: NDArray[np.int64]) -> Pairs:
-        """See `Successors`."""
+    def pairs_from(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What is listed for these places, [n]: which of them is followed, and by which place, [pairs] each."""
         count = self._count[places]
-        first = np.repeat(np.arange(len(places)), count)
-        entry = np.arange(len(first)) + np.repeat(self._start[places] - (np.cumsum(count) - count), count)
-        return Pairs(first, self._second[entry], self._penalty[entry])
+        lists = [self._list(int(place)) for place in places[count > 0]]
+        second = np.concatenate(lists) if lists else np.empty(0, dtype=np.int32)
+        return np.repeat(np.arange(len(places)), count), second.astype(np.int64)
+
+    def _list(self, place: int) -> NDArray[np.int32]:
+        block = self._blocks[self._block_of[place]]
+        return block.second[: self._count[place], place - block.rows.start]
 
     def maximiser(self, num_problems: int) -> Maximise:
-        """See `Successors`."""
-        # A penalty stands once for each problem: NumPy subtracts whole blocks four times as fast as columns.
-        penalties = [block.penalty[:, :, None].repeat(num_problems, axis=2) for block in self._blocks]
+        """A function for batches of so many: the most that what is listed is worth less its penalty, -∞ for nothing."""
+        # NumPy subtracts whole blocks four times as fast as columns, so each penalty stands once for each problem.
+        repeats = num_problems
+        if sum(block.penalty.nbytes for block in self._blocks) * num_problems > REPEATED_BYTES:
+            repeats = 1
+        penalties = [block.penalty[:, :, None].repeat(repeats, axis=2) for block in self._blocks]
         largest = max((block.second.size for block in self._blocks), default=0)
         space = np.empty(largest * num_problems, dtype=np.float32)
 
@@ -101,45 +107,9 @@ class ListedSuccessors:
         return maximise
 
 
-class AllSuccessors:
-    """Every pair: V² work a step, for constants under which a token's list would be long."""
-
-    gap = np.inf
-
-    def __init__(self, language: Language, budget: float, scale: float) -> None:
-        self.token = self.place = np.arange(language.vocab_size)
-        self._language, self._budget, self._scale = language, budget, scale
-
-    def pairs_from(self, places: NDArray[np.int64]) -> Pairs:
-        """See `Successors`."""
-        penalty = penalties(self._language, self._budget, self._scale, places)
-        first, second = (axis.ravel() for axis in np.indices(penalty.shape))
-        return Pairs(first, second, penalty.ravel())
-
-    def maximiser(self, num_problems: int) -> Maximise:
-        """See `Successors`."""
-
-        def maximise(worth: NDArray[np.float32], best: NDArray[np.float32]) -> None:
-            for rows in row_chunks(len(self.token)):
-                penalty = penalties(self._language, self._budget, self._scale, self.token[rows]).astype(np.float32)
-                for problem in range(num_problems):
-                    best[rows, problem] = (worth[:, problem] - penalty).max(axis=1)
-
-        return maximise
-
-
-def penalties(language: Language, budget: float, scale: float, previous: NDArray[np.int64]) -> NDArray[np.float64]:
-    """λ max(0, s(b | previous) - τ) of every token b, [n, V], for tokens [n]."""
-    excess = language.surprisals(previous)
-    excess -= budget
-    np.maximum(excess, 0.0, out=excess)
-    excess *= scale
-    return excess
-
-
 @lru_cache(maxsize=8)
-def find_successors(language: Language, budget: float, scale: float, gap: float) -> Successors:
-    """The pairs that cost at most `gap`, or all where these are many.
+def find_successors(language: Language, budget: float, scale: float, gap: float) -> Successors | None:
+    """The pairs of tokens that cost at most `gap`; None where they are too many.
 
     Args:
         language: that is spoken.
@@ -147,12 +117,13 @@ def find_successors(language: Language, budget: float, scale: float, gap: float)
         scale: λ.
         gap: in units of the return.
     """
-    found, size = [], 0
-    for rows in row_chunks(language.vocab_size):
-        penalty = penalties(language, budget, scale, np.arange(language.vocab_size)[rows])
+    found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
+    tokens = np.arange(language.vocab_size)
+    for rows in row_chunks(len(tokens)):
+        penalty = fluency_penalty(language.surprisals(tokens[rows]), budget, scale)
         first, second = np.nonzero(penalty <= gap)
-        found.append(Pairs(first + rows.start, second, penalty[first, second]))
-        size += len(first)
-        if size > MAX_PAIRS:
-            return AllSuccessors(language, budget, scale)
-    return ListedSuccessors(Pairs(*map(np.concatenate, zip(*found, strict=True))), language.vocab_size, gap)
+        found.append((first + rows.start, second, penalty[first, second]))
+        if sum(len(second) for _, second, _ in found) > MAX_PAIRS:
+            return None
+    first, second, penalty = (np.concatenate(part) for part in zip(*found, strict=True))
+    return Successors(first, second, penalty, len(tokens), gap)
