@@ -11,8 +11,8 @@ START = 0.1  # standard deviation of untrained vectors; PyTorch's 1 learns half 
 class TokenExtractor(BaseFeaturesExtractor):
     """Learned vectors of the previous token and of the words that are due, and the clock from 0 to 1.
 
-    A token has one vector as what was said and another as what is to be said, since the task uses them differently. Past
-    the end of a message stands that of token 0; the clock tells the two apart.
+    A token has one vector as what was said and another as what is to be said, since the task uses them differently.
+    Past the end of a message stands that of token 0; the clock tells the two apart.
     Features: [N, (k + 2) · embedding + 1]. For SB3's own algorithms:
     `policy_kwargs={"features_extractor_class": TokenExtractor}`.
 

@@ -38,7 +38,7 @@ from token_env.terms import adequacy, fluency_penalty
 
 CHUNK, CHUNK_BYTES = 32, 64_000_000  # problems solved side by side, and what their bounds may take
 GAPS = (2.0, 3.0, 5.0)  # g in units of α, one after another; the first solves 95 % of the registered sizes' problems
-MAX_PATHS = 16  # followed from one root; where more are as good, the plain pass decides
+MAX_PATHS, LEAST_PATHS = 8192, 16  # followed in all, and from each root; where more are as good, the plain pass decides
 FOLD = 32  # tokens whose worth is compared at once
 ROUNDING = 2e-7  # of float32 in a step, relative to the range of the values
 TIE = 1e-6  # actions count as optimal that are worth at most so much less than the best
@@ -236,9 +236,12 @@ class Solver:
         size = len(paths.root)
         missed = np.full(size, -np.inf)
         trail: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []  # of each step: tokens, and what they follow
-        for now in range(step, problems.message.shape[1]):
+        length = problems.message.shape[1]
+        for now in range(step, length):
             np.maximum.at(missed, paths.root, paths.earned + bounds.unlisted[now, paths.problem])
-            paths, before = self._extend(problems, successors, bounds, paths, now, missed)
+            # at the end what was earned is exact, and the best of a crowd is kept: nothing is missed
+            crowded_out = missed if now + 1 < length else missed.copy()
+            paths, before = self._extend(problems, successors, bounds, paths, now, crowded_out)
             trail.append((successors.token[paths.place], before))
         earned = _largest(paths.earned, paths.root, size)
         tokens = np.zeros((size, len(trail)), dtype=np.int64)
@@ -261,14 +264,14 @@ class Solver:
     ) -> tuple[Paths, NDArray[np.int64]]:
         """Every path a token longer, but for those that cannot be a root's best; and which path each goes on from.
 
-        Of more than MAX_PATHS from one root the best are kept; `missed`, [roots], learns what the others could earn.
+        Of too many from one root the best are kept; `missed`, [roots], learns what the others could earn.
         """
         first, second = successors.pairs_from(paths.place)
         root, problem = paths.root[first], paths.problem[first]
         previous, token = successors.token[paths.place[first]], successors.token[second]
         earned = paths.earned[first] + self._rewards(problems, problem, step, previous, token)
         bound = earned + bounds.ahead[step + 1, second, problem] + bounds.largest[step + 1, problem]
-        margin = TIE + 4.0 * bounds.rounding
+        margin = TIE + 2.0 * bounds.rounding  # neither what is left out nor what is kept is off by more than that
         near = np.flatnonzero(bound >= _largest(bound, root, len(missed))[root] - margin)
         # of several paths of a root that arrive at one token, the one that has earned most
         near = near[np.lexsort((-earned[near], second[near], root[near]))]
@@ -277,7 +280,8 @@ class Solver:
         near = near[np.lexsort((-bound[near], root[near]))]
         begin = np.flatnonzero(_begins(root[near]))
         rank = np.arange(len(near)) - np.repeat(begin, np.diff(np.append(begin, len(near))))
-        kept, crowd = near[rank < MAX_PATHS], near[rank >= MAX_PATHS]
+        most = max(LEAST_PATHS, MAX_PATHS // max(1, len(missed)))
+        kept, crowd = near[rank < most], near[rank >= most]
         np.maximum.at(missed, root[crowd], bound[crowd])
         return Paths(root[kept], problem[kept], second[kept], earned[kept]), first[kept]
 

@@ -107,7 +107,7 @@ class Successors:
         return maximise
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def find_successors(language: Language, budget: float, scale: float, gap: float) -> Successors | None:
     """The pairs of tokens that cost at most `gap`; None where they are too many.
 
