@@ -54,15 +54,16 @@ class Features:
         length, d, words = self._task.max_steps, self._dimension, len(self._window)
         due = state.step + self._window[:, None]  # [k+1, N]: NumPy is fast along a long last axis
         place = places(np.minimum(due, length - 1), length)
-        meanings = problems.meanings.reshape(-1, d).take(place, axis=0)
+        meanings = problems.meanings.reshape(-1, d).take(place.T, axis=0)
         rarity = self._rarity.take(problems.message.reshape(-1).take(place))
         past = due >= length
-        meanings[past] = 0.0
-        rarity[past] = 0.0
+        if past[-1].any():
+            meanings[past.T] = 0.0
+            rarity[past] = 0.0
         seen = np.empty((len(state.step), len(self.low)), dtype=np.float32)
         seen[:, :d] = self._context.take(state.previous, axis=0)
         at = d + words * d
-        seen[:, d:at].reshape(-1, words, d, copy=False)[:] = meanings.swapaxes(0, 1)
+        seen[:, d:at] = meanings.reshape(len(seen), -1)
         seen[:, at : at + words] = rarity.T
         at += words
         seen[:, at] = state.step / length
