@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from agents.callbacks import WINDOW
 
 INK, POINTS = "#1f4e79", "#9bbcd8"
-LEVEL_COLOURS = {"greedy": "#2e7d32", "fluent": "#b26a00", "verbatim": "#8e24aa", "random": "#757575"}
+LEVEL_COLOURS = {
+    "optimal": "#b71c1c",
+    "lookahead": "#00695c",
+    "greedy": "#2e7d32",
+    "fluent": "#b26a00",
+    "verbatim": "#8e24aa",
+    "random": "#757575",
+}
+ABOVE, BELOW = "optimal", "lookahead"  # levels near each other, whose names stand above and below their lines
 TICKS = (-200, -100, -30, -10, -3, -2, -1, 0, 1, 2, 3, 5, 10)
 LINEAR_TO = 3.0  # returns nearer to 0 than this are drawn to scale, the rest logarithmically
 
@@ -36,13 +44,13 @@ def learning_curve(returns: Sequence[float], title: str, levels: Mapping[str, fl
             xycoords=("axes fraction", "data"),
             xytext=(4, 0),
             textcoords="offset points",
-            va="center",
+            va={ABOVE: "bottom", BELOW: "top"}.get(name, "center"),
             fontsize=8,
             color=LEVEL_COLOURS.get(name, "#757575"),
         )
     axes.set_yscale("symlog", linthresh=LINEAR_TO, linscale=2.0)
     axes.set_yticks(TICKS, [str(tick) for tick in TICKS])
-    axes.set_ylim(min([-3.0, *returns, *levels.values()]) * 1.15, max([2.0, *returns, *levels.values()]) * 1.1)
+    axes.set_ylim(min([-3.0, *returns, *levels.values()]) * 1.15, max([2.0, *returns, *levels.values()]) * 1.25)
     axes.set(title=title, xlabel="episode", ylabel="return")
     axes.grid(alpha=0.25)
     axes.legend(loc="lower right", framealpha=1.0)
