@@ -8,7 +8,7 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.policies import policy_keywords, start_from_unigram
+from agents.policies import POLICIES, policy_keywords, start_from_unigram
 from agents.settings import OnPolicySettings, PPOSettings, Settings
 from token_env.errors import SettingError, find
 
@@ -17,12 +17,11 @@ class Algorithm(NamedTuple):
     """A row of the table; its settings are the section of `Settings` that bears its name."""
 
     learner: type[OnPolicyAlgorithm]
-    policy: str  # SB3's name of the policy class
 
 
 ALGORITHMS = {
-    "a2c": Algorithm(A2C, "MlpPolicy"),
-    "ppo": Algorithm(PPO, "MlpPolicy"),
+    "a2c": Algorithm(A2C),
+    "ppo": Algorithm(PPO),
 }
 OURS = {
     "n_envs",
@@ -66,7 +65,7 @@ def build_model(settings: Settings, env: VecEnv, log_unigram: Any, device: str) 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="You are trying to run")  # on a GPU: the device was chosen
         model = row.learner(
-            row.policy,
+            POLICIES[settings.policy.head],
             env,
             learning_rate=(lambda remaining: rate * remaining) if section.learning_rate_schedule == "linear" else rate,
             policy_kwargs=policy_keywords(settings),

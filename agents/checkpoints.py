@@ -60,8 +60,7 @@ class Agent:
         """Unnormalised log-probabilities of all tokens, [N, V], for observations [N, D]."""
         seen, _ = self.policy.obs_to_tensor(self._as_seen(observations))
         with torch.no_grad():
-            distribution = self.policy.get_distribution(seen).distribution
-        assert isinstance(distribution, torch.distributions.Categorical)
+            distribution: Any = self.policy.get_distribution(seen).distribution
         return np.asarray(distribution.logits.cpu().numpy())
 
     def _as_seen(self, observations: Observations) -> Observations:

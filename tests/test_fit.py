@@ -17,6 +17,7 @@ from agents.algorithms import algorithm_settings
 from agents.callbacks import Recorder
 from agents.fit import environment_seed, fit
 from agents.plots import running_mean
+from agents.policies import FastActorCriticPolicy
 from agents.scores import evaluate_agent, figures
 from agents.settings import make_settings, preset_layer, read_layer
 from agents.stats import problem_interval
@@ -109,6 +110,26 @@ def test_a_loaded_agent_says_what_the_trained_one_says(finished):
     np.testing.assert_array_equal(ours.actions, theirs.actions)
     np.testing.assert_array_equal(ours.returns, theirs.returns)
     assert loaded.language.fingerprint == finished.agent.language.fingerprint
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
+def test_a_run_with_fast_heads_is_loaded_with_them(algorithm, tmp_path):
+    settings = make_settings(
+        preset_layer("tiny"),
+        {
+            "algorithm": algorithm,
+            "device": "cpu",
+            "episodes": 80,
+            "policy": {"head": "fast"},
+            "evaluation": {"problems": 10},
+        },
+    )
+    result = fit(settings, tmp_path / "run", progress=False)
+    loaded = agents.load(result.run)
+    assert isinstance(loaded.policy, FastActorCriticPolicy)
+    seen = np.random.default_rng(0).normal(size=(20, 51)).astype(np.float32)
+    np.testing.assert_array_equal(loaded.logits(seen), result.agent.logits(seen))
+    np.testing.assert_array_equal(loaded.greedy(seen), result.agent.greedy(seen))
 
 
 def test_the_summary_holds_the_evaluation_beside_the_reference_policies(finished):
