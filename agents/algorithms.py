@@ -8,7 +8,7 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.policies import POLICIES, policy_keywords, start_from_unigram
+from agents.policies import FUSED_ADAM, POLICIES, policy_keywords, start_from_unigram
 from agents.settings import OnPolicySettings, PPOSettings, Settings
 from token_env.errors import SettingError, find
 
@@ -62,13 +62,14 @@ def build_model(settings: Settings, env: VecEnv, log_unigram: Any, device: str) 
     """
     row, section = find_algorithm(settings.algorithm), algorithm_settings(settings)
     rate = section.learning_rate
+    optimizer = FUSED_ADAM if settings.policy.head == "fast" and row.learner is PPO else {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="You are trying to run")  # on a GPU: the device was chosen
         model = row.learner(
             POLICIES[settings.policy.head],
             env,
             learning_rate=(lambda remaining: rate * remaining) if section.learning_rate_schedule == "linear" else rate,
-            policy_kwargs=policy_keywords(settings),
+            policy_kwargs=policy_keywords(settings) | optimizer,
             seed=settings.seed,
             device=device,
             **section.model_dump(exclude=OURS),

@@ -23,6 +23,8 @@ class FastActorCriticPolicy(ActorCriticPolicy):
         self.action_dist = LargeCategoricalDistribution(int(self.action_space.n))
 
 
+# `policy_kwargs` for SB3's PPO: its own epsilon, and an optimizer that takes one pass over all parameters.
+FUSED_ADAM = {"optimizer_kwargs": {"eps": 1e-5, "fused": True}}
 POLICIES: dict[str, type[ActorCriticPolicy]] = {"stock": ActorCriticPolicy, "fast": FastActorCriticPolicy}
 
 

@@ -30,7 +30,7 @@ class PolicySettings(Frozen):
     hidden: tuple[int, ...] = Field((64, 64), max_length=16)  # units of each hidden layer
     activation: Literal["tanh", "relu"] = "tanh"
     embedding: int = Field(32, ge=1)  # length of the vectors that env.observation=tokens learns for each token
-    head: Literal["stock", "fast"] = "stock"  # who computes with the categorical: SB3 and torch, or agents/heads.py
+    head: Literal["stock", "fast"] = "stock"  # fast: agents/heads.py computes the categorical; PPO's Adam is fused
 
     @field_validator("hidden")
     @classmethod

@@ -12,7 +12,7 @@ from agents import run_dir
 from agents.checkpoints import load
 from agents.console import WRONG_INPUT, guarded, make_app, stdout_console
 from benchmarks import coverage as coverage_study
-from benchmarks import english, speed_env, speed_solver
+from benchmarks import english, speed_env, speed_solver, speed_train
 from benchmarks.cases import FAST_VS_STABLE, find_benchmark
 from benchmarks.harness import run_benchmark
 from benchmarks.metrics import METRICS
@@ -27,7 +27,7 @@ from token_env import SIZES
 from token_env.errors import SettingError, find
 
 app = make_app()
-SPEED = {"env": speed_env.speed_table, "solver": speed_solver.speed_table}
+SPEED = {"env": speed_env.speed_table, "solver": speed_solver.speed_table, "train": speed_train.speed_table}
 FAILED = 1
 WIDE = 230  # columns of the table where there is no terminal
 
@@ -145,7 +145,7 @@ def plots(
 @app.command()
 @guarded
 def speed(
-    subject: Annotated[str, typer.Argument(help="env or solver")],
+    subject: Annotated[str, typer.Argument(help="env, solver or train")],
     repeats: Annotated[int, typer.Option(min=1, help="how often every case is measured, in turn")] = 3,
 ) -> None:
     """Print how fast something is: medians of interleaved repeats."""

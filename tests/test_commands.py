@@ -239,6 +239,24 @@ def test_speed_compares_every_interface_and_leaves_no_process_behind(run, monkey
     assert max(map(len, out.splitlines())) <= 120
 
 
+def test_speed_of_training_compares_our_trainers_with_stock_sb3(run, monkeypatch):
+    for name, value in {"HIDDEN": {"tiny": 8}, "ROLLOUTS": {"tiny": 1}, "N_STEPS": 16}.items():
+        monkeypatch.setattr(f"benchmarks.speed_train.{name}", value)
+    code, out, _ = run("benchmarks speed train --repeats 1")
+    assert code == 0
+    rows = {line.split("│")[1].strip(): line.split("│")[2:-1] for line in out.splitlines() if line[:1] == "│"}
+    assert list(rows) == ["SB3, DummyVecEnv", "SB3, our VecEnv", "fast heads"]
+    rates = [float(cells[0].replace(",", "")) for cells in rows.values()]
+    assert [float(cells[1]) for cells in rows.values()] == pytest.approx([rate / rates[0] for rate in rates], abs=0.01)
+
+
+def test_speed_of_the_solver_is_told_beside_the_plain_pass(run, monkeypatch):
+    monkeypatch.setattr("benchmarks.speed_solver.MEASURED", (("synthetic", "tiny"), ("english", "tiny")))
+    code, out, _ = run("benchmarks speed solver --repeats 1")
+    assert code == 0
+    assert [line.split("│")[1].strip() for line in out.splitlines() if line[:1] == "│"] == ["synthetic", "english"]
+
+
 def test_without_its_extra_the_package_says_what_to_install():
     code = "import sys; sys.modules['stable_baselines3'] = None; import agents"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
