@@ -1,7 +1,7 @@
 """List the algorithms: what each is called, which class learns, which settings it takes."""
 
 import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from stable_baselines3 import A2C, PPO
@@ -10,6 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from agents.policies import FUSED_ADAM, POLICIES, policy_keywords, start_from_unigram
 from agents.settings import OnPolicySettings, PPOSettings, Settings
+from token_env.dynamics import Dynamics
 from token_env.errors import SettingError, find
 
 
@@ -51,31 +52,32 @@ def algorithm_settings(settings: Settings) -> OnPolicySettings:
     return section
 
 
-def build_model(settings: Settings, env: VecEnv, log_unigram: Any, device: str) -> OnPolicyAlgorithm:
+def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str) -> OnPolicyAlgorithm:
     """The SB3 model that these settings describe, not yet trained.
 
     Args:
         settings: of the run.
         env: the batch it plays.
-        log_unigram: [V] log-probabilities of the tokens, in nats, that the policy may start from.
+        dynamics: of the task, whose language the policy may start from.
         device: as SB3 takes it, already resolved.
     """
     row, section = find_algorithm(settings.algorithm), algorithm_settings(settings)
     rate = section.learning_rate
-    optimizer = FUSED_ADAM if settings.policy.head == "fast" and row.learner is PPO else {}
+    head = settings.policy.head
+    optimizer = FUSED_ADAM if head != "stock" and row.learner is PPO else {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="You are trying to run")  # on a GPU: the device was chosen
         model = row.learner(
-            POLICIES[settings.policy.head],
+            POLICIES[head],
             env,
             learning_rate=(lambda remaining: rate * remaining) if section.learning_rate_schedule == "linear" else rate,
-            policy_kwargs=policy_keywords(settings) | optimizer,
+            policy_kwargs=policy_keywords(settings, dynamics) | optimizer,
             seed=settings.seed,
             device=device,
             **section.model_dump(exclude=OURS),
         )
-    if section.action_bias == "log_unigram":
-        start_from_unigram(model.policy, torch.tensor(log_unigram, dtype=torch.float32))
+    if section.action_bias == "log_unigram" and head != "tied":
+        start_from_unigram(model.policy, torch.tensor(dynamics.language.log_unigram, dtype=torch.float32))
     return model
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from gymnasium import spaces
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -18,7 +17,6 @@ from agents import run_dir
 from agents.policies import build_policy
 from agents.settings import Settings, make_settings
 from token_env.dynamics import Dynamics
-from token_env.env import observation_space
 from token_env.errors import SettingError
 from token_env.files import write_bytes
 from token_env.language import ARRAYS, Language
@@ -100,8 +98,7 @@ def load(run: str | Path) -> Agent:
     dynamics = Dynamics(_with_language(settings.env, path))
     if dynamics.language.fingerprint != description.get("language"):
         raise SettingError(f"the language of {str(path)!r} is not the one its model was trained on.")
-    actions = spaces.Discrete(dynamics.task.vocab_size)
-    policy = build_policy(settings, observation_space(dynamics), actions)
+    policy = build_policy(settings, dynamics)
     weights = _read_weights(path / run_dir.WEIGHTS, own_weights(policy))
     policy.load_state_dict(weights, strict=False)  # the other names of shared parameters are missing
     policy.set_training_mode(False)

@@ -53,7 +53,7 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
     device = resolve_device(settings.device)
     env = TokenVecEnv(algorithm_settings(settings).n_envs, **keywords_of(settings.env))
     dynamics = Dynamics(dataclasses.replace(settings.env, language=env.vector_env.language))
-    model = build_model(settings, env, dynamics.language.log_unigram, device)
+    model = build_model(settings, env, dynamics, device)
     env.seed(environment_seed(settings.seed))
 
     default = run_dir.default_path(settings.algorithm, settings.name, settings.seed)

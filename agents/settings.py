@@ -30,7 +30,9 @@ class PolicySettings(Frozen):
     hidden: tuple[int, ...] = Field((64, 64), max_length=16)  # units of each hidden layer
     activation: Literal["tanh", "relu"] = "tanh"
     embedding: int = Field(32, ge=1)  # length of the vectors that env.observation=tokens learns for each token
-    head: Literal["stock", "fast"] = "stock"  # fast: agents/heads.py computes the categorical; PPO's Adam is fused
+    # fast: agents/heads.py computes the categorical, and PPO's Adam is fused; tied: also agents/tied_head.py makes
+    # the logits, which start from the language's bigram probabilities whatever action_bias says
+    head: Literal["stock", "fast", "tied"] = "stock"
 
     @field_validator("hidden")
     @classmethod
@@ -105,6 +107,15 @@ class Settings(Frozen):
         if not isinstance(env.language, str) or not isinstance(env.reward, str):
             raise ValueError("a run's language and reward are given by name, so that the run can be loaded again")
         return env
+
+    @model_validator(mode="after")
+    def _readable(self) -> "Settings":
+        if self.policy.head == "tied" and self.env.observation != "features":
+            raise ValueError(
+                f"policy.head=tied reads the vectors that env.observation=features shows, not {self.env.observation}; "
+                "type --set policy.head=fast, or leave env.observation out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _held_out(self) -> "Settings":

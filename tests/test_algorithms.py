@@ -7,7 +7,7 @@ from agents.algorithms import ALGORITHMS, algorithm_settings, build_model, check
 from agents.settings import make_settings
 from agents.vec_env import TokenVecEnv
 from tests.probes import PROBES, DelayedReward, OneStep, TwoPrompts
-from token_env import SettingError
+from token_env import Dynamics, SettingError
 
 GAMMA = 0.5
 
@@ -16,7 +16,7 @@ def probe_model(algorithm, probe):
     section = {"n_envs": 8, "n_steps": 12, "gamma": GAMMA, "gae_lambda": 0.95, "learning_rate": 0.01}
     section |= {"batch_size": 96, "n_epochs": 6} if algorithm == "ppo" else {"use_rms_prop": False}
     settings = make_settings({"algorithm": algorithm, "policy": {"hidden": [32]}, algorithm: section})
-    return build_model(settings, make_vec_env(probe, n_envs=8, seed=0), None, "cpu")
+    return build_model(settings, make_vec_env(probe, n_envs=8, seed=0), Dynamics(settings.env), "cpu")
 
 
 @pytest.mark.parametrize("probe", PROBES)
@@ -46,7 +46,7 @@ def test_the_policy_can_start_from_the_unigram_distribution():
         }
     )
     env = TokenVecEnv(1, vocab_size=64, max_steps=8)
-    model = build_model(settings, env, env.vector_env.language.log_unigram, "cpu")
+    model = build_model(settings, env, Dynamics(settings.env), "cpu")
     observation = torch.as_tensor(env.reset())
     probabilities = model.policy.get_distribution(observation).distribution.probs[0].detach().numpy()
     assert probabilities == pytest.approx(np.exp(env.vector_env.language.log_unigram), rel=0.2)
@@ -54,7 +54,7 @@ def test_the_policy_can_start_from_the_unigram_distribution():
 
 def test_a_linear_schedule_falls_to_zero():
     settings = make_settings({"ppo": {"learning_rate": 0.5, "learning_rate_schedule": "linear"}})
-    model = build_model(settings, TokenVecEnv(1, vocab_size=64), None, "cpu")
+    model = build_model(settings, TokenVecEnv(1, vocab_size=64), Dynamics(settings.env), "cpu")
     assert [model.lr_schedule(remaining) for remaining in (1.0, 0.5, 0.0)] == [0.5, 0.25, 0.0]
 
 
@@ -62,7 +62,7 @@ def test_settings_reach_sb3_under_its_own_names():
     settings = make_settings(
         {"algorithm": "a2c", "a2c": {"ent_coef": 0.25, "n_steps": 60, "gamma": 0.3, "vf_coef": 0.7}}
     )
-    model = build_model(settings, TokenVecEnv(1, vocab_size=64), None, "cpu")
+    model = build_model(settings, TokenVecEnv(1, vocab_size=64), Dynamics(settings.env), "cpu")
     assert (model.ent_coef, model.n_steps, model.gamma, model.vf_coef) == (0.25, 60, 0.3, 0.7)
 
 

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -10,18 +8,17 @@ from agents.policies import build_policy
 from agents.settings import make_settings
 from agents.stats import Interval
 from token_env import Dynamics, Evaluation, SettingError, Task, evaluate
-from token_env.env import TokenEnv
 
 
 def untrained(seed=0, **env):
     """An agent with random weights."""
     settings = make_settings({"env": {"vocab_size": 64, "max_steps": 8} | env, "policy": {"hidden": [16]}})
-    world = TokenEnv(**dataclasses.asdict(settings.env))
+    dynamics = Dynamics(settings.env)
     torch.manual_seed(seed)
-    policy = build_policy(settings, world.observation_space, world.action_space)
+    policy = build_policy(settings, dynamics)
     with torch.no_grad():
         policy.action_net.weight.normal_()
-    return Agent(settings, Dynamics(settings.env), policy)
+    return Agent(settings, dynamics, policy)
 
 
 def played(returns):
