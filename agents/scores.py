@@ -105,7 +105,7 @@ def score_table(by_policy: Mapping[str, Mapping[str, Any]], title: str) -> Table
             _with_interval(row["mean_return"], row["half_width"], "+"),
             f"{row['mean_adequacy']:.3f}",
             f"{row['mean_fluency_penalty']:.3f}",
-            " ".join("—" if share is None else f"{share:.2f}" for share in row["adequacy_by_rarity"]),
+            " ".join("—" if share is None else f"{share:.2f}".removeprefix("0") for share in row["adequacy_by_rarity"]),
             str(row["distinct_tokens"]),
             f"{row['token_perplexity']:.1f}",
             style="bold" if name in (GREEDY, SAMPLED) else None,
