@@ -102,5 +102,5 @@ def test_it_learns_where_plain_logits_have_hardly_begun():
 
 
 def test_ids_cannot_be_read_by_it():
-    with pytest.raises(SettingError, match="policy.head=fast"):
+    with pytest.raises(SettingError, match=r"policy\.head=fast"):
         make_settings({"env": TINY | {"observation": "tokens"}, "policy": {"head": "tied"}})
