@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from token_env import SIZES, SettingError, Task, rows
+from token_env.bounded_search import BoundedSearch, Followed
 from token_env.dynamics import Dynamics
 from token_env.language import from_arrays
 from token_env.problem import Problems
-from token_env.solver import Followed, Solver
+from token_env.solver import Solver
 from token_env.state import State
 from token_env.successors import find_successors
 from token_env.synthetic import synthetic
@@ -183,7 +184,7 @@ def test_a_budget_that_no_token_keeps_is_left_to_the_plain_pass():
     listed = find_successors(dynamics.language, 0.0, 0.7, 0.24)
     solver = Solver(dynamics)
     problems = dynamics.problems.draw(np.arange(20))
-    assert not solver._try_path(problems, listed)[0].all()  # short lists do not do
+    assert not BoundedSearch(dynamics, problems, listed).best_tokens()[0].all()  # short lists do not do
     for row, value in enumerate(solver.solve(problems).returns):
         problem = rows.take(problems, slice(row, row + 1))
         assert value == pytest.approx(plain_values(dynamics, problem)[0, problem.start[0]], abs=1e-9)
