@@ -52,7 +52,7 @@ class _LogProbAndEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         normalizer, entropy = logits.new_empty(len(logits)), logits.new_empty(len(logits))
-        for rows in _chunks(logits):
+        for rows in chunks(logits):
             largest = logits[rows].amax(dim=1)
             shifted = (logits[rows] - largest[:, None]).clamp_(min=LEAST)
             weights = shifted.exp()
@@ -67,7 +67,7 @@ class _LogProbAndEntropy(torch.autograd.Function):
         logits, actions, normalizer, entropy = ctx.saved_tensors
         of_log_prob, of_entropy = gradients
         gradient = torch.empty_like(logits)
-        for rows in _chunks(logits):
+        for rows in chunks(logits):
             log_p = torch.sub(logits[rows], normalizer[rows, None], out=gradient[rows]).clamp_(min=LEAST)
             p = log_p.exp()
             log_p.add_(entropy[rows, None]).mul_(of_entropy[rows, None]).add_(of_log_prob[rows, None]).mul_(p).neg_()
@@ -75,7 +75,7 @@ class _LogProbAndEntropy(torch.autograd.Function):
         return gradient, None
 
 
-def _chunks(logits: Tensor) -> list[slice]:
+def chunks(logits: Tensor) -> list[slice]:
     """Rows to be worked on at a time: all of them but on a CPU."""
     size = max(1, CHUNK_ELEMENTS // logits.shape[1]) if logits.device.type == "cpu" else max(1, len(logits))
     return [slice(first, first + size) for first in range(0, len(logits), size)]

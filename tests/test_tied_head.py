@@ -9,7 +9,7 @@ from agents.algorithms import build_model
 from agents.fit import fit
 from agents.policies import TiedActorCriticPolicy, build_policy
 from agents.settings import make_settings, preset_layer
-from agents.tied_head import BENDS, FASTER_BENDS, FASTER_MEANINGS
+from agents.tied_head import BENDS, FASTER_BENDS, FASTER_MEANINGS, Bigrams, tied_logits
 from agents.vec_env import TokenVecEnv
 from token_env import Dynamics, SettingError
 
@@ -57,9 +57,20 @@ def test_the_formula_with_numbers_in_every_part_of_it():
     log_p = torch.as_tensor(scores).log_softmax(dim=1).numpy()
     h = policy.mlp_extractor.policy_net(observations).detach().numpy()
     seen = problems.meanings[:, :2].reshape(len(h), -1)
-    bent = sum(FASTER_BENDS * bend * np.maximum(0.0, -place - log_p) for bend, place in zip(c, BENDS, strict=True))
+    places = np.array([2.5, 3.25, 4.0, 4.75, 5.5, 6.25])
+    bent = np.maximum(0.0, -places - log_p[..., None]) @ (FASTER_BENDS * c)
     expected = log_p - bent + (FASTER_MEANINGS * seen @ a + h @ b) @ language.output.T + e
     np.testing.assert_allclose(logits(policy, observations).detach().numpy(), expected, rtol=1e-3, atol=1e-2)
+
+
+def test_its_gradient_and_the_gradient_of_that_are_those_of_finite_differences():
+    torch.manual_seed(0)
+    context, output, log_unigram = (torch.randn(size, dtype=torch.float64) for size in ((3, 2), (2, 5), (5,)))
+    bigrams = Bigrams(context, output, 3.0 * log_unigram)  # some of them beyond the last bend
+    assert bigrams.log_p(slice(None)).min() < -6.25
+    learned = [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in ((3, 2), (5,), (1 + BENDS,))]
+    assert torch.autograd.gradcheck(lambda *parts: tied_logits(*parts, bigrams), learned)
+    assert torch.autograd.gradgradcheck(lambda *parts: tied_logits(*parts, bigrams), learned)
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
