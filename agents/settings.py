@@ -139,7 +139,7 @@ def make_settings(*layers: Mapping[str, Any]) -> Settings:
     """
     merged: dict[str, Any] = {}
     for layer in layers:
-        merged = _merge(merged, layer)
+        merged = merged_layers(merged, layer)
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
@@ -194,12 +194,13 @@ def assignment_layer(assignment: str) -> dict[str, Any]:
     return dict(layer)
 
 
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merged_layers(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries as one: what `above` says counts, in each section alike."""
     merged = dict(below)
     for key, value in above.items():
         inner = merged.get(key)
         both = isinstance(inner, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merge(inner, value) if both else value  # type: ignore[arg-type]
+        merged[key] = merged_layers(inner, value) if both else value  # type: ignore[arg-type]
     return merged
 
 

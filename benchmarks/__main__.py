@@ -13,7 +13,8 @@ from agents.checkpoints import load
 from agents.console import WRONG_INPUT, guarded, make_app, stdout_console
 from benchmarks import coverage as coverage_study
 from benchmarks import english, speed_env, speed_solver, speed_train
-from benchmarks.cases import FAST_VS_STABLE, find_benchmark
+from benchmarks.cases import BENCHMARKS, FAST_VS_STABLE, HEADS, find_benchmark
+from benchmarks.equivalence import equivalence_table
 from benchmarks.harness import run_benchmark
 from benchmarks.metrics import METRICS
 from benchmarks.pages import write_pages
@@ -31,7 +32,7 @@ SPEED = {"env": speed_env.speed_table, "solver": speed_solver.speed_table, "trai
 FAILED = 1
 WIDE = 230  # columns of the table where there is no terminal
 
-Name = Annotated[str, typer.Argument(metavar="BENCHMARK", help="fast-vs-stable, generalisation, short or tiny")]
+Name = Annotated[str, typer.Argument(metavar="BENCHMARK", help=", ".join(BENCHMARKS))]
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="where the results are, or go")]
 CaseNames = Annotated[
     list[str] | None, typer.Option("--case", metavar="CASE", help="only this case, such as fast/preset; repeatable")
@@ -110,6 +111,20 @@ def table(
         for drawn in for_console(wide, lines(declared, data, shown), declared.title):
             wide.print(drawn)
         wide.print(caption(rows.good), highlight=False, markup=False)
+    if rows.complaint:
+        print(rows.complaint, file=sys.stderr)
+        raise typer.Exit(WRONG_INPUT)
+
+
+@app.command()
+@guarded
+def equivalence(
+    benchmark: Name = HEADS,
+    results: Results = RESULTS,
+) -> None:
+    """Tell whether the other cases of a benchmark learn as much as the first: 90 % intervals within ±0.1."""
+    rows = read_rows(benchmark, results)
+    print(equivalence_table(frame(benchmark, rows.good)))
     if rows.complaint:
         print(rows.complaint, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT)

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from agents.algorithms import algorithm_settings, nearest_multiple
 from agents.fit import resolved
-from agents.settings import Settings, make_settings, preset_layer, read_layer
+from agents.settings import Settings, make_settings, merged_layers, preset_layer, read_layer
 from token_env import SIZES
 from token_env.errors import find
 
-PRESET, AS_REPORTED = "preset", "as-reported"
+PRESET, AS_REPORTED, SB3_DEFAULTS = "preset", "as-reported", "sb3-defaults"
 
 
 class Case(NamedTuple):
@@ -68,12 +68,41 @@ def _tiny(algorithm: str) -> Case:
     return Case("tiny", algorithm, {**layer, "evaluation": {"problems": 50}})
 
 
+def _heads() -> tuple[Case, ...]:
+    """Fast with plain logits: SB3's own categorical, and ours."""
+    changes: dict[str, dict[str, Any]] = {
+        "stock": {"policy": {"head": "stock"}},
+        "fast": {"policy": {"head": "fast"}},
+    }
+    return tuple(Case("fast", name, merged_layers(preset_layer("fast"), change)) for name, change in changes.items())
+
+
+def _ways_to_reach() -> tuple[Case, ...]:
+    """Both of the report's sizes with SB3's own defaults, with our preset in SB3's own classes, and with our preset."""
+    return tuple(
+        Case(size, variant, layer)
+        for size in ("fast", "stable")
+        for variant, layer in (
+            (SB3_DEFAULTS, _sb3_defaults(size)),
+            ("sb3-classes", merged_layers(preset_layer(size), {"policy": {"head": "stock"}})),
+            (PRESET, preset_layer(size)),
+        )
+    )
+
+
+def _sb3_defaults(size: str) -> dict[str, Any]:
+    """As reported, but for SB3's own networks and learning rate."""
+    layer = read_layer(f"reported/{size}")
+    ppo = {key: value for key, value in layer["ppo"].items() if key != "learning_rate"}
+    return {key: value for key, value in layer.items() if key != "policy"} | {"ppo": ppo}
+
+
 def _of_so_many_problems(num_problems: int | None) -> Case:
     name = "endless" if num_problems is None else f"{num_problems}-problems"
     return Case("fast", name, {**preset_layer("fast"), "env": {**SIZES["fast"], "num_problems": num_problems}})
 
 
-FAST_VS_STABLE, GENERALISATION = "fast-vs-stable", "generalisation"
+FAST_VS_STABLE, GENERALISATION, HEADS, REACH = "fast-vs-stable", "generalisation", "heads", "reach"
 BENCHMARKS = {
     FAST_VS_STABLE: Benchmark("Fast against stable", _sizes_side_by_side(), (f"fast/{PRESET}", f"stable/{PRESET}")),
     GENERALISATION: Benchmark(
@@ -81,6 +110,8 @@ BENCHMARKS = {
         tuple(map(_of_so_many_problems, (10, 100, 1000, None))),
         ("fast/10-problems", "fast/endless"),
     ),
+    HEADS: Benchmark("Fast with plain logits", _heads(), ("fast/stock", "fast/fast")),
+    REACH: Benchmark("To the report's averages", _ways_to_reach(), (f"fast/{PRESET}", f"fast/{SB3_DEFAULTS}")),
     "short": Benchmark(
         "Fast against stable, about 200 episodes each",
         _sizes_side_by_side(200),

@@ -12,6 +12,7 @@ from agents.algorithms import algorithm_settings
 from agents.plots import running_mean
 from agents.scores import GREEDY, SAMPLED, held_out
 from benchmarks.convergence import convergence_episode
+from benchmarks.reported import reported
 from benchmarks.row import Row
 from token_env import optima
 from token_env.dynamics import Dynamics
@@ -190,6 +191,23 @@ def convergence(row: Row) -> Figure:
     return convergence_episode(row.returns)
 
 
+def episodes_to_reported(row: Row) -> Figure:
+    """The first episode whose mean with the 99 before it is the average that the report gave for the last 100 of this
+    size; a run that does not get there has none.
+    """
+    average = reported().figures.get(row.case.partition("/")[0], {}).get("mean_last_100")
+    if not isinstance(average, float):
+        return None
+    reached = np.flatnonzero(running_mean(row.returns, LAST)[LAST - 1 :] >= average)
+    return LAST + int(reached[0]) if len(reached) else None
+
+
+def seconds_to_reported(row: Row) -> Figure:
+    """The training time that these episodes took, counted as their share of all."""
+    reached = episodes_to_reported(row)
+    return None if reached is None else row.training.seconds * float(reached) / len(row.returns)
+
+
 def training_tokens(row: Row) -> Figure:
     """Different tokens said in the last 100 training episodes."""
     return row.distinct_tokens_last_100
@@ -309,6 +327,8 @@ SECTIONS = {
         Metric("Drawdown", drawdown, ".2f", -1),
         Metric("Spread of the last 100", spread, ".2f", -1),
         Metric("Converged by episode", convergence, ",.0f", -1, headline=True),
+        Metric("Episodes to the report's average", episodes_to_reported, ",.0f", -1, headline=True),
+        Metric("Seconds to the report's average", seconds_to_reported, ",.1f", -1, headline=True),
         Metric("Distinct tokens of the last 100", training_tokens, ",.1f", 1),
     ),
     "Held-out problems": (

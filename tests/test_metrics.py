@@ -90,3 +90,17 @@ def test_no_convergence_without_learning_or_while_still_learning():
 def test_a_run_that_does_not_change_rarely_seems_to_have_converged():
     found = [convergence_episode(noisy([0] * 20, seed)) for seed in range(200)]
     assert sum(episode is not None for episode in found) < 10
+
+
+def test_the_reports_average_is_reached_by_the_mean_of_100_episodes():
+    returns = [0.0] * 1000 + [1.0] * 1000
+    found = figures_of(make_row("fast-vs-stable", "fast/preset", returns=returns))
+    assert found["episodes_to_reported"] == 1093  # 93 of 100 episodes at 1 make +0.93
+    assert found["seconds_to_reported"] == pytest.approx(60 * 1093 / 2000)
+
+
+def test_a_run_that_stays_below_the_reports_average_or_has_none_reaches_nothing():
+    below = figures_of(make_row("fast-vs-stable", "fast/preset", returns=[0.9] * 2000))
+    of_no_report = figures_of(make_row(returns=[9.0] * 400))
+    for found in (below, of_no_report):
+        assert found["episodes_to_reported"] is found["seconds_to_reported"] is None
