@@ -15,6 +15,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from agents import run_dir
 from agents.policies import build_policy
+from agents.precision import FLOAT32, choose_products
 from agents.settings import Settings, make_settings
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
@@ -27,12 +28,13 @@ FORMAT = 1
 
 
 class Agent:
-    """A trained policy with its task: what `agents.load` gives."""
+    """A trained policy with its task: what `agents.load` gives. It computes in float32, however it was trained."""
 
     def __init__(self, settings: Settings, dynamics: Dynamics, policy: ActorCriticPolicy) -> None:
         self.settings = settings
         self.dynamics = dynamics
         self.policy = policy
+        self._products = choose_products(settings.matmul, FLOAT32, policy.device.type)
 
     @property
     def task(self) -> Task:
@@ -51,13 +53,14 @@ class Agent:
             observation: as the task's environments give it.
             deterministic: the most probable token if true, else one drawn by its probability.
         """
-        actions, _ = self.policy.predict(self._as_seen(observation), deterministic=deterministic)
+        with self._products.in_use():
+            actions, _ = self.policy.predict(self._as_seen(observation), deterministic=deterministic)
         return np.asarray(actions, dtype=np.int64), None
 
     def logits(self, observations: Observations) -> NDArray[np.float32]:
         """Unnormalised log-probabilities of all tokens, [N, V], for observations [N, D]."""
         seen, _ = self.policy.obs_to_tensor(self._as_seen(observations))
-        with torch.no_grad():
+        with torch.no_grad(), self._products.in_use():
             distribution: Any = self.policy.get_distribution(seen).distribution
         return np.asarray(distribution.logits.cpu().numpy())
 

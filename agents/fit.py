@@ -1,6 +1,7 @@
 """Train: the one place that builds environment, model and callbacks, and leaves a finished run behind."""
 
 import dataclasses
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from agents.algorithms import algorithm_settings, build_model, check_budget
 from agents.callbacks import WINDOW, Recorder
 from agents.checkpoints import Agent
 from agents.devices import device_memory_mb, resolve_device
+from agents.precision import FLOAT32, choose_products, multiply_in
 from agents.progress import ProgressDisplay
 from agents.provenance import peak_memory_mb, provenance
 from agents.scores import evaluate_agent, evaluate_references, policy_figures
@@ -51,22 +53,28 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
     check_budget(settings)
     settings = resolved(settings)
     device = resolve_device(settings.device)
+    products = choose_products(settings.matmul, settings.precision, device)
     env = TokenVecEnv(algorithm_settings(settings).n_envs, **keywords_of(settings.env))
     dynamics = Dynamics(dataclasses.replace(settings.env, language=env.vector_env.language))
     model = build_model(settings, env, dynamics, device)
+    multiply_in(model.policy, products.precision)
     env.seed(environment_seed(settings.seed))
 
     default = run_dir.default_path(settings.algorithm, settings.name, settings.seed)
     path = run_dir.create(default if directory is None else Path(directory))
     run_dir.write_text(path / run_dir.CONFIG, configs.dump(settings.to_dict()))
-    run_dir.write_json(path / run_dir.RUN, provenance(device))
+    run_dir.write_json(path / run_dir.RUN, provenance(device) | {"products": products._asdict()})
     model.set_logger(configure(str(path / run_dir.TENSORBOARD), ["tensorboard"]))
     recorder = Recorder(path)
+    if progress or products.refused:
+        print(products.told, file=sys.stderr)
     clock = Clock()
-    finished = learn(model, settings, recorder, progress)
+    with products.in_use():
+        finished = learn(model, settings, recorder, progress)
     taken = clock.read()
 
     checkpoints.save(path, settings, dynamics, model.policy)
+    multiply_in(model.policy, FLOAT32)
     agent = Agent(settings, dynamics, model.policy.to("cpu"))
     evaluated = final_scores(agent, recorder.problem_ids) if finished else None
     summary = training_summary(settings, device, recorder, taken)

@@ -94,6 +94,8 @@ class Settings(Frozen):
     algorithm: str = "ppo"
     seed: int = Field(0, ge=0, lt=2**31)
     device: str = "auto"
+    precision: Literal["float32", "bf16"] = "float32"  # of the products of linear layers; weights stay float32
+    matmul: Literal["auto", "default", "onednn"] = "auto"  # which library multiplies float32 matrices on a cpu
     episodes: int = Field(2000, ge=1)
     env: Task = Field(default_factory=Task)
     policy: PolicySettings = PolicySettings()

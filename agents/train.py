@@ -29,6 +29,9 @@ def train(
     episodes: Annotated[int | None, typer.Option(help="episodes to play, exactly")] = None,
     seed: Annotated[int | None, typer.Option(help="of every random number in the run [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto (mps, then cuda, then cpu), mps, cuda or cpu")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="of matrix products: float32 or bf16 [default: float32]")
+    ] = None,
     language: Annotated[str | None, typer.Option(help="synthetic, english, or text:PATH of a text to fit")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="directory of the run; must not exist")] = None,
     progress: Annotated[bool, typer.Option("--progress/--no-progress", help="show how it is getting on")] = True,
@@ -37,7 +40,7 @@ def train(
     chosen = [] if size is None and config else [preset_layer(DEFAULT_SIZE if size is None else size)]
     chosen += [read_layer(config)] if config else []
     chosen += [assignment_layer(assignment) for assignment in assignments or []]
-    named = {"algorithm": algorithm, "episodes": episodes, "seed": seed, "device": device}
+    named = {"algorithm": algorithm, "episodes": episodes, "seed": seed, "device": device, "precision": precision}
     chosen.append({key: value for key, value in named.items() if value is not None})
     chosen += [{"env": {"language": language}}] if language else []
     result = fit(make_settings(*chosen), out, progress)
