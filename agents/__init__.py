@@ -7,7 +7,8 @@ if find_spec("stable_baselines3") is None:
     raise ImportError("the agents need more than the environment does; type pip install 'tokentask[agents]'")
 
 if TYPE_CHECKING:
-    from agents.checkpoints import Agent, load
+    from agents.agent import Agent
+    from agents.checkpoints import load
     from agents.extractors import TokenExtractor
     from agents.fit import Result
     from agents.run_dir import Metrics, load_metrics
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives; imported when first used, so that a command starts without what it does not need.
 _HOMES = {
-    "Agent": "agents.checkpoints",
+    "Agent": "agents.agent",
     "Metrics": "agents.run_dir",
     "Result": "agents.fit",
     "Settings": "agents.settings",

@@ -1,35 +1,49 @@
 """List the algorithms: what each is called, which class learns, which settings it takes."""
 
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
+from gymnasium import spaces
+from sb3_contrib import TRPO, MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.policies import FUSED_ADAM, POLICIES, policy_keywords, start_from_unigram
-from agents.settings import OnPolicySettings, PPOSettings, Settings
+from agents import policies
+from agents.mask_buffer import PackedMaskBuffer
+from agents.settings import OnPolicySettings, RecurrentPPOSettings, Settings
 from token_env.dynamics import Dynamics
+from token_env.env import observation_space
 from token_env.errors import SettingError, find
 
 
 class Algorithm(NamedTuple):
-    """A row of the table; its settings are the section of `Settings` that bears its name."""
+    """A row of the table."""
 
-    learner: type[OnPolicyAlgorithm]
+    learner: Callable[..., OnPolicyAlgorithm]
+    section: str  # of `Settings`, that is the algorithm's
+    policies: policies.Policies
+    uses_mask: bool = False  # says legal tokens only
+    recurrent: bool = False  # remembers its episode
 
 
 ALGORITHMS = {
-    "a2c": Algorithm(A2C),
-    "ppo": Algorithm(PPO),
+    "a2c": Algorithm(A2C, "a2c", policies.PLAIN),
+    "maskable-ppo": Algorithm(MaskablePPO, "maskable_ppo", policies.MASKABLE, uses_mask=True),
+    "ppo": Algorithm(PPO, "ppo", policies.PLAIN),
+    "recurrent-ppo": Algorithm(RecurrentPPO, "recurrent_ppo", policies.RECURRENT, recurrent=True),
+    "trpo": Algorithm(TRPO, "trpo", policies.TRUST_REGION),
 }
 OURS = {
     "n_envs",
     "learning_rate",
     "learning_rate_schedule",
     "action_bias",
-}  # settings that SB3 does not take as they are
+    "lstm_hidden_size",
+}  # settings that SB3's learners do not take as they are
 
 
 def find_algorithm(name: str) -> Algorithm:
@@ -47,9 +61,24 @@ def algorithm_settings(settings: Settings) -> OnPolicySettings:
     Raises:
         SettingError: an unknown algorithm.
     """
-    find_algorithm(settings.algorithm)
-    section: OnPolicySettings = getattr(settings, settings.algorithm)
+    section: OnPolicySettings = getattr(settings, find_algorithm(settings.algorithm).section)
     return section
+
+
+def build_policy(settings: Settings, dynamics: Dynamics) -> BasePolicy:
+    """A policy as these settings describe it that is not going to be trained, its weights to be filled in."""
+    policy: Any = find_algorithm(settings.algorithm).policies[settings.policy.head]
+    tokens = spaces.Discrete(dynamics.task.vocab_size)
+    built: BasePolicy = policy(
+        observation_space(dynamics), tokens, lambda _: 0.0, **_policy_keywords(settings, dynamics)
+    )
+    return built
+
+
+def _policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
+    section = algorithm_settings(settings)
+    lstm = {"lstm_hidden_size": section.lstm_hidden_size} if isinstance(section, RecurrentPPOSettings) else {}
+    return policies.policy_keywords(settings, dynamics) | lstm
 
 
 def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str) -> OnPolicyAlgorithm:
@@ -62,22 +91,24 @@ def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str
         device: as SB3 takes it, already resolved.
     """
     row, section = find_algorithm(settings.algorithm), algorithm_settings(settings)
-    rate = section.learning_rate
-    head = settings.policy.head
-    optimizer = FUSED_ADAM if head != "stock" and row.learner is PPO else {}
+    rate, head = section.learning_rate, settings.policy.head
+    optimizer = policies.FUSED_ADAM if head != "stock" and row.learner is not A2C else {}  # A2C has RMSprop
+    buffer = {"rollout_buffer_class": PackedMaskBuffer} if row.uses_mask else {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="You are trying to run")  # on a GPU: the device was chosen
         model = row.learner(
-            POLICIES[head],
+            row.policies[head],
             env,
             learning_rate=(lambda remaining: rate * remaining) if section.learning_rate_schedule == "linear" else rate,
-            policy_kwargs=policy_keywords(settings, dynamics) | optimizer,
+            policy_kwargs=_policy_keywords(settings, dynamics) | optimizer,
             seed=settings.seed,
             device=device,
             **section.model_dump(exclude=OURS),
+            **buffer,
         )
     if section.action_bias == "log_unigram" and head != "tied":
-        start_from_unigram(model.policy, torch.tensor(dynamics.language.log_unigram, dtype=torch.float32))
+        log_unigram = torch.tensor(dynamics.language.log_unigram, dtype=torch.float32)
+        policies.start_from_unigram(model.policy, log_unigram)
     return model
 
 
@@ -88,7 +119,7 @@ def check_budget(settings: Settings) -> None:
         SettingError: a rollout of broken episodes, a budget that is no whole number of rollouts, or a
             minibatch that does not divide the rollout; each with the nearest values that fit.
     """
-    section, name = algorithm_settings(settings), settings.algorithm
+    section, name = algorithm_settings(settings), find_algorithm(settings.algorithm).section
     length = settings.env.max_steps
     if section.n_steps % length:
         raise SettingError(
@@ -106,13 +137,13 @@ def check_budget(settings: Settings) -> None:
             f"(n_envs {section.n_envs} × n_steps {section.n_steps}); "
             f"type --episodes {nearest_multiple(settings.episodes, section.n_envs * rounds)}{other}."
         )
-    steps = section.n_envs * section.n_steps
-    if isinstance(section, PPOSettings) and steps % section.batch_size:
+    steps, batch_size = section.n_envs * section.n_steps, getattr(section, "batch_size", 1)
+    if steps % batch_size:
         if steps == 1:
-            raise SettingError("ppo needs rollouts of at least 2 steps; type --set ppo.n_envs=2.")
-        fit = nearest_divisor(steps, section.batch_size, least=2)
+            raise SettingError(f"{name} needs rollouts of at least 2 steps; type --set {name}.n_envs=2.")
+        fit = nearest_divisor(steps, batch_size, least=2)
         raise SettingError(
-            f"{name}.batch_size={section.batch_size} does not divide a rollout of {steps} steps; "
+            f"{name}.batch_size={batch_size} does not divide a rollout of {steps} steps; "
             f"type --set {name}.batch_size={fit}."
         )
 

@@ -14,6 +14,8 @@ from agents import run_dir
 from agents.devices import device_use
 
 WINDOW = 100  # episodes of the running mean
+# What algorithms call their policy's loss, and its sign: PPO, A2C, TRPO.
+POLICY_LOSSES = {"policy_gradient_loss": 1.0, "policy_loss": 1.0, "policy_objective": -1.0}
 
 
 class Recorder(BaseCallback):
@@ -112,13 +114,14 @@ class Recorder(BaseCallback):
     def _loss(self, logged: dict[str, float]) -> float:
         """Policy, entropy and value loss added up with the run's coefficients: means over the update's minibatches.
 
-        SB3's own `loss` is the last minibatch's, and only PPO logs it.
+        SB3's own `loss` is the last minibatch's, and only PPO logs it. What has no weight is left out: TRPO's is the
+        policy's alone, since the value has its own optimizer there.
         """
         assert isinstance(self.model, OnPolicyAlgorithm)
-        missing = float("nan")
-        policy = logged.get("policy_gradient_loss", logged.get("policy_loss", missing))  # PPO's name, A2C's name
-        entropy = self.model.ent_coef * logged.get("entropy_loss", missing)
-        return policy + entropy + self.model.vf_coef * logged.get("value_loss", missing)
+        loss = next((sign * logged[name] for name, sign in POLICY_LOSSES.items() if name in logged), float("nan"))
+        for name, weight in (("entropy_loss", self.model.ent_coef), ("value_loss", self.model.vf_coef)):
+            loss += weight * logged.get(name, float("nan")) if weight else 0.0
+        return loss
 
     def close(self) -> None:
         """Close the files."""

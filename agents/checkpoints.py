@@ -9,74 +9,23 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
-from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.policies import BasePolicy
 
 from agents import run_dir
-from agents.policies import build_policy
-from agents.precision import FLOAT32, choose_products
+from agents.agent import Agent
+from agents.algorithms import build_policy
 from agents.settings import Settings, make_settings
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
 from token_env.files import write_bytes
 from token_env.language import ARRAYS, Language
-from token_env.observations import Observations
 from token_env.task import Task
 
 FORMAT = 1
 
 
-class Agent:
-    """A trained policy with its task: what `agents.load` gives. It computes in float32, however it was trained."""
-
-    def __init__(self, settings: Settings, dynamics: Dynamics, policy: ActorCriticPolicy) -> None:
-        self.settings = settings
-        self.dynamics = dynamics
-        self.policy = policy
-        self._products = choose_products(settings.matmul, FLOAT32, policy.device.type)
-
-    @property
-    def task(self) -> Task:
-        """The constants of the task it was trained on, its language included."""
-        return self.dynamics.task
-
-    @property
-    def language(self) -> Language:
-        """The language it speaks."""
-        return self.dynamics.language
-
-    def predict(self, observation: Observations, deterministic: bool = True) -> tuple[NDArray[np.int64], None]:
-        """Tokens to say, [N] for observations [N, D] and [] for one of [D], as SB3's `predict` gives them.
-
-        Args:
-            observation: as the task's environments give it.
-            deterministic: the most probable token if true, else one drawn by its probability.
-        """
-        with self._products.in_use():
-            actions, _ = self.policy.predict(self._as_seen(observation), deterministic=deterministic)
-        return np.asarray(actions, dtype=np.int64), None
-
-    def logits(self, observations: Observations) -> NDArray[np.float32]:
-        """Unnormalised log-probabilities of all tokens, [N, V], for observations [N, D]."""
-        seen, _ = self.policy.obs_to_tensor(self._as_seen(observations))
-        with torch.no_grad(), self._products.in_use():
-            distribution: Any = self.policy.get_distribution(seen).distribution
-        return np.asarray(distribution.logits.cpu().numpy())
-
-    def _as_seen(self, observations: Observations) -> Observations:
-        return np.asarray(observations, dtype=self.policy.observation_space.dtype)
-
-    def greedy(self, observations: Observations) -> NDArray[np.int64]:
-        """The most probable tokens, [N], for observations [N, D]."""
-        return self.predict(observations)[0]
-
-    def sampled(self, observations: Observations) -> NDArray[np.int64]:
-        """Tokens drawn by their probability, [N], for observations [N, D]."""
-        return self.predict(observations, deterministic=False)[0]
-
-
-def save(path: Path, settings: Settings, dynamics: Dynamics, policy: ActorCriticPolicy) -> None:
+def save(path: Path, settings: Settings, dynamics: Dynamics, policy: BasePolicy) -> None:
     """Write weights, settings and, where it is not made from the settings alone, the language."""
     language = dynamics.language
     if language.recipe["kind"] != "synthetic":
@@ -108,7 +57,7 @@ def load(run: str | Path) -> Agent:
     return Agent(settings, dynamics, policy)
 
 
-def own_weights(policy: ActorCriticPolicy) -> dict[str, torch.Tensor]:
+def own_weights(policy: BasePolicy) -> dict[str, torch.Tensor]:
     """Every parameter and buffer once: SB3 gives a features extractor that networks share three names."""
     return {name: tensor.detach() for name, tensor in (*policy.named_parameters(), *policy.named_buffers())}
 

@@ -1,18 +1,16 @@
 """Compare two agents problem by problem, also where one of them knows more tokens than the other."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.table import Table
 
-from agents.checkpoints import Agent
+from agents.agent import Agent, Player
 from agents.stats import Interval, probability_of_improvement, problem_interval
 from token_env.errors import SettingError
 from token_env.evaluate import Evaluation, evaluate
-from token_env.observations import Observations
 from token_env.task import Task
 
 # What two agents must have in common to read the same observation.
@@ -64,12 +62,7 @@ def compare(a: Agent, b: Agent, split: str, problem_ids: Iterable[int]) -> Compa
             raise SettingError(f"the agents see different observations: env.{name} is {values[0]!r} and {values[1]!r}.")
     task = dataclasses.replace(smaller.task, split=split, num_problems=None)
     ids = list(problem_ids)
-    return Comparison(task, *(evaluate(greedy_among(agent, shared), ids, task=task) for agent in (a, b)))
-
-
-def greedy_among(agent: Agent, vocab_size: int) -> Callable[[Observations], NDArray[np.int64]]:
-    """The agent's most probable token among the first `vocab_size` ranks, as a policy."""
-    return lambda observations: agent.logits(observations)[:, :vocab_size].argmax(axis=1)
+    return Comparison(task, *(evaluate(Player(agent, ranks=shared), ids, task=task) for agent in (a, b)))
 
 
 def comparison_table(comparison: Comparison, names: tuple[str, str], title: str) -> Table:

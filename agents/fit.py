@@ -13,9 +13,9 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 import configs
 from agents import checkpoints, plots, run_dir
-from agents.algorithms import algorithm_settings, build_model, check_budget
+from agents.agent import Agent
+from agents.algorithms import algorithm_settings, build_model, check_budget, find_algorithm
 from agents.callbacks import WINDOW, Recorder
-from agents.checkpoints import Agent
 from agents.devices import device_memory_mb, resolve_device
 from agents.precision import FLOAT32, choose_products, multiply_in
 from agents.progress import ProgressDisplay
@@ -96,8 +96,9 @@ def resolved(settings: Settings) -> Settings:
     """
     env, gamma = settings.env, algorithm_settings(settings).gamma
     if env.discount not in (Task.discount, gamma):
+        section = find_algorithm(settings.algorithm).section
         raise SettingError(
-            f"env.discount={env.discount:g} differs from {settings.algorithm}.gamma={gamma:g}, the agent's; "
+            f"env.discount={env.discount:g} differs from {section}.gamma={gamma:g}, the agent's; "
             f"leave it out, or type --set env.discount={gamma:g}."
         )
     changes: dict[str, Any] = {"discount": gamma}

@@ -1,8 +1,13 @@
 """A distribution over thousands of tokens, in the place of SB3's categorical one; `heads.py` does the work."""
 
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from stable_baselines3.common.distributions import CategoricalDistribution
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributions import Categorical
 
 from agents import heads
 
@@ -36,15 +41,35 @@ class LargeCategorical:
         """A token of each, [B], drawn by its probability."""
         return heads.sample(self.logits)
 
-    def mode(self) -> Tensor:
-        """The most probable token of each, [B]."""
-        return self.logits.argmax(dim=1)
+
+class TorchCategorical(Categorical):
+    """torch's own categoricals, whose divergence can be differentiated twice, but for how samples are drawn."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__(logits=logits, validate_args=False)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:  # noqa: ARG002  # torch's signature
+        """A token of each, [B], drawn by its probability."""
+        return heads.sample(self.logits)
 
 
 class LargeCategoricalDistribution(CategoricalDistribution):
-    """What an SB3 policy acts with: `LargeCategorical` behind SB3's interface."""
+    """What a policy of SB3 or sb3-contrib acts with: `LargeCategorical` behind their interface.
 
-    distribution: LargeCategorical  # type: ignore[assignment]
+    Args:
+        action_dim: V.
+        head: makes the logits; SB3's linear layer if None.
+    """
+
+    distribution: LargeCategorical | TorchCategorical  # type: ignore[assignment]
+
+    def __init__(self, action_dim: int, head: nn.Module | None = None) -> None:
+        super().__init__(action_dim)
+        self._head = head
+
+    def proba_distribution_net(self, latent_dim: int) -> nn.Module:
+        """What makes logits [B, V] of latents [B, latent_dim]."""
+        return super().proba_distribution_net(latent_dim) if self._head is None else self._head
 
     def proba_distribution(self, action_logits: Tensor) -> "LargeCategoricalDistribution":
         """Take these logits, [B, V]."""
@@ -53,4 +78,19 @@ class LargeCategoricalDistribution(CategoricalDistribution):
 
     def mode(self) -> Tensor:
         """The most probable token of each row, [B]."""
-        return self.distribution.mode()
+        return self.distribution.logits.argmax(dim=1)
+
+    def apply_masking(self, masks: NDArray[np.bool_] | Tensor) -> None:
+        """Let only these tokens be said, [B, V]: what sb3-contrib's maskable policies ask for."""
+        logits = self.distribution.logits
+        allowed = torch.as_tensor(masks, dtype=torch.bool, device=logits.device).reshape(logits.shape)
+        self.proba_distribution(torch.where(allowed, logits, -torch.inf))
+
+
+class TorchCategoricalDistribution(LargeCategoricalDistribution):
+    """What TRPO's policies act with: `TorchCategorical` behind SB3's interface."""
+
+    def proba_distribution(self, action_logits: Tensor) -> "TorchCategoricalDistribution":
+        """Take these logits, [B, V]."""
+        self.distribution = TorchCategorical(action_logits)
+        return self

@@ -1,38 +1,50 @@
-"""Shape the policy: the networks that the settings describe, and what they prefer at the start."""
+"""Shape the policy: its class for each kind of algorithm and head, its networks, what it prefers at the start."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from gymnasium import spaces
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.type_aliases import Schedule
-from torch import nn
+from torch import Tensor, nn
 
 from agents.extractors import TokenExtractor
-from agents.large_categorical import LargeCategoricalDistribution
+from agents.large_categorical import LargeCategoricalDistribution, TorchCategoricalDistribution
 from agents.settings import Settings
-from agents.tied_head import Prior, TiedDistribution, WithObservation, prior_of
+from agents.tied_head import Prior, TiedHead, WithObservation, prior_of
 from token_env.dynamics import Dynamics
-from token_env.env import observation_space
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
-# `policy_kwargs` for SB3's PPO: its own epsilon, and an optimizer that takes one pass over all parameters.
+# `policy_kwargs` for algorithms that use Adam: SB3's epsilon, and an optimizer that takes one pass over all parameters.
 FUSED_ADAM = {"optimizer_kwargs": {"eps": 1e-5, "fused": True}}
 
 
-class FastActorCriticPolicy(ActorCriticPolicy):
-    """SB3's policy, whose categorical is computed by `agents/heads.py`: the same function, several times faster."""
+class Fast(BasePolicy):
+    """Mixed into a policy: `agents/heads.py` computes its categorical, the same function several times faster."""
+
+    categorical: ClassVar[type[LargeCategoricalDistribution]] = LargeCategoricalDistribution
+    action_space: spaces.Discrete
+    action_dist: Any
 
     def _build(self, lr_schedule: Schedule) -> None:
-        assert isinstance(self.action_space, spaces.Discrete)
-        self.action_dist = LargeCategoricalDistribution(int(self.action_space.n))
-        super()._build(lr_schedule)
+        self.action_dist = self._distribution_of_tokens()
+        super()._build(lr_schedule)  # type: ignore[misc]  # of the policy that this is mixed into
+
+    def _distribution_of_tokens(self, head: nn.Module | None = None) -> LargeCategoricalDistribution:
+        return self.categorical(int(self.action_space.n), head)
 
 
-class TiedActorCriticPolicy(ActorCriticPolicy):
-    """SB3's policy with the head of `agents/tied_head.py`."""
+class Tied(Fast):
+    """Mixed into a policy: its logits are made by the head of `agents/tied_head.py`."""
+
+    net_arch: Any
+    activation_fn: type[nn.Module]
+    features_dim: int
+    mlp_extractor: Any
 
     def __init__(self, *args: Any, prior: Prior, **keywords: Any) -> None:
         self.prior = prior
@@ -40,17 +52,89 @@ class TiedActorCriticPolicy(ActorCriticPolicy):
 
     def _build_mlp_extractor(self) -> None:
         self.mlp_extractor = WithObservation(
-            self.features_dim, net_arch=self.net_arch, activation_fn=self.activation_fn, device=self.device
+            self._latent_inputs(),
+            self.features_dim,
+            net_arch=self.net_arch,
+            activation_fn=self.activation_fn,
+            device=self.device,
         )
-        assert isinstance(self.action_space, spaces.Discrete)
-        self.action_dist = TiedDistribution(self.action_space, self.mlp_extractor.hidden, self.prior)
+        self.action_dist = self._distribution_of_tokens(TiedHead(self.mlp_extractor.hidden, self.prior))
+
+    def _latent_inputs(self) -> int:
+        """How many numbers the networks behind the features take."""
+        return self.features_dim
 
 
-POLICIES: dict[str, type[ActorCriticPolicy]] = {
-    "stock": ActorCriticPolicy,
-    "fast": FastActorCriticPolicy,
-    "tied": TiedActorCriticPolicy,
-}
+class WholeSequences(RecurrentActorCriticPolicy):
+    """sb3-contrib's recurrent policy, whose LSTM takes a sequence in one call where no episode begins inside it.
+
+    The rollout buffer cuts sequences where episodes begin; sb3-contrib goes step by step all the same.
+    """
+
+    @staticmethod
+    def _process_sequence(
+        features: Tensor, lstm_states: tuple[Tensor, Tensor], episode_starts: Tensor, lstm: nn.LSTM
+    ) -> Any:  # output [N, H] and the states behind it; sb3-contrib's hint says something else
+        sequences = lstm_states[0].shape[1]
+        starts = episode_starts.reshape(sequences, -1)
+        if not starts[:, 1:].any():
+            kept = (1.0 - starts[:, 0]).view(1, sequences, 1)
+            lstm_states = kept * lstm_states[0], kept * lstm_states[1]
+            episode_starts = torch.zeros_like(episode_starts)
+        return RecurrentActorCriticPolicy._process_sequence(features, lstm_states, episode_starts, lstm)
+
+
+class FastActorCriticPolicy(Fast, ActorCriticPolicy):
+    """For PPO and A2C."""
+
+
+class TiedActorCriticPolicy(Tied, ActorCriticPolicy):
+    """For PPO and A2C."""
+
+
+class FastTrustRegionPolicy(Fast, ActorCriticPolicy):
+    """For TRPO, which differentiates the divergence of torch's categorical twice: only samples are drawn faster."""
+
+    categorical = TorchCategoricalDistribution
+
+
+class TiedTrustRegionPolicy(Tied, ActorCriticPolicy):
+    """For TRPO."""
+
+    categorical = TorchCategoricalDistribution
+
+
+class FastMaskablePolicy(Fast, MaskableActorCriticPolicy):
+    """For MaskablePPO."""
+
+
+class TiedMaskablePolicy(Tied, MaskableActorCriticPolicy):
+    """For MaskablePPO."""
+
+
+class FastRecurrentPolicy(Fast, WholeSequences):
+    """For RecurrentPPO."""
+
+
+class TiedRecurrentPolicy(Tied, WholeSequences):
+    """For RecurrentPPO: the networks see the observation beside what the LSTM made of all so far."""
+
+    def _latent_inputs(self) -> int:
+        return self.lstm_output_dim + self.features_dim
+
+    @staticmethod
+    def _process_sequence(
+        features: Tensor, lstm_states: tuple[Tensor, Tensor], episode_starts: Tensor, lstm: nn.LSTM
+    ) -> Any:  # output [N, H] and the states behind it; sb3-contrib's hint says something else
+        output, lstm_states = WholeSequences._process_sequence(features, lstm_states, episode_starts, lstm)
+        return torch.cat([output, features], dim=1), lstm_states
+
+
+Policies = dict[str, type[BasePolicy]]  # by policy.head; "stock" is SB3's or sb3-contrib's own
+PLAIN: Policies = {"stock": ActorCriticPolicy, "fast": FastActorCriticPolicy, "tied": TiedActorCriticPolicy}
+TRUST_REGION: Policies = {"stock": ActorCriticPolicy, "fast": FastTrustRegionPolicy, "tied": TiedTrustRegionPolicy}
+MASKABLE: Policies = {"stock": MaskableActorCriticPolicy, "fast": FastMaskablePolicy, "tied": TiedMaskablePolicy}
+RECURRENT: Policies = {"stock": RecurrentActorCriticPolicy, "fast": FastRecurrentPolicy, "tied": TiedRecurrentPolicy}
 
 
 def policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
@@ -65,16 +149,8 @@ def policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
     return keywords
 
 
-def build_policy(settings: Settings, dynamics: Dynamics) -> ActorCriticPolicy:
-    """A policy of this shape that is not going to be trained, its weights to be filled in."""
-    actions = spaces.Discrete(dynamics.task.vocab_size)
-    policy = POLICIES[settings.policy.head]
-    return policy(observation_space(dynamics), actions, lambda _: 0.0, **policy_keywords(settings, dynamics))
-
-
 def start_from_unigram(policy: BasePolicy, log_unigram: torch.Tensor) -> None:
     """Let the policy begin by saying tokens as often as the language does: its action bias becomes log u, [V]."""
-    assert isinstance(policy, ActorCriticPolicy)
     head = policy.action_net
     assert isinstance(head, nn.Linear)
     with torch.no_grad():

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from agents import run_dir
-from agents.checkpoints import Agent
+from agents.agent import Agent
 from agents.scores import score_table
 from token_env.dynamics import Dynamics
 from token_env.evaluate import evaluate

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from agents.checkpoints import Agent
+from agents.agent import Agent
 from agents.stats import problem_interval, score_interval
 from token_env.evaluate import Evaluation, Policy, adequacy_by_rarity, evaluate
 from token_env.references import REFERENCES, ReferencePolicy, find_reference

@@ -1,6 +1,7 @@
 """State everything that a run depends on: typed, frozen settings, read from presets, files and `--set`.
 
-Defaults of the algorithms are Stable-Baselines3's own, so a file that says nothing trains as SB3 would.
+Defaults of the algorithms are those of Stable-Baselines3 and sb3-contrib, so a file that says nothing trains as they
+would.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from token_env.errors import SettingError, unknown_name
 from token_env.task import Task
 
 DEFAULT_SIZE = "fast"
+VARIANTS_OF_PPO = ("maskable_ppo", "recurrent_ppo")  # sections that take from ppo's what they do not say themselves
 
 
 class Frozen(BaseModel):
@@ -30,7 +32,7 @@ class PolicySettings(Frozen):
     hidden: tuple[int, ...] = Field((64, 64), max_length=16)  # units of each hidden layer
     activation: Literal["tanh", "relu"] = "tanh"
     embedding: int = Field(32, ge=1)  # length of the vectors that env.observation=tokens learns for each token
-    # fast: agents/heads.py computes the categorical, and PPO's Adam is fused; tied: also agents/tied_head.py makes
+    # fast: agents/heads.py computes the categorical, and Adam is fused; tied: also agents/tied_head.py makes
     # the logits, which start from the language's bigram probabilities whatever action_bias says
     head: Literal["stock", "fast", "tied"] = "stock"
 
@@ -43,7 +45,7 @@ class PolicySettings(Frozen):
 
 
 class OnPolicySettings(Frozen):
-    """What PPO and A2C share; the names are those of SB3's constructors."""
+    """What all algorithms share; names and defaults are those of the constructors in SB3 and sb3-contrib."""
 
     n_envs: int = Field(1, ge=1)  # episodes played side by side
     n_steps: int = Field(ge=1)  # steps of each of them in a rollout; a multiple of env.max_steps
@@ -51,14 +53,19 @@ class OnPolicySettings(Frozen):
     learning_rate_schedule: Literal["constant", "linear"] = "constant"  # linear: falls to 0 at the end
     gamma: float = Field(0.99, ge=0, le=1)
     gae_lambda: float = Field(ge=0, le=1)
-    ent_coef: float = Field(0.0, ge=0)
-    vf_coef: float = Field(0.5, ge=0)
-    max_grad_norm: float = Field(0.5, gt=0)
     action_bias: Literal["zero", "log_unigram"] = "zero"  # what the policy prefers before it has learned anything
 
 
-class PPOSettings(OnPolicySettings):
-    """Proximal policy optimisation."""
+class OneLossSettings(OnPolicySettings):
+    """What those share that follow the gradient of one loss: of policy, entropy and value together."""
+
+    ent_coef: float = Field(0.0, ge=0)
+    vf_coef: float = Field(0.5, ge=0)
+    max_grad_norm: float = Field(0.5, gt=0)
+
+
+class PPOSettings(OneLossSettings):
+    """Proximal policy optimisation; with masks, too."""
 
     n_steps: int = Field(2048, ge=1)
     learning_rate: float = Field(3e-4, gt=0)
@@ -70,7 +77,15 @@ class PPOSettings(OnPolicySettings):
     target_kl: float | None = Field(None, gt=0)
 
 
-class A2CSettings(OnPolicySettings):
+class RecurrentPPOSettings(PPOSettings):
+    """PPO with an LSTM before the policy's networks, and another before the value's."""
+
+    n_steps: int = Field(128, ge=1)
+    batch_size: int = Field(128, ge=2)
+    lstm_hidden_size: int = Field(256, ge=1)  # units of each
+
+
+class A2CSettings(OneLossSettings):
     """Advantage actor-critic."""
 
     n_steps: int = Field(5, ge=1)
@@ -78,6 +93,23 @@ class A2CSettings(OnPolicySettings):
     gae_lambda: float = Field(1.0, ge=0, le=1)
     normalize_advantage: bool = False
     use_rms_prop: bool = True
+
+
+class TRPOSettings(OnPolicySettings):
+    """Trust region policy optimisation: the policy moves as far as target_kl lets it, the value by gradients."""
+
+    n_steps: int = Field(2048, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)  # of the value
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    batch_size: int = Field(128, ge=2)  # steps of a minibatch of the value; divides n_envs × n_steps
+    cg_max_steps: int = Field(15, ge=1)  # of the conjugate gradient
+    cg_damping: float = Field(0.1, ge=0)
+    line_search_shrinking_factor: float = Field(0.8, gt=0, lt=1)
+    line_search_max_iter: int = Field(10, ge=1)
+    n_critic_updates: int = Field(10, ge=1)  # passes over the rollout for the value
+    normalize_advantage: bool = True
+    target_kl: float = Field(0.01, gt=0)
+    sub_sampling_factor: int = Field(1, ge=1)  # the policy's step is computed from one step in so many
 
 
 class EvaluationSettings(Frozen):
@@ -101,6 +133,9 @@ class Settings(Frozen):
     policy: PolicySettings = PolicySettings()
     ppo: PPOSettings = PPOSettings()
     a2c: A2CSettings = A2CSettings()
+    trpo: TRPOSettings = TRPOSettings()
+    maskable_ppo: PPOSettings = PPOSettings()
+    recurrent_ppo: RecurrentPPOSettings = RecurrentPPOSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
     @field_validator("env")
@@ -136,12 +171,16 @@ class Settings(Frozen):
 def make_settings(*layers: Mapping[str, Any]) -> Settings:
     """Settings from nested dictionaries, later ones over earlier ones.
 
+    What they say of ppo holds for its variants too, where they do not say something else of these.
+
     Raises:
         SettingError: an unknown key, or a value that is not allowed; the message names the first one.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = merged_layers(merged, layer)
+    ppo = {name: merged["ppo"] for name in VARIANTS_OF_PPO if isinstance(merged.get("ppo"), Mapping)}
+    merged = merged_layers(ppo, merged)
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
@@ -179,7 +218,7 @@ def preset_layer(size: str) -> dict[str, Any]:
 
 
 def assignment_layer(assignment: str) -> dict[str, Any]:
-    """The settings in `section.key=value`, the value written as in YAML.
+    """The settings in `section.key=value`, the value written as in YAML; `-` in a key stands for `_`.
 
     Raises:
         SettingError: something else than an assignment.
@@ -191,7 +230,7 @@ def assignment_layer(assignment: str) -> dict[str, Any]:
         layer: Any = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise SettingError(f"the value in --set {assignment!r} cannot be read: {error}.") from error
-    for part in reversed(key.split(".")):
+    for part in reversed(key.replace("-", "_").split(".")):
         layer = {part: layer}
     return dict(layer)
 

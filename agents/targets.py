@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from agents.checkpoints import Agent, load
+from agents.agent import Agent
+from agents.checkpoints import load
 from agents.settings import DEFAULT_SIZE, make_settings, preset_layer
 from token_env.errors import SettingError, nearest
 from token_env.references import REFERENCES

@@ -16,13 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import MlpExtractor
 from torch import Tensor, nn
 
 from agents.heads import chunks
-from agents.large_categorical import LargeCategoricalDistribution
 from token_env.dynamics import Dynamics
 
 FIRST_BEND, NEXT_BEND, BENDS = 2.5, 0.75, 6  # k_i = 2.5, 3.25, … 6.25 nats below certainty
@@ -69,13 +67,12 @@ class TiedHead(nn.Module):
         self.log_unigram: Tensor
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Logits [N, V] of h and the observation side by side, [N, H + D]; in float32 whatever the precision."""
-        with torch.autocast(latent.device.type, enabled=False):
-            h, context = latent[:, : self.hidden].float(), latent[:, self.hidden : self.seen.start].float()
-            query = FASTER_MEANINGS * latent[:, self.seen].float() @ self.of_meanings + h @ self.of_hidden
-            curve = torch.cat([self.bends.new_ones(1), -FASTER_BENDS * self.bends])
-            bigrams = Bigrams(self.context_length * context, self.output, self.log_unigram)
-            return tied_logits(query, self.bias, curve, bigrams)
+        """Logits [N, V] of h and the observation side by side, [N, H + D]."""
+        h, context = latent[:, : self.hidden], latent[:, self.hidden : self.seen.start]
+        query = FASTER_MEANINGS * latent[:, self.seen] @ self.of_meanings + h @ self.of_hidden
+        curve = torch.cat([self.bends.new_ones(1), -FASTER_BENDS * self.bends])
+        bigrams = Bigrams(self.context_length * context, self.output, self.log_unigram)
+        return tied_logits(query, self.bias, curve, bigrams)
 
 
 class Bigrams(NamedTuple):
@@ -161,25 +158,19 @@ def _depths(log_p: Tensor) -> Iterator[Tensor]:
 
 
 class WithObservation(MlpExtractor):
-    """SB3's networks, of which the policy's hands the observation on beside what it made of it."""
+    """SB3's networks, of which the policy's hands the observation on beside what it made of it.
 
-    def __init__(self, feature_dim: int, **keywords: Any) -> None:
+    Args:
+        feature_dim: columns of the features.
+        observed: D, how many of them, the last, are the observation.
+        **keywords: as SB3's takes them.
+    """
+
+    def __init__(self, feature_dim: int, observed: int, **keywords: Any) -> None:
         super().__init__(feature_dim, **keywords)
-        self.hidden = self.latent_dim_pi
-        self.latent_dim_pi += feature_dim
+        self.observed, self.hidden = observed, self.latent_dim_pi
+        self.latent_dim_pi += observed
 
     def forward_actor(self, features: Tensor) -> Tensor:
-        """What the network made of the observation, and the observation, [N, H + D]."""
-        return torch.cat([super().forward_actor(features), features], dim=1)
-
-
-class TiedDistribution(LargeCategoricalDistribution):
-    """The distribution whose logits a `TiedHead` makes."""
-
-    def __init__(self, action_space: spaces.Discrete, hidden: int, prior: Prior) -> None:
-        super().__init__(int(action_space.n))
-        self.hidden, self.prior = hidden, prior
-
-    def proba_distribution_net(self, latent_dim: int) -> nn.Module:  # noqa: ARG002  # SB3's signature
-        """The head, for latents [N, latent_dim]."""
-        return TiedHead(self.hidden, self.prior)
+        """What the network made of the features, and the observation, [N, H + D]."""
+        return torch.cat([super().forward_actor(features), features[:, -self.observed :]], dim=1)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from agents.algorithms import ALGORITHMS
 from agents.console import INTERRUPTED, run_command, stdout_console
 from agents.fit import fit
 from agents.report import print_run
@@ -13,7 +14,7 @@ from agents.settings import DEFAULT_SIZE, assignment_layer, make_settings, prese
 
 
 def train(
-    algorithm: Annotated[str, typer.Argument(help="ppo or a2c")],
+    algorithm: Annotated[str, typer.Argument(help=" | ".join(ALGORITHMS))],
     size: Annotated[str | None, typer.Option(help="tiny, fast, intermediate or stable [default: fast]")] = None,
     config: Annotated[
         str | None,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.checkpoints import Agent
+from agents.agent import Agent
 from agents.scores import held_out
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError

@@ -38,6 +38,9 @@ class Probe(gymnasium.Env[np.ndarray, int]):
     def pay(self, action: int, done: bool) -> float:
         raise NotImplementedError
 
+    def action_masks(self) -> np.ndarray:
+        return np.ones(4, dtype=bool)
+
 
 class OneStep(Probe):
     """The same reward whatever happens: the value must be 1."""

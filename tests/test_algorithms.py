@@ -12,10 +12,27 @@ from token_env import Dynamics, SettingError
 GAMMA = 0.5
 
 
+# What each algorithm needs for the probes, and how many rollouts.
+ON_PROBES = {
+    "ppo": ({"batch_size": 96, "n_epochs": 6}, 40),
+    "a2c": ({"use_rms_prop": False}, 120),
+    "trpo": ({"batch_size": 96, "target_kl": 0.05}, 40),
+    "maskable-ppo": ({"batch_size": 96, "n_epochs": 6}, 40),
+    "recurrent-ppo": ({"batch_size": 96, "n_epochs": 6, "lstm_hidden_size": 16}, 40),
+}
+
+
 def probe_model(algorithm, probe):
     section = {"n_envs": 8, "n_steps": 12, "gamma": GAMMA, "gae_lambda": 0.95, "learning_rate": 0.01}
-    section |= {"batch_size": 96, "n_epochs": 6} if algorithm == "ppo" else {"use_rms_prop": False}
-    settings = make_settings({"algorithm": algorithm, "policy": {"hidden": [32]}, algorithm: section})
+    section |= ON_PROBES[algorithm][0]
+    head = "fast" if algorithm == "recurrent-ppo" else "stock"
+    settings = make_settings(
+        {
+            "algorithm": algorithm,
+            "policy": {"hidden": [32], "head": head},
+            find_algorithm(algorithm).section: section,
+        }
+    )
     return build_model(settings, make_vec_env(probe, n_envs=8, seed=0), Dynamics(settings.env), "cpu")
 
 
@@ -23,19 +40,28 @@ def probe_model(algorithm, probe):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_solves_every_probe(algorithm, probe):
     model = probe_model(algorithm, probe)
-    model.learn(8 * 12 * (40 if algorithm == "ppo" else 120))
+    model.learn(8 * 12 * ON_PROBES[algorithm][1])
     env, returns = make_vec_env(probe, n_envs=50, seed=1), np.zeros(50)
-    observation = env.reset()
-    for _ in range(probe.length):
-        observation, reward, _, _ = env.step(model.predict(observation, deterministic=True)[0])
+    observation, state = env.reset(), None
+    for step in range(probe.length):
+        starts = np.full(50, step == 0)
+        action, state = model.predict(observation, state, starts, deterministic=True)
+        observation, reward, _, _ = env.step(action)
         returns += reward
     prompts = 0.5 if probe is TwoPrompts else 0.0
     assert returns.mean() == pytest.approx(probe.best, abs=0.02 + prompts / 2)
     if probe in (OneStep, TwoPrompts, DelayedReward):
-        starts = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
-        values = model.policy.predict_values(starts).detach().numpy()[:, 0]
+        values = values_at_starts(model, find_algorithm(algorithm).recurrent)
         expected = {OneStep: [1, 1], TwoPrompts: [0, 1], DelayedReward: [GAMMA**2] * 2}[probe]
         assert values == pytest.approx(expected, abs=0.08)
+
+
+def values_at_starts(model, recurrent):
+    """What an episode is worth that begins with either prompt."""
+    starts = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
+    memory = torch.zeros(1, 2, 16)
+    values = model.policy.predict_values(starts, *(((memory, memory), torch.ones(2)) if recurrent else ()))
+    return values.detach().numpy()[:, 0]
 
 
 def test_the_policy_can_start_from_the_unigram_distribution():

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents.checkpoints import Agent
-from agents.compare import Comparison, compare, greedy_among, verdict
-from agents.policies import build_policy
+from agents.agent import Agent, Player
+from agents.algorithms import build_policy
+from agents.compare import Comparison, compare, verdict
 from agents.settings import make_settings
 from agents.stats import Interval
 from token_env import Dynamics, Evaluation, SettingError, Task, evaluate
@@ -82,8 +82,9 @@ def test_the_larger_ones_distribution_is_cut_to_the_shared_ranks():
     probabilities = np.exp(large.logits(observations))
     assert probabilities.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
     shared = probabilities[:, :64] / probabilities[:, :64].sum(axis=1, keepdims=True)
-    np.testing.assert_array_equal(greedy_among(large, 64)(observations), shared.argmax(axis=1))
-    np.testing.assert_array_equal(greedy_among(large, 200)(observations), large.greedy(observations))
+    for ranks, expected in ((64, shared.argmax(axis=1)), (200, large.predict(observations)[0])):
+        said = Player(large, ranks=ranks).act(observations, np.ones(40, dtype=bool), None)
+        np.testing.assert_array_equal(said, expected)
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_a_run_with_fast_heads_is_loaded_with_them(algorithm, tmp_path):
     assert isinstance(loaded.policy, FastActorCriticPolicy)
     seen = np.random.default_rng(0).normal(size=(20, 51)).astype(np.float32)
     np.testing.assert_array_equal(loaded.logits(seen), result.agent.logits(seen))
-    np.testing.assert_array_equal(loaded.greedy(seen), result.agent.greedy(seen))
+    np.testing.assert_array_equal(loaded.predict(seen)[0], result.agent.predict(seen)[0])
 
 
 def test_the_summary_holds_the_evaluation_beside_the_reference_policies(finished):
@@ -223,8 +223,9 @@ def test_memory_is_measured(finished):
 def test_observations_reach_the_policy_in_float32(finished, monkeypatch):
     seen = []
     policy = finished.agent.policy
-    monkeypatch.setattr(policy, "predict", lambda obs, deterministic: (seen.append(obs.dtype) or np.zeros(3), None))
-    finished.agent.predict(np.zeros((3, 5)))
+    convert = policy.obs_to_tensor
+    monkeypatch.setattr(policy, "obs_to_tensor", lambda obs: (seen.append(obs.dtype), convert(obs))[1])
+    finished.agent.predict(np.zeros((3, policy.observation_space.shape[0])))
     assert seen == [np.float32]
 
 

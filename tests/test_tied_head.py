@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import agents
-from agents.algorithms import build_model
+from agents.algorithms import build_model, build_policy
 from agents.fit import fit
-from agents.policies import TiedActorCriticPolicy, build_policy
+from agents.policies import TiedActorCriticPolicy
 from agents.settings import make_settings, preset_layer
 from agents.tied_head import BENDS, FASTER_BENDS, FASTER_MEANINGS, Bigrams, tied_logits
 from agents.vec_env import TokenVecEnv

@@ -9,7 +9,7 @@ from gymnasium.envs.registration import register
 
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
-from token_env.evaluate import Evaluation, evaluate
+from token_env.evaluate import EpisodePolicy, Evaluation, evaluate
 from token_env.language import Language
 from token_env.languages import find_language
 from token_env.problem import Problem, Problems
@@ -24,6 +24,7 @@ __all__ = [
     "REWARDS",
     "SIZES",
     "Dynamics",
+    "EpisodePolicy",
     "Evaluation",
     "Language",
     "Problem",

@@ -1,7 +1,7 @@
 """Play a policy over given problems, many at once, and tell what it earned on each."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,28 @@ from token_env.task import Task
 
 ROWS = 256  # problems played side by side
 
-Policy = Callable[[Observations], ArrayLike]  # observations [N, D] to actions [N]
+
+@runtime_checkable
+class EpisodePolicy(Protocol):
+    """A policy that needs more than what is seen now: memory of its episodes, or which tokens may be said."""
+
+    def act(
+        self,
+        observations: Observations,
+        episode_starts: NDArray[np.bool_],
+        action_masks: Callable[[], NDArray[np.bool_]],
+    ) -> ArrayLike:
+        """Tokens to say, [N].
+
+        Args:
+            observations: [N, D].
+            episode_starts: [N], whether this is the first step of the row's episode; what was before is over.
+            action_masks: tells, when it is called, which tokens are within the mask budget, [N, V].
+        """
+
+
+# From observations [N, D] to actions [N].
+Policy = Callable[[Observations], ArrayLike] | EpisodePolicy
 
 
 class Evaluation(NamedTuple):
@@ -69,8 +90,8 @@ def evaluate(
     """Play every problem once.
 
     Args:
-        policy: from observations [N, D] to actions [N]; or one of `token_env.REFERENCES`, which is given state
-            and problem too.
+        policy: from observations [N, D] to actions [N]; or an `EpisodePolicy`, which is told where episodes begin and
+            which tokens are legal; or one of `token_env.REFERENCES`, which is given state and problem too.
         problem_ids: which problems of the task's split.
         task: the constants; the test split of the default task, with optimum=True, if None.
         seed: of the generator given to a reference policy.
@@ -108,6 +129,8 @@ def next_action(policy: Policy | ReferencePolicy, batch: Batch, generator: np.ra
     """
     if isinstance(policy, ReferencePolicy):
         return batch.checked_action(policy.act(batch.dynamics, batch.problems, batch.state, generator))
+    if isinstance(policy, EpisodePolicy):
+        return batch.checked_action(np.asarray(policy.act(batch.observe(), batch.state.step == 0, batch.action_masks)))
     return batch.checked_action(np.asarray(policy(batch.observe())))
 
 
