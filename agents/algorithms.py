@@ -65,6 +65,12 @@ def algorithm_settings(settings: Settings) -> OnPolicySettings:
     return section
 
 
+def without_others(settings: Settings, algorithm: str) -> dict[str, Any]:
+    """The settings as nested dictionaries, but for the sections of other algorithms than this one."""
+    others = {row.section for row in ALGORITHMS.values()} - {find_algorithm(algorithm).section}
+    return {name: value for name, value in settings.to_dict().items() if name not in others}
+
+
 def build_policy(settings: Settings, dynamics: Dynamics) -> BasePolicy:
     """A policy as these settings describe it that is not going to be trained, its weights to be filled in."""
     policy: Any = find_algorithm(settings.algorithm).policies[settings.policy.head]

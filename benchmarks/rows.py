@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple
 import pandas as pd
 from pydantic import ValidationError
 
+from agents.algorithms import without_others
 from benchmarks.cases import FAST_VS_STABLE, Benchmark, find_benchmark
 from benchmarks.metrics import figures_of
 from benchmarks.row import FORMAT, Row, made_with, named
@@ -186,8 +187,8 @@ def _why_foreign(row: Row, benchmark: Benchmark) -> str | None:
     if row.case not in cases:
         return f"the benchmark has no case {row.case!r}; known: {', '.join(cases)}."
     expected = cases[row.case].settings(row.seed)
-    if row.settings != expected:
-        name, was, now = next(_differences(row.settings.to_dict(), expected.to_dict()))
+    of_row, of_case = (without_others(settings, expected.algorithm) for settings in (row.settings, expected))
+    for name, was, now in _differences(of_row, of_case):
         return f"{row.case} has {name}={now!r} today, this run had {was!r}."
     env = expected.env
     if row.language != find_language(env.language, env.vocab_size, env.language_seed).fingerprint:

@@ -77,6 +77,7 @@ def test_rows_appended_by_many_processes_at_once_are_all_whole(tmp_path):
         (lambda line: changed(line, case="tiny/dqn"), "no case 'tiny/dqn'; known: tiny/ppo, tiny/a2c"),
         (lambda line: changed(line, language="0" * 64), "runs of different languages cannot be compared"),
         (lambda line: line.replace('"noise":0.3', '"noise":0.5'), "tiny/ppo has env.noise=0.3 today, this run had 0.5"),
+        (lambda line: line.replace('"algorithm":"ppo"', '"algorithm":"x"'), "tiny/ppo has algorithm='ppo' today, this"),
         (lambda line: line.replace('"numpy":"', '"numpy":"0.'), "it was made with numpy 0."),
         (lambda line: changed(line, seed=1), "(its seed is 1, that of its settings 0)"),
         (lambda line: changed(line, seed=-1), "(its seed is -1, that of its settings 0)"),
@@ -101,6 +102,13 @@ def test_a_row_that_cannot_be_trusted_is_named_and_left_out(folder, spoil, reaso
 def test_of_two_rows_of_one_run_the_second_is_left_out(folder):
     write(folder, *lines(folder), lines(folder)[0])
     assert read_rows("tiny", folder).refused == {3: "it repeats line 1 (tiny/ppo, seed 0)."}
+
+
+def test_what_another_algorithm_is_set_to_does_not_matter(folder):
+    first, second = lines(folder)
+    write(folder, first, second.replace('"use_rms_prop":true', '"use_rms_prop":false'))
+    assert lines(folder)[1] != second
+    assert len(read_rows("tiny", folder).good) == 2
 
 
 def test_another_patch_of_python_is_no_other_version(folder):
