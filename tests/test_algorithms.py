@@ -18,7 +18,7 @@ ON_PROBES = {
     "a2c": ({"use_rms_prop": False}, 120),
     "trpo": ({"batch_size": 96, "target_kl": 0.05}, 40),
     "maskable-ppo": ({"batch_size": 96, "n_epochs": 6}, 40),
-    "recurrent-ppo": ({"batch_size": 96, "n_epochs": 6, "lstm_hidden_size": 16}, 40),
+    "recurrent-ppo": ({"batch_size": 96, "n_epochs": 4, "lstm_hidden_size": 16}, 30),
 }
 
 
@@ -105,6 +105,8 @@ def test_settings_reach_sb3_under_its_own_names():
         ({"episodes": 10**9 + 7, "ppo": {"n_steps": 30, "n_envs": 40}}, "--episodes 1000000000, or --set ppo.n_envs=1"),
         ({"episodes": 5, "env": {"max_steps": 1}, "ppo": {"n_steps": 1}}, "at least 2 steps"),
         ({"episodes": 5, "ppo": {"n_steps": 60}}, "type --episodes 6.$"),
+        ({"algorithm": "maskable-ppo", "ppo": {"n_steps": 45}}, "--set maskable_ppo.n_steps=60"),
+        ({"algorithm": "trpo", "trpo": {"n_steps": 60, "batch_size": 7}}, "--set trpo.batch_size=6"),
     ],
 )
 def test_a_budget_that_is_no_whole_number_of_rollouts_is_refused_with_the_nearest_fit(layer, message):

@@ -42,7 +42,16 @@ def run(monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("train pp0", "unknown algorithm 'pp0'. Did you mean 'ppo'? Known: a2c, ppo."),
+        (
+            "train pp0",
+            "unknown algorithm 'pp0'. Did you mean 'ppo'? Known: a2c, maskable-ppo, ppo, recurrent-ppo, trpo.",
+        ),
+        ("train maskable_ppo", "unknown algorithm 'maskable_ppo'. Did you mean 'maskable-ppo'?"),
+        ("train maskable-ppo --size tiny --set maskable-ppo.n_envs=3", "or --set maskable_ppo.n_envs=2"),
+        ("train recurrent-ppo --size tiny --set ppo.n_steps=9", "type --set recurrent_ppo.n_steps=8"),
+        ("train trpo --size tiny --set trpo.batch_size=7", "type --set trpo.batch_size=8"),
+        ("train trpo --size tiny --set env.discount=0.3", "env.discount=0.3 differs from trpo.gamma=0.5"),
+        ("train trpo --set trpo.ent_coef=0.1", "unknown setting 'trpo.ent_coef'."),
         ("train ppo --size fsat", "unknown size 'fsat'. Did you mean 'fast'?"),
         ("train ppo --set ppo.learning_rat=1", "Did you mean 'ppo.learning_rate'?"),
         ("train ppo --set env.reward=dens", "Did you mean 'dense'?"),

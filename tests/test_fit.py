@@ -13,7 +13,7 @@ from stable_baselines3 import PPO
 
 import agents
 from agents import run_dir
-from agents.algorithms import algorithm_settings
+from agents.algorithms import ALGORITHMS, algorithm_settings
 from agents.callbacks import Recorder
 from agents.fit import environment_seed, fit
 from agents.plots import running_mean
@@ -29,6 +29,8 @@ SHORT = {
     "episodes": 16,
     "ppo": {"n_envs": 4, "batch_size": 32},
     "a2c": {"n_envs": 4},
+    "trpo": {"n_envs": 4, "batch_size": 32},
+    "recurrent_ppo": {"lstm_hidden_size": 16},
     "evaluation": {"problems": 5},
 }
 
@@ -52,8 +54,7 @@ def finished(tmp_path_factory):
 @pytest.mark.parametrize(("name", "algorithm"), PRESETS)
 def test_every_preset_trains_two_updates(name, algorithm, tmp_path):
     chosen = {"algorithm": algorithm, "device": "cpu", "evaluation": {"problems": 2}}
-    if algorithm == "ppo":
-        chosen["ppo"] = {"n_epochs": 1}
+    chosen |= {"ppo": {"n_epochs": 1}, "trpo": {"n_critic_updates": 1, "cg_max_steps": 1}}
     if name.startswith("reported/"):  # one environment: two episodes make a short rollout
         chosen["ppo"] |= {"n_steps": 2 * make_settings(read_layer(name)).env.max_steps}
     section = algorithm_settings(make_settings(read_layer(name), chosen))
@@ -78,13 +79,17 @@ def test_exactly_the_episodes_asked_for_are_played(finished):
     assert (metrics.updates.distinct_tokens > 1).all()
 
 
-def test_the_loss_of_every_algorithm_is_policy_entropy_and_value_loss_together(tmp_path):
-    for algorithm, policy_loss in (("ppo", "policy_gradient_loss"), ("a2c", "policy_loss")):
-        settings = short_settings(algorithm=algorithm)
-        updates = agents.load_metrics(fit(settings, tmp_path / algorithm, progress=False).run).updates
-        section = algorithm_settings(settings)
-        expected = updates[policy_loss] + section.ent_coef * updates.entropy_loss + section.vf_coef * updates.value_loss
-        assert updates.loss.to_numpy() == pytest.approx(expected.to_numpy())
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_loss_of_every_algorithm_is_policy_entropy_and_value_loss_together(algorithm, tmp_path):
+    settings = short_settings(algorithm=algorithm)
+    updates = agents.load_metrics(fit(settings, tmp_path / algorithm, progress=False).run).updates
+    section = algorithm_settings(settings)
+    if algorithm == "trpo":  # whose value is learned apart
+        expected = -updates.policy_objective
+    else:
+        policy_loss = updates["policy_loss" if algorithm == "a2c" else "policy_gradient_loss"]
+        expected = policy_loss + section.ent_coef * updates.entropy_loss + section.vf_coef * updates.value_loss
+    assert updates.loss.to_numpy() == pytest.approx(expected.to_numpy())
 
 
 def test_a_run_leaves_everything_behind(finished):

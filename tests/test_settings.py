@@ -1,13 +1,14 @@
 import dataclasses
+import inspect
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 
 import configs
-from agents.algorithms import ALGORITHMS, check_budget
+from agents.algorithms import ALGORITHMS, algorithm_settings, check_budget
 from agents.settings import (
-    A2CSettings,
     PPOSettings,
     Settings,
     assignment_layer,
@@ -41,6 +42,7 @@ def settings_layers(draw):
         "policy": {"hidden": draw(st.lists(st.integers(1, 4096), max_size=4))},
         "ppo": {"learning_rate": draw(positive), "n_envs": draw(st.integers(1, 10**4))},
         "a2c": {"ent_coef": draw(st.floats(0, 10)), "use_rms_prop": draw(st.booleans())},
+        "recurrent_ppo": {"lstm_hidden_size": draw(st.integers(1, 4096)), "learning_rate": draw(positive)},
     }
 
 
@@ -85,13 +87,32 @@ def test_reported_settings_are_sb3s_defaults_but_for_whole_episodes_and_the_lear
     assert (reported.episodes, reported.env, reported.policy.hidden) == (ours.episodes, ours.env, ours.policy.hidden)
 
 
-@pytest.mark.parametrize(("algorithm", "section"), [("ppo", PPOSettings()), ("a2c", A2CSettings())])
-def test_defaults_are_those_of_sb3(algorithm, section):
-    import inspect
-
-    defaults = inspect.signature(ALGORITHMS[algorithm].learner).parameters
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_defaults_are_those_of_sb3_and_sb3_contrib(algorithm):
+    row = ALGORITHMS[algorithm]
+    defaults = {name: keyword.default for name, keyword in inspect.signature(row.learner).parameters.items()}
+    defaults |= {
+        "lstm_hidden_size": inspect.signature(RecurrentActorCriticPolicy).parameters["lstm_hidden_size"].default
+    }
+    section = algorithm_settings(make_settings({"algorithm": algorithm}))
     ours = section.model_dump(exclude={"n_envs", "learning_rate_schedule", "action_bias"})
-    assert ours == {name: defaults[name].default for name in ours}
+    assert ours == {name: defaults[name] for name in ours}
+
+
+def test_keys_on_the_command_line_may_be_written_as_the_algorithms_are():
+    assert make_settings(assignment_layer("maskable-ppo.n_envs=3")).maskable_ppo.n_envs == 3
+    with pytest.raises(SettingError, match=r"Did you mean 'maskable_ppo.n_envs'"):
+        make_settings(assignment_layer("maskable-ppo.n_env=3"))
+    with pytest.raises(SettingError, match=r"unknown setting 'maskable-ppo'. Did you mean 'maskable_ppo'"):
+        make_settings({"maskable-ppo": {"n_envs": 3}})
+
+
+def test_variants_of_ppo_take_its_settings_where_they_say_nothing_else():
+    settings = make_settings({"ppo": {"n_envs": 7, "gamma": 0.5}, "recurrent_ppo": {"gamma": 0.25}})
+    assert (settings.maskable_ppo.n_envs, settings.recurrent_ppo.n_envs) == (7, 7)
+    assert (settings.maskable_ppo.gamma, settings.recurrent_ppo.gamma) == (0.5, 0.25)
+    assert (settings.trpo.n_envs, settings.a2c.n_envs) == (1, 1)
+    assert make_settings(preset_layer("fast")).maskable_ppo == make_settings(preset_layer("fast")).ppo
 
 
 def test_later_layers_win_and_leave_the_rest():
