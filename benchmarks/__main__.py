@@ -28,7 +28,7 @@ from token_env import SIZES
 from token_env.errors import SettingError, find
 
 app = make_app()
-SPEED = {"env": speed_env.speed_table, "solver": speed_solver.speed_table, "train": speed_train.speed_table}
+SPEED = {"env": speed_env.speed_table, "solver": speed_solver.speed_table, "train": speed_train.speed_tables}
 FAILED = 1
 WIDE = 230  # columns of the table where there is no terminal
 
@@ -162,9 +162,17 @@ def plots(
 def speed(
     subject: Annotated[str, typer.Argument(help="env, solver or train")],
     repeats: Annotated[int, typer.Option(min=1, help="how often every case is measured, in turn")] = 3,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="of train: how speed and memory change with the vocabulary")
+    ] = False,
 ) -> None:
     """Print how fast something is: medians of interleaved repeats."""
-    stdout_console().print(find("subject", subject, SPEED)(repeats))
+    measured = find("subject", subject, SPEED)
+    if growth and subject != "train":
+        raise SettingError(
+            f"--growth is measured of train, not of {subject}; type python -m benchmarks speed train --growth."
+        )
+    stdout_console().print((speed_train.growth_table if growth else measured)(repeats))
 
 
 @app.command()

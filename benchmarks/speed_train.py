@@ -1,143 +1,242 @@
-"""Measure how fast PPO trains on one core: Stable-Baselines3 as it comes, on our batch, and with our heads.
+"""Measure how fast PPO trains on one core, in the ways of `trainers.py`: interleaved repeats, medians.
 
-All do the same work: 64 environments, 32 steps a rollout, minibatches of 1,024, 4 epochs, separate networks of two
-layers for policy and value. The roofline is the time that the matrix products alone would take at the speed that one
-of the sizes of an update is multiplied with here and now.
+Twice: with 64 environments, 32 steps a rollout, minibatches of 1,024 and 4 epochs, and with the shipped presets.
+The roofline is the speed at which the matrix products alone would train, at the rate at which the largest product of an
+update is computed here and now, in the precision of the trainer. The head's share is that of log-probabilities,
+entropies, their gradients and samples, measured alone.
 """
 
+import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from statistics import median
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F  # noqa: N812
+from rich.console import Group
 from rich.table import Table
-from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from agents.policies import FUSED_ADAM, FastActorCriticPolicy
-from agents.vec_env import TokenVecEnv
-from token_env import SIZES
+from agents.precision import BF16, FLOAT32, choose_products
+from agents.provenance import peak_memory_mb
+from agents.settings import Settings
+from benchmarks.trainers import FAST, FAST_BF16, STOCK_BATCH, STOCK_LOOP, Trainer, preset_settings, shared_settings
+from benchmarks.trainers import trainers as all_trainers
 from token_env.dynamics import Dynamics
-from token_env.env import TokenEnv
-from token_env.task import Task
 
-HIDDEN = {"fast": 256, "stable": 512}
-NUM_ENVS, N_STEPS, BATCH_SIZE, N_EPOCHS = 64, 32, 1024, 4
-ROLLOUT = NUM_ENVS * N_STEPS
-ROLLOUTS = {"fast": 6, "stable": 2}  # in a repeat
-
-
-class TimedPPO(PPO):
-    """PPO that tells how much processor time collecting has taken."""
-
-    collecting = 0.0  # seconds
-
-    def collect_rollouts(self, *args: Any, **keywords: Any) -> bool:
-        """See SB3."""
-        started = time.process_time()
-        went_on = super().collect_rollouts(*args, **keywords)
-        self.collecting += time.process_time() - started
-        return went_on
-
-
-class Trainer(NamedTuple):
-    """A way to train."""
-
-    name: str
-    env: Callable[[str], VecEnv]  # from a size
-    policy: Any
-    policy_keywords: dict[str, Any]
+SIZES = ("fast", "stable")
+REPEAT_WORK = 2.5e11  # floating-point operations of matrix products in a repeat, but at least a rollout
+TRIALS = 5  # of what is measured alone, of which the shortest counts
+GROWTH = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000)  # tokens
+GROWN = (STOCK_BATCH, FAST, FAST_BF16)
+CAPTION = """\
+Steps per CPU second and by the clock. ×: times SB3 with DummyVecEnv, and with our VecEnv. Roofline: share of what the
+matrix products alone allow, in the trainer's precision. Shares of the time: collecting rollouts, updating, and, of
+both together, the head. Run: seconds by the clock that the preset's episodes take, from its start, compilation
+included: the first rollout, and the others at the speed by the clock."""
 
 
 class Measured(NamedTuple):
     """What a repeat took."""
 
-    rate: float  # steps per CPU second
-    collecting: float  # share of the time
+    cpu_rate: float  # steps a second of processor time
+    rate: float  # steps a second of the clock
+    collecting: float  # share of the processor time
 
 
-def _loop_env(size: str) -> VecEnv:
-    return DummyVecEnv([lambda: TokenEnv(**SIZES[size])] * NUM_ENVS)
+class Timings(NamedTuple):
+    """What is known of a trainer."""
+
+    first_rollout: float  # seconds of the clock, from building on
+    head: float | None  # seconds of processor time in a rollout and its update; None where it cannot be taken apart
+    repeats: list[Measured]
+
+    def median(self, figure: str) -> float:
+        """Of the repeats."""
+        return median(getattr(one, figure) for one in self.repeats)
 
 
-def _batch_env(size: str) -> VecEnv:
-    return TokenVecEnv(NUM_ENVS, **SIZES[size])
+class Stopwatch(BaseCallback):
+    """Tells how much processor time collecting has taken."""
+
+    collecting = 0.0  # seconds
+    _started = 0.0
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self._started = time.process_time()
+
+    def _on_rollout_end(self) -> None:
+        self.collecting += time.process_time() - self._started
 
 
-TRAINERS = (
-    Trainer("SB3, DummyVecEnv", _loop_env, "MlpPolicy", {}),
-    Trainer("SB3, our VecEnv", _batch_env, "MlpPolicy", {}),
-    Trainer("fast heads", _batch_env, FastActorCriticPolicy, FUSED_ADAM),
-)
+def speed_tables(repeats: int) -> Group:
+    """A table for each size, with the shared settings and with the shipped presets."""
+    with one_thread():
+        shared = [_table(size, shared_settings(size), repeats) for size in SIZES]
+        presets = [_table(f"{size}, as its preset", preset_settings(size), repeats) for size in SIZES]
+        return Group(*shared, *presets, CAPTION)
 
 
-def speed_table(repeats: int) -> Table:
-    """Steps per second of processor time, medians of interleaved repeats, on one thread."""
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread for a while."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        measured = {(trainer, size): trial for size in HIDDEN for trainer, trial in _measure(size, repeats).items()}
-        roofline = {size: _products_per_second(size) / _work(size) for size in HIDDEN}
+        yield
     finally:
         torch.set_num_threads(threads)
-    table = Table(title=f"PPO, steps per CPU second, medians of {repeats}", title_justify="left")
+
+
+def _table(title: str, settings: Settings, repeats: int) -> Table:
+    timings, products = measure(all_trainers(), settings, repeats)
+    section = settings.ppo
+    networks = f"{settings.env.vocab_size:,} tokens, hidden units {list(settings.policy.hidden)}"
+    rollouts = f"{section.n_envs} × {section.n_steps} steps, minibatches of {section.batch_size:,}"
+    rates = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {name}" for name, rate in products.items())
+    table = Table(
+        title=f"{title}: {networks}; {rollouts}, {section.n_epochs} epochs; products at {rates}; medians of {repeats}",
+        title_justify="left",
+    )
+    headings = ("steps/CPU s", "steps/s", "× loop", "× batch", "roofline", "collect", "update", "head", "run, s")
     table.add_column("trainer")
-    for size in HIDDEN:
-        for heading in (size, "ratio", "of the roofline", "collecting"):
-            table.add_column(heading, justify="right")
-    for trainer in TRAINERS:
-        cells: list[str] = []
-        for size in HIDDEN:
-            first = median(one.rate for one in measured[TRAINERS[0].name, size])
-            rate = median(one.rate for one in measured[trainer.name, size])
-            share = median(one.collecting for one in measured[trainer.name, size])
-            cells += [f"{rate:,.0f}", f"{rate / first:.2f}", f"{rate / roofline[size]:.0%}", f"{share:.0%}"]
-        table.add_row(trainer.name, *cells)
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for trainer, timing in timings.items():
+        roofline = products[trainer.precision] / work(settings)
+        table.add_row(trainer.name, *_cells(timing, settings, roofline, timings))
     return table
 
 
-def _measure(size: str, repeats: int) -> dict[str, list[Measured]]:
-    models = {trainer.name: _model(trainer, size) for trainer in TRAINERS}
-    for model in models.values():
-        model.learn(ROLLOUT)  # what is made once is not measured
-    measured: dict[str, list[Measured]] = {name: [] for name in models}
-    for _ in range(repeats):
-        for name, model in models.items():
-            model.collecting, started = 0.0, time.process_time()
-            model.learn(ROLLOUT * ROLLOUTS[size], reset_num_timesteps=False)
-            taken = time.process_time() - started
-            measured[name].append(Measured(ROLLOUT * ROLLOUTS[size] / taken, model.collecting / taken))
-    return measured
-
-
-def _model(trainer: Trainer, size: str) -> TimedPPO:
-    return TimedPPO(
-        trainer.policy,
-        trainer.env(size),
-        n_steps=N_STEPS,
-        batch_size=BATCH_SIZE,
-        n_epochs=N_EPOCHS,
-        seed=0,
-        device="cpu",
-        policy_kwargs={"net_arch": [HIDDEN[size]] * 2, **trainer.policy_keywords},
+def _cells(timing: Timings, settings: Settings, roofline: float, timings: dict[Trainer, Timings]) -> list[str]:
+    rate, collecting = timing.median("cpu_rate"), timing.median("collecting")
+    ratios = [rate / timings[stock].median("cpu_rate") for stock in (STOCK_LOOP, STOCK_BATCH)]
+    shares = [rate / roofline, collecting, 1.0 - collecting]
+    head = "—" if timing.head is None else f"{timing.head * rate / rollout(settings):.0%}"
+    run = timing.first_rollout + (settings.episodes * settings.env.max_steps - rollout(settings)) / timing.median(
+        "rate"
     )
+    return [
+        f"{rate:,.0f}",
+        f"{timing.median('rate'):,.0f}",
+        *(f"{ratio:.2f}" for ratio in ratios),
+        *(f"{share:.0%}" for share in shares),
+        head,
+        f"{run:,.0f}",
+    ]
 
 
-def _work(size: str) -> float:
-    """Floating-point operations of the matrix products for one step: forward once, and forward and backward 4 times."""
-    inputs, hidden = len(Dynamics(Task(**SIZES[size])).observation_bounds[0]), HIDDEN[size]
-    trunks = 2 * (inputs * hidden + hidden * hidden)
-    return 2.0 * (trunks + hidden * SIZES[size]["vocab_size"] + hidden) * (1 + 3 * N_EPOCHS)
+def measure(
+    trainers: Iterable[Trainer], settings: Settings, repeats: int
+) -> tuple[dict[Trainer, Timings], dict[str, float]]:
+    """Timings of trainers in turn, and the floating-point operations a second of products in each precision."""
+    rollouts = max(1, round(REPEAT_WORK / (work(settings) * rollout(settings))))
+    models: dict[Trainer, OnPolicyAlgorithm] = {}
+    timings: dict[Trainer, Timings] = {}
+    for trainer in trainers:
+        started = time.monotonic()
+        models[trainer] = trainer.build(settings)
+        _train(trainer, models[trainer], settings, 1)
+        taken = time.monotonic() - started
+        timings[trainer] = Timings(taken, _head_seconds(trainer, models[trainer], settings), [])
+    products: dict[str, list[float]] = {}
+    for _ in range(repeats):
+        for trainer, model in models.items():
+            timings[trainer].repeats.append(_train(trainer, model, settings, rollouts))
+        for precision in (FLOAT32, BF16):
+            products.setdefault(precision, []).append(products_per_second(settings, precision))
+    return timings, {precision: median(rates) for precision, rates in products.items()}
 
 
-def _products_per_second(size: str) -> float:
-    """Floating-point operations a second of the largest product of an update, the best of some."""
-    hidden, vocab_size = HIDDEN[size], SIZES[size]["vocab_size"]
-    left, right = torch.randn(BATCH_SIZE, hidden), torch.randn(vocab_size, hidden)
+def _train(trainer: Trainer, model: OnPolicyAlgorithm, settings: Settings, rollouts: int) -> Measured:
+    watch, steps = Stopwatch(), rollouts * rollout(settings)
+    with trainer.products.in_use():
+        wall, started = time.monotonic(), time.process_time()
+        model.learn(steps, callback=watch, reset_num_timesteps=False)
+        taken, wall = time.process_time() - started, time.monotonic() - wall
+    return Measured(steps / taken, steps / wall, watch.collecting / taken)
+
+
+def rollout(settings: Settings) -> int:
+    """Steps of a rollout."""
+    return settings.ppo.n_envs * settings.ppo.n_steps
+
+
+def work(settings: Settings) -> float:
+    """Floating-point operations of the matrix products for one step: forward once, and in every epoch three times."""
+    widths = [len(Dynamics(settings.env).observation_bounds[0]), *settings.policy.hidden]
+    trunk = sum(one * other for one, other in pairwise(widths))
+    return 2.0 * (2 * trunk + widths[-1] * (settings.env.vocab_size + 1)) * (1 + 3 * settings.ppo.n_epochs)
+
+
+def products_per_second(settings: Settings, precision: str) -> float:
+    """Floating-point operations a second of the largest product of an update."""
+    kind = torch.bfloat16 if precision == BF16 else torch.float32
+    rows, hidden, vocab_size = settings.ppo.batch_size, settings.policy.hidden[-1], settings.env.vocab_size
+    left, right = torch.randn(rows, hidden).to(kind), torch.randn(vocab_size, hidden).to(kind)
+    with choose_products("auto", precision, "cpu").in_use():
+        return 2.0 * rows * hidden * vocab_size / _shortest(lambda: F.linear(left, right))
+
+
+def _head_seconds(trainer: Trainer, model: OnPolicyAlgorithm, settings: Settings) -> float | None:
+    """Processor time of the head in a rollout and its update."""
+    if trainer.library == "sbx":
+        return None
+    section, tokens = settings.ppo, settings.env.vocab_size
+    head: Any = model.policy.action_dist
+    logits = torch.randn(section.batch_size, tokens, requires_grad=True)
+    actions = torch.randint(tokens, (section.batch_size,))
+
+    def update() -> None:
+        of_batch = head.proba_distribution(action_logits=logits)
+        torch.autograd.backward(of_batch.log_prob(actions).mean() + of_batch.entropy().mean())
+
+    def act() -> None:
+        with torch.no_grad():
+            of_rows = head.proba_distribution(action_logits=logits[: section.n_envs])
+            of_rows.log_prob(of_rows.get_actions())
+
+    minibatches = section.n_epochs * rollout(settings) / section.batch_size
+    return minibatches * _shortest(update) + section.n_steps * _shortest(act)
+
+
+def _shortest(call: Callable[[], object]) -> float:
+    """Processor time of a call, in seconds."""
     seconds = []
-    for _ in range(10):
+    for _ in range(TRIALS):
         started = time.process_time()
-        _ = left @ right.T
+        call()
         seconds.append(time.process_time() - started)
-    return 2.0 * BATCH_SIZE * hidden * vocab_size / min(seconds)
+    return min(seconds)
+
+
+def growth_table(repeats: int) -> Table:
+    """How speed and memory change with the vocabulary: the shared settings of fast, a process of its own for each."""
+    table = Table(title=f"from fast to larger vocabularies, medians of {repeats}", title_justify="left")
+    table.add_column("tokens", justify="right")
+    compared = [trainer for trainer in GROWN if not trainer.products.refused]
+    for trainer in compared:
+        for heading in ("steps/CPU s", "roofline", "peak MB"):
+            table.add_column(f"{trainer.name}: {heading}", justify="right")
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for vocab_size in GROWTH:
+            measured = [pool.apply(grown, (trainer, vocab_size, repeats)) for trainer in compared]
+            cells = [(f"{rate:,.0f}", f"{share:.0%}", f"{memory:,.0f}") for rate, share, memory in measured]
+            table.add_row(f"{vocab_size:,}", *(cell for three in cells for cell in three))
+    return table
+
+
+def grown(trainer: Trainer, vocab_size: int, repeats: int) -> tuple[float, float, float]:
+    """Steps a CPU second, share of the roofline and peak memory in MB (10⁶ bytes) of one trainer."""
+    settings = shared_settings("fast", vocab_size=vocab_size)
+    with one_thread():
+        timings, products = measure([trainer], settings, repeats)
+    rate = timings[trainer].median("cpu_rate")
+    return rate, rate * work(settings) / products[trainer.precision], peak_memory_mb()

@@ -12,11 +12,16 @@ from agents import evaluate as evaluate_command
 from agents import train as train_command
 from agents import watch as watch_command
 from agents.console import run_command
+from agents.precision import Cpu
 from benchmarks import __main__ as benchmarks_command
 from benchmarks.rows import append, results_file
 from tests.benchmark_rows import make_row
 
-COMMANDS = {"train": train_command.train, "evaluate": evaluate_command.evaluate, "watch": watch_command.watch}
+COMMANDS = {
+    "train": train_command.train,
+    "evaluate": evaluate_command.evaluate,
+    "watch": watch_command.watch,
+}
 
 
 @pytest.fixture
@@ -98,7 +103,9 @@ def run(monkeypatch, tmp_path, capsys):
         ("watch greedy --sampled", "'greedy' has no probabilities"),
         ("watch greedy --out episode.mp4", "its ending must be .gif (the episode) or .png (its end)"),
         ("watch greedy --out none/episode.gif", "there is no directory 'none'"),
+        ("train ppo --precision fp8", "precision cannot be 'fp8': Input should be 'float32' or 'bf16'"),
         ("benchmarks speed enw", "Did you mean 'env'?"),
+        ("benchmarks speed env --growth", "type python -m benchmarks speed train --growth"),
         ("benchmarks run fast-vs-stabel", "Did you mean 'fast-vs-stable'?"),
         ("benchmarks run tiny --case tiny/pppo", "unknown case 'tiny/pppo'. Did you mean 'tiny/ppo'?"),
         ("benchmarks run tiny --results empty", "cannot write into 'empty'"),
@@ -249,14 +256,20 @@ def test_speed_compares_every_interface_and_leaves_no_process_behind(run, monkey
 
 
 def test_speed_of_training_compares_our_trainers_with_stock_sb3(run, monkeypatch):
-    for name, value in {"HIDDEN": {"tiny": 8}, "ROLLOUTS": {"tiny": 1}, "N_STEPS": 16}.items():
-        monkeypatch.setattr(f"benchmarks.speed_train.{name}", value)
+    monkeypatch.setattr("benchmarks.speed_train.SIZES", ("tiny",))
+    monkeypatch.setattr("benchmarks.speed_train.REPEAT_WORK", 1.0)
+    monkeypatch.setattr("agents.precision.this_cpu", lambda: Cpu("AuthenticAMD", frozenset({"avx512f", "avx512_bf16"})))
+    monkeypatch.setattr("benchmarks.trainers.find_spec", lambda name: None)  # sbx is not installed
     code, out, _ = run("benchmarks speed train --repeats 1")
     assert code == 0
-    rows = {line.split("│")[1].strip(): line.split("│")[2:-1] for line in out.splitlines() if line[:1] == "│"}
-    assert list(rows) == ["SB3, DummyVecEnv", "SB3, our VecEnv", "fast heads"]
-    rates = [float(cells[0].replace(",", "")) for cells in rows.values()]
-    assert [float(cells[1]) for cells in rows.values()] == pytest.approx([rate / rates[0] for rate in rates], abs=0.01)
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line[:1] == "│"]
+    ours = ["fast heads", "fast heads, bf16", "tied head", "tied head, bf16"]
+    assert [row[0] for row in rows] == ["SB3, DummyVecEnv", "SB3, our VecEnv", *ours] * 2
+    rates = [float(row[1].replace(",", "")) for row in rows[:6]]
+    assert [float(row[3]) for row in rows[:6]] == pytest.approx([rate / rates[0] for rate in rates], abs=0.01)
+    assert [float(row[4]) for row in rows[:6]] == pytest.approx([rate / rates[1] for rate in rates], abs=0.01)
+    assert all(float(row[6][:-1]) + float(row[7][:-1]) == pytest.approx(100, abs=1) for row in rows)
+    assert max(map(len, out.splitlines())) <= 120
 
 
 def test_speed_of_the_solver_is_told_beside_the_plain_pass(run, monkeypatch):
