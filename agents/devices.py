@@ -14,6 +14,24 @@ def available_devices() -> list[str]:
     return [*mps, *cuda, "cpu"]
 
 
+def device_states() -> dict[str, str]:
+    """What there is to say of each kind of device, the preferred one first."""
+    able = available_devices()
+    with_mps: bool = torch.backends.mps.is_built()
+    with_cuda: bool = torch.backends.cuda.is_built()  # type: ignore[no-untyped-call]
+    built = {"mps": with_mps, "cuda": with_cuda, "cpu": True}
+    there = {"mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available(), "cpu": True}
+
+    def state(kind: str) -> str:
+        if kind in able:
+            return "can be used"
+        if there[kind]:
+            return "is there, but cannot compute"
+        return "there is none" if built[kind] else "this torch is built without it"
+
+    return {kind: state(kind) for kind in built}
+
+
 def _computes(device: str) -> bool:
     """Whether a product and its gradient can be computed there: torch may name devices that cannot allocate."""
     try:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 CPU_DESCRIPTION = Path("/proc/cpuinfo")  # of Linux; elsewhere nothing is known, and torch's default stays
 BF16_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")  # the last as ARM calls it
 FLOAT32, BF16 = "float32", "bf16"
+LIBRARIES = {"default": "torch's default", "onednn": "oneDNN"}  # how the paths are called in sentences
 
 
 class Cpu(NamedTuple):
@@ -37,9 +38,9 @@ class Products(NamedTuple):
     @property
     def told(self) -> str:
         """In words, on a line each: `matrix products: float32, through oneDNN (AMD with AVX-512 …)`."""
-        through = "oneDNN" if self.path == "onednn" else "torch's default"
-        line = f"matrix products: {self.precision}, {'the float32 ones ' * (self.precision == BF16)}through {through}"
-        return "\n".join([*([self.refused] if self.refused else []), f"{line} ({self.reason})"])
+        which = "bf16, the float32 ones" if self.precision == BF16 else "float32,"
+        line = f"matrix products: {which} through {LIBRARIES[self.path]} ({self.reason})"
+        return "\n".join(filter(None, [self.refused, line]))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

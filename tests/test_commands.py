@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from agents import doctor as doctor_command
 from agents import evaluate as evaluate_command
 from agents import train as train_command
 from agents import watch as watch_command
@@ -18,6 +19,7 @@ from benchmarks.rows import append, results_file
 from tests.benchmark_rows import make_row
 
 COMMANDS = {
+    "doctor": doctor_command.doctor,
     "train": train_command.train,
     "evaluate": evaluate_command.evaluate,
     "watch": watch_command.watch,
@@ -104,6 +106,9 @@ def run(monkeypatch, tmp_path, capsys):
         ("watch greedy --out episode.mp4", "its ending must be .gif (the episode) or .png (its end)"),
         ("watch greedy --out none/episode.gif", "there is no directory 'none'"),
         ("train ppo --precision fp8", "precision cannot be 'fp8': Input should be 'float32' or 'bf16'"),
+        ("doctor --size huge", "unknown size 'huge'"),
+        ("doctor --json none/found.json", "there is no directory 'none'"),
+        ("doctor --json taken", "it is a directory"),
         ("benchmarks speed enw", "Did you mean 'env'?"),
         ("benchmarks speed env --growth", "type python -m benchmarks speed train --growth"),
         ("benchmarks run fast-vs-stabel", "Did you mean 'fast-vs-stable'?"),
@@ -236,6 +241,15 @@ def test_reference_policies_are_evaluated_by_name(run):
     assert code == 0
     assert out.index("greedy") < out.index("fluent")
     assert "random" not in out
+
+
+def test_the_doctor_tells_what_it_found_and_writes_it_down(run, tmp_path):
+    code, out, _ = run("doctor --size tiny --json found.json")
+    assert code == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert list(found["training"]) == ["tiny"]
+    for told in ("torch", "device cuda", "GFLOP/s", "tiny", *(sentence.split("(")[0] for sentence in found["advice"])):
+        assert told in " ".join(out.split())
 
 
 def test_speed_compares_every_interface_and_leaves_no_process_behind(run, monkeypatch):

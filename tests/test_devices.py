@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from agents.devices import _computes, available_devices, device_memory_mb, device_use, resolve_device
+from agents.devices import _computes, available_devices, device_memory_mb, device_states, device_use, resolve_device
 from token_env import SettingError
 
 
@@ -50,6 +50,16 @@ def test_a_device_that_cannot_compute_is_not_chosen(machine, monkeypatch):
     machine(True, 1)
     monkeypatch.setattr("agents.devices._computes", lambda device: device != "mps")
     assert available_devices() == ["cuda", "cpu"]
+
+
+def test_what_is_wrong_with_a_device_is_told(machine, monkeypatch):
+    machine(True, 0)
+    monkeypatch.setattr("agents.devices._computes", lambda device: False)
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
+    states = {"mps": "is there, but cannot compute", "cuda": "this torch is built without it", "cpu": "can be used"}
+    assert device_states() == states
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    assert device_states()["cuda"] == "there is none"
 
 
 def test_the_probe_computes():

@@ -1,0 +1,90 @@
+"""Examine this machine, and say what to type on it: `python -m agents.doctor`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agents import run_dir
+from agents.checkup import examine
+from agents.console import run_command, stdout_console
+from agents.precision import LIBRARIES
+from token_env import SIZES
+from token_env.errors import SettingError, find
+
+
+def doctor(
+    sizes: Annotated[
+        list[str] | None, typer.Option("--size", help="train a rollout of this size only; repeatable [default: all]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="also write what was found there")] = None,
+) -> None:
+    """Tell versions, devices, how fast this machine multiplies and trains, and what to type on it."""
+    for size in sizes or []:
+        find("size", size, SIZES)
+    if out and (out.is_dir() or not out.absolute().parent.is_dir()):
+        reason = "it is a directory" if out.is_dir() else f"there is no directory {str(out.parent)!r}"
+        raise SettingError(f"cannot write {str(out)!r}: {reason}; type --json with a file.")
+    found = examine(sizes or SIZES)
+    if out:
+        try:
+            run_dir.write_json(out, found)
+        except OSError as error:
+            raise SettingError(f"cannot write {str(out)!r}: {error.strerror}; type --json with another.") from error
+    show(stdout_console(), found)
+
+
+def show(console: Console, found: dict[str, Any]) -> None:
+    """What was found, as tables, and the advice in sentences."""
+    machine = found["machine"]
+    about = {
+        **found["versions"],
+        "processor": f"{machine['processor']}, {machine['cores']} cores; threads of torch: {machine['threads']}",
+        "system": machine["system"],
+        "memory": f"{machine['memory_mb']:,} MB",
+        **{f"device {name}": state for name, state in found["devices"].items()},
+    }
+    rows = [(name, "not installed" if value is None else value) for name, value in about.items()]
+    console.print(_table("this machine", ("", ""), rows))
+    console.print(_table("matrix products", ("device", "path", "precision", "GFLOP/s", "error", ""), _products(found)))
+    headings = ("size", "steps/s", "a run takes", "memory so far")
+    console.print(_table("PPO, the preset of each size, one rollout and its update", headings, _training(found)))
+    for sentence in found["advice"]:
+        console.print(f"- {sentence}", markup=False, highlight=False)
+
+
+def _products(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for path in found["multiplications"]:
+        measured = ("—", "—") if path["gflops"] is None else (f"{path['gflops']:,.0f}", f"{path['error']:.0e}")
+        why = f"used: {found['products']['reason']}" if path["used"] and path["device"] == found["chosen"] else ""
+        rows.append((path["device"], LIBRARIES[path["library"]], path["precision"], *measured, path["why_not"] or why))
+    return rows
+
+
+def _training(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            size,
+            f"{took['steps_per_second']:,.0f}",
+            f"{took['run_seconds'] / 60:.1f} min",
+            f"{took['peak_memory_mb']:,.0f} MB",
+        )
+        for size, took in found["training"].items()
+    ]
+
+
+def _table(title: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=any(headings))
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in ("GFLOP/s", "error", "steps/s") else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+if __name__ == "__main__":
+    run_command(doctor)
