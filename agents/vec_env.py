@@ -122,9 +122,9 @@ class TokenVecEnv(VecEnv):
         setattr(self.vector_env, attr_name, value)
 
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
-        """Call a method of the batch that returns one item a row (`action_masks`, `render`); these rows' items."""
+        """Call a method of the batch; what it returns for these rows (`action_masks`), or None (`set_difficulty`)."""
         answers = getattr(self.vector_env, method_name)(*args, **kwargs)
-        return [answers[row] for row in self._get_indices(indices)]
+        return [None if answers is None else answers[row] for row in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
         """False: the rows are no separate environments that could be wrapped."""

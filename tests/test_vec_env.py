@@ -5,7 +5,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from agents.vec_env import TokenVecEnv
 from tests.test_vector import OPTIONS, assert_same
-from token_env import SettingError
+from token_env import Dynamics, SettingError, Task
 from token_env.env import TokenEnv
 
 SMALL = {"vocab_size": 64, "max_steps": 4}
@@ -46,6 +46,38 @@ def test_episode_statistics_come_from_the_components_whatever_the_reward():
         assert info["episode"]["r"] == pytest.approx(totals[row])
         assert info["episode"]["l"] == 4
         assert info["episode"]["tokens"].tolist() == [step[row] for step in said]
+
+
+@pytest.mark.parametrize("keywords", [{}, {"observation": "tokens"}, {"optimum": True, "split": "test"}])
+def test_the_difficulty_changes_when_the_next_episodes_begin(keywords):
+    ours = TokenVecEnv(3, **SMALL, **keywords)
+    theirs = DummyVecEnv([lambda: TokenEnv(**SMALL, **keywords)] * 3)
+    untouched = TokenVecEnv(3, **SMALL, **keywords)
+    for env in (ours, theirs, untouched):
+        env.seed(5)
+        env.reset()
+    actions, played = np.random.default_rng(0).integers(64, size=(16, 3)), []
+    for t in range(16):
+        if t == 2:  # in the middle of the first episode, which goes on as it began
+            for env in (ours, theirs):
+                assert env.env_method("set_difficulty", 0.0, 16) == [None] * 3
+        played.append(ours.get_attr("problems")[0])
+        mine, other = ours.step(actions[t]), theirs.step(actions[t])
+        assert_same(mine[:3], other[:3])
+        assert_infos_agree(mine[3], other[3])
+        if t < 3:
+            assert_same(mine[:3], untouched.step(actions[t])[:3])
+    for begun, difficulty in ((0, {}), (4, {"noise": 0.0, "message_vocab": 16})):
+        dynamics = Dynamics(Task(**SMALL, **keywords, **difficulty))
+        assert_same(played[begun], dynamics.problems.draw(played[0].ids + begun // 4))
+        assert played[begun] is played[begun + 3]
+    assert ours.get_attr("task")[0].message_vocab == 16
+    assert ours.get_attr("task")[0].split == keywords.get("split", "train")
+
+
+def test_a_difficulty_that_is_not_allowed_is_refused():
+    with pytest.raises(SettingError, match="message_vocab is 65; it must be from 2 to 64"):
+        TokenVecEnv(2, **SMALL).env_method("set_difficulty", 0.0, 65)
 
 
 def test_masks_attributes_and_options_reach_single_rows():

@@ -226,3 +226,14 @@ def test_wrong_resets_are_refused(reset, message):
 def test_wrong_constructions_are_refused(keywords, message):
     with pytest.raises(SettingError, match=message):
         TokenVectorEnv(**SMALL | keywords)
+
+
+def test_the_difficulty_waits_until_all_rows_begin_together():
+    env = TokenVectorEnv(2, autoreset_mode="Disabled", **SMALL)
+    env.reset(seed=1)
+    env.set_difficulty(0.0, 8)
+    env.reset(options={"reset_mask": np.array([True, False])})
+    assert env.task.message_vocab is None
+    env.reset()
+    assert env.task.message_vocab == 8
+    assert env.problems.message.max() < 8

@@ -63,7 +63,7 @@ def test_a_png_is_the_end_of_the_episode_as_the_environment_draws_it(command, tm
     env = TokenEnv(render_mode="rgb_array", vocab_size=64, max_steps=8, split="validation")
     env.reset(options={"problem_id": 7})
     for _ in range(8):
-        env.step(int(REFERENCES["greedy"].act(env._dynamics, env._batch.problems, env._batch.state, None)[0]))
+        env.step(int(REFERENCES["greedy"].act(env._batch.dynamics, env._batch.problems, env._batch.state, None)[0]))
     with Image.open(tmp_path / "x.PNG") as png:
         np.testing.assert_array_equal(np.array(png), env.render())
 

@@ -1,5 +1,6 @@
 """Play N episodes side by side: which problem each row plays, how far it is, which comes next."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class Batch:
 
     def __init__(self, dynamics: Dynamics, num_rows: int) -> None:
         self.dynamics = dynamics
+        self._dynamics_to_come: Dynamics | None = None  # from when on all rows begin together
         self.num_rows = num_rows
         length = dynamics.task.max_steps
         self._rows = np.arange(num_rows)
@@ -102,8 +104,28 @@ class Batch:
             raise SettingError(f"problem_id has shape {ids.shape}; {rows.shape} is needed, one id a row.")
         self._next_id[rows] = ids
 
+    def set_difficulty(self, noise: float, message_vocab: int | None) -> None:
+        """Play problems of another noise and message vocabulary, from when on all rows begin together.
+
+        Rows keep walking through the same ids; everything else of the task stays. Costs V²d for a message vocabulary
+        that is met for the first time.
+
+        Raises:
+            SettingError: a value that is not allowed.
+        """
+        now = self.dynamics
+        task = dataclasses.replace(now.task, noise=noise, message_vocab=message_vocab, language=now.language)
+        self._dynamics_to_come = Dynamics(task)
+
+    def _change_dynamics(self, dynamics: Dynamics) -> None:
+        self.dynamics, self._dynamics_to_come = dynamics, None
+        self._stream = ProblemStream(dynamics.problems, self.num_rows)
+        self._optimal_running.clear()
+
     def start(self, rows: NDArray[np.int64]) -> None:
         """Begin the next problem in these rows, [n]."""
+        if self._dynamics_to_come and len(rows) == self.num_rows:
+            self._change_dynamics(self._dynamics_to_come)
         ids = self._next_id[rows]
         fresh = self._stream.take(rows, ids)
         self._next_id[rows] = (ids + 1) % self.dynamics.problems.num_ids

@@ -15,7 +15,7 @@ from token_env.observations import Observations
 from token_env.problem import Problem
 from token_env.render import draw_text, print_text
 from token_env.state import Transition
-from token_env.task import make_task
+from token_env.task import Task, make_task
 
 ROW = np.array([0])
 
@@ -102,16 +102,20 @@ class TokenEnv(gymnasium.Env[Observations, int]):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
-        self.task = make_task(**keywords)
-        self._dynamics = Dynamics(self.task)
-        self._batch = Batch(self._dynamics, 1)
-        self.observation_space = observation_space(self._dynamics)
-        self.action_space = spaces.Discrete(self.task.vocab_size)  # type: ignore[assignment]
+        dynamics = Dynamics(make_task(**keywords))
+        self._batch = Batch(dynamics, 1)
+        self.observation_space = observation_space(dynamics)
+        self.action_space = spaces.Discrete(dynamics.task.vocab_size)  # type: ignore[assignment]
+
+    @property
+    def task(self) -> Task:
+        """The constants of the task that is being played."""
+        return self._batch.dynamics.task
 
     @property
     def language(self) -> Language:
         """The language the agent speaks."""
-        return self._dynamics.language
+        return self._batch.dynamics.language
 
     @property
     def problem(self) -> Problem:
@@ -149,7 +153,7 @@ class TokenEnv(gymnasium.Env[Observations, int]):
             gymnasium.error.ResetNeeded: before the first reset, or after the end of the episode.
         """
         transition = self._batch.step(self._batch.checked_action(np.asarray(action)[None]))
-        reward = float(self._dynamics.rewards(transition)[0])
+        reward = float(self._batch.dynamics.rewards(transition)[0])
         terminated = bool(transition.done[0])
         if self.render_mode == "human":
             self.render()
@@ -163,6 +167,17 @@ class TokenEnv(gymnasium.Env[Observations, int]):
         if terminated:
             info |= {name: column.tolist()[0] for name, column in self._batch.endings(ROW).items()}
         return info
+
+    def set_difficulty(self, noise: float, message_vocab: int | None) -> None:
+        """Play problems of another noise and message vocabulary from the next episode on.
+
+        Their ids, the split and everything else of the task stay. For curricula: `env_method("set_difficulty", …)` of
+        SB3's vector environments calls it.
+
+        Raises:
+            SettingError: a value that is not allowed.
+        """
+        self._batch.set_difficulty(noise, message_vocab)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which tokens may be said within the mask budget, [V]; at least one."""

@@ -19,7 +19,7 @@ from token_env.observations import Observations
 from token_env.problem import Problems
 from token_env.render import draw_text
 from token_env.state import Transition
-from token_env.task import make_task
+from token_env.task import Task, make_task
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -61,20 +61,24 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         self.metadata = dict(self.metadata) | {"autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
         self.num_envs = num_envs
-        self.task = make_task(**keywords)
-        self._dynamics = Dynamics(self.task)
-        self._batch = Batch(self._dynamics, num_envs)
+        dynamics = Dynamics(make_task(**keywords))
+        self._batch = Batch(dynamics, num_envs)
         self._finished = np.zeros(num_envs, dtype=np.bool_)  # rows whose episode ended and has not been begun again
         self._rows = np.arange(num_envs)
-        self.single_observation_space = observation_space(self._dynamics)
-        self.single_action_space = spaces.Discrete(self.task.vocab_size)
+        self.single_observation_space = observation_space(dynamics)
+        self.single_action_space = spaces.Discrete(dynamics.task.vocab_size)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
     @property
+    def task(self) -> Task:
+        """The constants of the task that is being played."""
+        return self._batch.dynamics.task
+
+    @property
     def language(self) -> Language:
         """The language the agent speaks."""
-        return self._dynamics.language
+        return self._batch.dynamics.language
 
     @property
     def problems(self) -> Problems:
@@ -138,7 +142,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         if self._finished.any():
             return self._step_after_end(actions)
         transition = self._batch.step(self._batch.checked_action(actions))
-        rewards = self._dynamics.rewards(transition)
+        rewards = self._batch.dynamics.rewards(transition)
         done = transition.done
         if not done.any():
             infos = row_infos(transition, self._rows, self.num_envs)
@@ -165,7 +169,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         infos: dict[str, Any] = {}
         if len(active):
             transition = self._batch.step(checked[active], active)
-            rewards[active] = self._dynamics.rewards(transition)
+            rewards[active] = self._batch.dynamics.rewards(transition)
             done[active] = transition.done
             infos = row_infos(transition, active, self.num_envs)
             if done.any():
@@ -196,6 +200,17 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         infos = {"final_obs": final_obs, "_final_obs": mask, "final_info": final_info, "_final_info": mask.copy()}
         others = np.flatnonzero(~mask)
         return infos | (row_infos(transition, others, self.num_envs, self._rows) if len(others) else {})
+
+    def set_difficulty(self, noise: float, message_vocab: int | None) -> None:
+        """Play problems of another noise and message vocabulary from the next time that all rows begin together on.
+
+        Their ids, the split and everything else of the task stay. For curricula: `env_method("set_difficulty", …)` of
+        SB3's vector environments calls it.
+
+        Raises:
+            SettingError: a value that is not allowed.
+        """
+        self._batch.set_difficulty(noise, message_vocab)
 
     def action_masks(self) -> BoolArray:
         """Which tokens may be said within the mask budget, [N, V]; at least one a row."""
