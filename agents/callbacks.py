@@ -38,7 +38,7 @@ class Recorder(BaseCallback):
         self.last_tokens: deque[NDArray[np.int64]] = deque(maxlen=WINDOW)
         self._started = 0.0
         self._updates = 0
-        self._distinct_tokens = 0  # in the rollout of the next update
+        self._of_rollout: dict[str, float] = {}  # what the next update's line tells of its rollout
 
     @property
     def seconds(self) -> float:
@@ -83,7 +83,13 @@ class Recorder(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         assert isinstance(self.model, OnPolicyAlgorithm)
-        self._distinct_tokens = len(np.unique(self.model.rollout_buffer.actions))
+        self._of_rollout = {"distinct_tokens": len(np.unique(self.model.rollout_buffer.actions))}
+        self._of_rollout |= self._logged("curriculum/")
+
+    def _logged(self, section: str) -> dict[str, float]:
+        """What the logger holds of a section, by the rest of its name."""
+        values = self.logger.name_to_value.items()
+        return {name.removeprefix(section): float(value) for name, value in values if name.startswith(section)}
 
     def _on_training_end(self) -> None:
         self._record_update()
@@ -93,11 +99,7 @@ class Recorder(BaseCallback):
         """Read what SB3 logged about the update that has just ended, and how busy the device is."""
         busy = device_use(str(self.model.device))
         self.device_use += [] if busy is None else [busy]
-        logged = {
-            name.removeprefix("train/"): float(value)
-            for name, value in self.logger.name_to_value.items()
-            if name.startswith("train/")
-        }
+        logged = self._logged("train/")
         self._updates += 1
         logged.pop("n_updates", None)
         row = {
@@ -105,7 +107,7 @@ class Recorder(BaseCallback):
             "episodes": len(self.returns),
             "timesteps": self.num_timesteps,
             "seconds": self.seconds,
-            "distinct_tokens": self._distinct_tokens,
+            **self._of_rollout,
         }
         figures = logged | {"loss": self._loss(logged)}
         finite = {name: value if np.isfinite(value) else None for name, value in figures.items()}

@@ -16,6 +16,7 @@ from agents import checkpoints, plots, run_dir
 from agents.agent import Agent
 from agents.algorithms import algorithm_settings, build_model, check_budget, find_algorithm
 from agents.callbacks import WINDOW, Recorder
+from agents.curriculum import Curriculum, Schedule
 from agents.devices import device_memory_mb, resolve_device
 from agents.precision import FLOAT32, choose_products, multiply_in
 from agents.progress import ProgressDisplay
@@ -59,6 +60,7 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
     model = build_model(settings, env, dynamics, device)
     multiply_in(model.policy, products.precision)
     env.seed(environment_seed(settings.seed))
+    curriculum = Curriculum(Schedule(settings), env) if settings.curriculum.enabled else None
 
     default = run_dir.default_path(settings.algorithm, settings.name, settings.seed)
     path = run_dir.create(default if directory is None else Path(directory))
@@ -70,15 +72,17 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
         print(products.told, file=sys.stderr)
     clock = Clock()
     with products.in_use():
-        finished = learn(model, settings, recorder, progress)
+        finished = learn(model, settings, recorder, progress, [curriculum] if curriculum else [])
     taken = clock.read()
 
     checkpoints.save(path, settings, dynamics, model.policy)
     multiply_in(model.policy, FLOAT32)
     agent = Agent(settings, dynamics, model.policy.to("cpu"))
-    evaluated = final_scores(agent, recorder.problem_ids) if finished else None
+    full_from = curriculum.state.full_from if curriculum else 0  # before, other problems had the same ids
+    evaluated = final_scores(agent, recorder.problem_ids[full_from:]) if finished else None
     summary = training_summary(settings, device, recorder, taken)
     summary |= {"status": "interrupted" if evaluated is None else "finished", "peak_memory_mb": peak_memory_mb()}
+    summary |= {"full_difficulty_from": full_from} if curriculum else {}
     summary |= evaluated or {}
     run_dir.write_json(path / run_dir.SUMMARY, summary)
     held_out = summary.get("evaluation", {})
@@ -108,10 +112,12 @@ def resolved(settings: Settings) -> Settings:
     return settings.model_copy(update={"env": dataclasses.replace(env, **changes)})
 
 
-def learn(model: OnPolicyAlgorithm, settings: Settings, recorder: Recorder, progress: bool) -> bool:
-    """Play the run's episodes; False if Ctrl-C ended it early."""
+def learn(
+    model: OnPolicyAlgorithm, settings: Settings, recorder: Recorder, progress: bool, first: list[BaseCallback]
+) -> bool:
+    """Play the run's episodes, calling `first` before the recorder; False if Ctrl-C ended it early."""
     display = ProgressDisplay(recorder, settings.episodes)
-    callbacks: list[BaseCallback] = [recorder, display] if progress else [recorder]
+    callbacks: list[BaseCallback] = [*first, recorder, display] if progress else [*first, recorder]
     try:
         with display:
             model.learn(settings.episodes * settings.env.max_steps, callback=callbacks, log_interval=1)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 import configs
 from token_env.errors import SettingError, unknown_name
+from token_env.language import MIN_VOCAB
 from token_env.task import Task
 
 DEFAULT_SIZE = "fast"
@@ -112,6 +113,18 @@ class TRPOSettings(OnPolicySettings):
     sub_sampling_factor: int = Field(1, ge=1)  # the policy's step is computed from one step in so many
 
 
+class CurriculumSettings(Frozen):
+    """How problems become harder during a training (`agents/curriculum.py`); evaluations have full difficulty."""
+
+    enabled: bool = False
+    noise: float = Field(0.0, ge=0)  # env.noise of the first level
+    message_vocab: int | None = Field(None, ge=MIN_VOCAB)  # the same; None = a tenth of the task's
+    levels: int = Field(5, ge=2)  # the last is the task itself
+    threshold: float = Field(0.25, ge=0)  # mean return at which the level rises, as a share of α L
+    window: int = Field(40, ge=1)  # episodes of that mean
+    full_by: float = Field(0.5, ge=0, le=0.9)  # share of the episodes after which all have full difficulty
+
+
 class EvaluationSettings(Frozen):
     """The evaluation at the end of a run."""
 
@@ -136,6 +149,7 @@ class Settings(Frozen):
     trpo: TRPOSettings = TRPOSettings()
     maskable_ppo: PPOSettings = PPOSettings()
     recurrent_ppo: RecurrentPPOSettings = RecurrentPPOSettings()
+    curriculum: CurriculumSettings = CurriculumSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
     @field_validator("env")

@@ -34,6 +34,9 @@ def train(
         str | None, typer.Option(help="of matrix products: float32 or bf16 [default: float32]")
     ] = None,
     language: Annotated[str | None, typer.Option(help="synthetic, english, or text:PATH of a text to fit")] = None,
+    curriculum: Annotated[
+        bool, typer.Option("--curriculum", help="begin with easier problems, harder ones as returns rise")
+    ] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="directory of the run; must not exist")] = None,
     progress: Annotated[bool, typer.Option("--progress/--no-progress", help="show how it is getting on")] = True,
 ) -> None:
@@ -44,6 +47,7 @@ def train(
     named = {"algorithm": algorithm, "episodes": episodes, "seed": seed, "device": device, "precision": precision}
     chosen.append({key: value for key, value in named.items() if value is not None})
     chosen += [{"env": {"language": language}}] if language else []
+    chosen += [{"curriculum": {"enabled": True}}] if curriculum else []
     result = fit(make_settings(*chosen), out, progress)
     if result.interrupted:
         print(
