@@ -23,6 +23,7 @@ from agents.progress import ProgressDisplay
 from agents.provenance import peak_memory_mb, provenance
 from agents.scores import evaluate_agent, evaluate_references, policy_figures
 from agents.settings import Settings
+from agents.transfer import start_from
 from agents.vec_env import TokenVecEnv
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
@@ -58,6 +59,7 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
     env = TokenVecEnv(algorithm_settings(settings).n_envs, **keywords_of(settings.env))
     dynamics = Dynamics(dataclasses.replace(settings.env, language=env.vector_env.language))
     model = build_model(settings, env, dynamics, device)
+    origin = {"from": start_from(settings.from_run, settings, dynamics, model.policy)} if settings.from_run else {}
     multiply_in(model.policy, products.precision)
     env.seed(environment_seed(settings.seed))
     curriculum = Curriculum(Schedule(settings), env) if settings.curriculum.enabled else None
@@ -65,7 +67,7 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
     default = run_dir.default_path(settings.algorithm, settings.name, settings.seed)
     path = run_dir.create(default if directory is None else Path(directory))
     run_dir.write_text(path / run_dir.CONFIG, configs.dump(settings.to_dict()))
-    run_dir.write_json(path / run_dir.RUN, provenance(device) | {"products": products._asdict()})
+    run_dir.write_json(path / run_dir.RUN, provenance(device) | {"products": products._asdict()} | origin)
     model.set_logger(configure(str(path / run_dir.TENSORBOARD), ["tensorboard"]))
     recorder = Recorder(path)
     if progress or products.refused:
@@ -93,7 +95,7 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
 
 
 def resolved(settings: Settings) -> Settings:
-    """The settings with what follows from others filled in: the shaping's discount, the whole path of a text.
+    """The settings with what follows from others filled in: the shaping's discount, whole paths of a text and a run.
 
     Raises:
         SettingError: a discount of the environment that contradicts the agent's.
@@ -109,7 +111,8 @@ def resolved(settings: Settings) -> Settings:
     kind, _, text = str(env.language).partition(":")
     if kind == "text":
         changes["language"] = f"text:{Path(text).expanduser().absolute()}"
-    return settings.model_copy(update={"env": dataclasses.replace(env, **changes)})
+    begun = settings.from_run and str(Path(settings.from_run).expanduser().absolute())
+    return settings.model_copy(update={"env": dataclasses.replace(env, **changes), "from_run": begun})
 
 
 def learn(

@@ -34,6 +34,10 @@ def train(
         str | None, typer.Option(help="of matrix products: float32 or bf16 [default: float32]")
     ] = None,
     language: Annotated[str | None, typer.Option(help="synthetic, english, or text:PATH of a text to fit")] = None,
+    from_run: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN", help="start from the weights of this run, of the same size or a smaller"),
+    ] = None,
     curriculum: Annotated[
         bool, typer.Option("--curriculum", help="begin with easier problems, harder ones as returns rise")
     ] = False,
@@ -44,7 +48,8 @@ def train(
     chosen = [] if size is None and config else [preset_layer(DEFAULT_SIZE if size is None else size)]
     chosen += [read_layer(config)] if config else []
     chosen += [assignment_layer(assignment) for assignment in assignments or []]
-    named = {"algorithm": algorithm, "episodes": episodes, "seed": seed, "device": device, "precision": precision}
+    named = {"algorithm": algorithm, "episodes": episodes, "seed": seed, "device": device}
+    named |= {"precision": precision, "from_run": from_run}
     chosen.append({key: value for key, value in named.items() if value is not None})
     chosen += [{"env": {"language": language}}] if language else []
     chosen += [{"curriculum": {"enabled": True}}] if curriculum else []
