@@ -120,14 +120,14 @@ class TiedRecurrentPolicy(Tied, WholeSequences):
     """For RecurrentPPO: the networks see the observation beside what the LSTM made of all so far."""
 
     def _latent_inputs(self) -> int:
-        return self.lstm_output_dim + self.features_dim
+        return self.features_dim + self.lstm_output_dim
 
     @staticmethod
     def _process_sequence(
         features: Tensor, lstm_states: tuple[Tensor, Tensor], episode_starts: Tensor, lstm: nn.LSTM
     ) -> Any:  # output [N, H] and the states behind it; sb3-contrib's hint says something else
         output, lstm_states = WholeSequences._process_sequence(features, lstm_states, episode_starts, lstm)
-        return torch.cat([output, features], dim=1), lstm_states
+        return torch.cat([features, output], dim=1), lstm_states
 
 
 Policies = dict[str, type[BasePolicy]]  # by policy.head; "stock" is SB3's or sb3-contrib's own

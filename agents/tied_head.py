@@ -125,7 +125,7 @@ class _Tied(torch.autograd.Function):
 
 
 class _TiedAdjoint(torch.autograd.Function):
-    """The gradients of query, bias and curve from that of the logits; linear too, and its gradient is `Tied`."""
+    """The gradients of query, bias and curve from that of the logits; linear too, and its gradient is `_Tied`."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, bigrams: Bigrams) -> tuple[Tensor, Tensor, Tensor]:
@@ -162,7 +162,7 @@ class WithObservation(MlpExtractor):
 
     Args:
         feature_dim: columns of the features.
-        observed: D, how many of them, the last, are the observation.
+        observed: D, how many of them, the first, are the observation.
         **keywords: as SB3's takes them.
     """
 
@@ -173,4 +173,4 @@ class WithObservation(MlpExtractor):
 
     def forward_actor(self, features: Tensor) -> Tensor:
         """What the network made of the features, and the observation, [N, H + D]."""
-        return torch.cat([super().forward_actor(features), features[:, -self.observed :]], dim=1)
+        return torch.cat([super().forward_actor(features), features[:, : self.observed]], dim=1)

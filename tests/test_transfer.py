@@ -11,8 +11,8 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 
 import agents
 from agents import run_dir
+from agents.algorithms import build_policy
 from agents.fit import fit
-from agents.policies import build_policy
 from agents.settings import make_settings, preset_layer, read_layer
 from agents.transfer import carry, put
 from token_env import Dynamics, SettingError
