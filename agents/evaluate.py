@@ -44,10 +44,13 @@ def evaluate(
     if others:
         comparison = compare(agent, others[0], split, ids)
         played = f"{title} of {comparison.task.vocab_size} tokens and {comparison.task.max_steps} steps"
-        stdout_console().print(comparison_table(comparison, (targets[0], targets[1]), played))
+        names = [
+            f"{name} (masked)" if one.uses_mask else name for name, one in zip(targets, (agent, *others), strict=True)
+        ]
+        stdout_console().print(comparison_table(comparison, (names[0], names[1]), played))
         return
     scores = evaluate_agent(agent, split, ids) | evaluate_references(agent.task, split, ids)
-    stdout_console().print(score_table(scores, title))
+    stdout_console().print(score_table(scores, title, agent.uses_mask))
     print_episodes(agent, split, ids[:EPISODES_SHOWN])
 
 

@@ -20,7 +20,8 @@ LEGEND = "\n(coloured from red, far from the meaning that was due, to green; ! m
 def print_run(console: Console, path: Path, agent: Agent, summary: dict[str, Any]) -> None:
     """Everything a person wants to know at the end of a training."""
     evaluation = agent.settings.evaluation
-    console.print(score_table(summary["evaluation"], f"{evaluation.problems} {evaluation.split} problems"))
+    title = f"{evaluation.problems} {evaluation.split} problems"
+    console.print(score_table(summary["evaluation"], title, agent.uses_mask))
     print_episodes(agent, evaluation.split, range(EPISODES_SHOWN))
     print(
         f"\n{summary['algorithm']} {summary['name']} seed {summary['seed']} on {summary['device']}: "

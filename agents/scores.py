@@ -92,15 +92,22 @@ def _told(figure: float) -> float | None:
     return None if np.isnan(figure) else figure
 
 
-def score_table(by_policy: Mapping[str, Mapping[str, Any]], title: str) -> Table:
-    """The figures of several policies, best mean return first; intervals are over problems."""
+def score_table(by_policy: Mapping[str, Mapping[str, Any]], title: str, masked: bool = False) -> Table:
+    """The figures of several policies, best mean return first; intervals are over problems.
+
+    Args:
+        by_policy: as `evaluate_agent` and `evaluate_references` give them.
+        title: of the table.
+        masked: whether the agent was kept to legal tokens, which its rows then tell.
+    """
     table = Table(title=title, title_justify="left")
     table.add_column("policy")
     for heading in HEADINGS:
         table.add_column(heading, justify="right")
     for name, row in sorted(by_policy.items(), key=lambda item: -item[1]["mean_return"]):
+        ours = name in (GREEDY, SAMPLED)
         table.add_row(
-            name,
+            name.replace("agent", "masked") if ours and masked else name,
             _with_interval(row["score"], row["score_half_width"]),
             _with_interval(row["mean_return"], row["half_width"], "+"),
             f"{row['mean_adequacy']:.3f}",
@@ -108,7 +115,7 @@ def score_table(by_policy: Mapping[str, Mapping[str, Any]], title: str) -> Table
             " ".join("—" if share is None else f"{share:.2f}".removeprefix("0") for share in row["adequacy_by_rarity"]),
             str(row["distinct_tokens"]),
             f"{row['token_perplexity']:.1f}",
-            style="bold" if name in (GREEDY, SAMPLED) else None,
+            style="bold" if ours else None,
         )
     return table
 

@@ -182,6 +182,19 @@ def test_two_runs_are_compared_on_the_same_problems(run):
         assert expected in out
 
 
+@pytest.mark.parametrize("algorithm", ["maskable-ppo", "recurrent-ppo", "trpo"])
+def test_every_command_plays_agents_with_masks_or_memory(run, algorithm):
+    common = "--size tiny --no-progress --device cpu --episodes 40 --set evaluation.problems=2"
+    out = run(f"train {algorithm} {common} --set recurrent-ppo.lstm_hidden_size=8 --out a")[1]
+    assert ("masked (greedy)" in out) == (algorithm == "maskable-ppo")
+    run(f"train ppo {common} --out b")
+    assert ("masked (sampled)" in run("evaluate a --problems 4")[1]) == (algorithm == "maskable-ppo")
+    code, out, _ = run("evaluate a b --problems 4")
+    assert code == 0
+    assert ("A  a (masked)" in out) == (algorithm == "maskable-ppo")
+    assert "step 8 of 8" in run("watch a --sampled --problem 3")[1]
+
+
 def test_the_coverage_study_prints_a_table_and_writes_its_figures(run, tmp_path):
     code, out, _ = run("benchmarks coverage --trials 3 --out figures.csv")
     assert code == 0
