@@ -85,6 +85,20 @@ def test_an_update_changes_the_policy_and_what_is_saved_is_loaded_again(algorith
     assert evaluate_agent(loaded, "test", range(9)) == evaluate_agent(result.agent, "test", range(9))
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_with_the_tied_head_every_algorithm_begins_with_what_the_language_says(algorithm):
+    settings = settings_of(algorithm, "tied")
+    dynamics = Dynamics(settings.env)
+    problems = dynamics.problems.draw(np.arange(30))
+    agent = Agent(settings, dynamics, build_policy(settings, dynamics))
+    said = agent.logits(dynamics.observe(problems, dynamics.initial(problems)))
+    language = dynamics.language
+    expected = language.context[problems.start] @ language.output.T + language.log_unigram
+    torch.testing.assert_close(
+        torch.tensor(said).log_softmax(dim=1), torch.tensor(expected).log_softmax(dim=1).float(), rtol=1e-4, atol=1e-4
+    )
+
+
 @pytest.mark.parametrize("head", HEADS)
 def test_a_masked_token_is_never_said_in_training(head):
     model = model_of("maskable-ppo", head, mask_budget=2.5)
