@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from agents.elementwise import exp
+
 CHUNK_ELEMENTS = 65_536  # worked on at a time on a CPU, so that what is needed beside the logits stays in its cache
 LEAST = -1e30  # stands for -∞, which times 0 would be no number
 
@@ -29,7 +31,7 @@ def log_prob_and_entropy(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tenso
 
 def log_prob(logits: Tensor, actions: Tensor) -> Tensor:
     """Log p(a), [B] nats, for logits [B, V] and tokens [B]; for where no gradient is needed."""
-    return logits.gather(1, actions[:, None]).squeeze(1) - logits.logsumexp(dim=1)
+    return logits.log_softmax(dim=1).gather(1, actions[:, None]).squeeze(1)
 
 
 def sample(logits: Tensor) -> Tensor:
@@ -38,7 +40,7 @@ def sample(logits: Tensor) -> Tensor:
     By inverse CDF in float64, which draws one random number a row. Where a device has no float64 (mps) by the
     exponential race argmax p_j / E_j, which draws V.
     """
-    weights = (logits - logits.amax(dim=1, keepdim=True)).exp()
+    weights = logits.softmax(dim=1)
     if logits.device.type == "mps":
         return (weights / torch.empty_like(weights).exponential_()).argmax(dim=1)
     cdf = weights.double().cumsum(dim=1)
@@ -55,7 +57,7 @@ class _LogProbAndEntropy(torch.autograd.Function):
         for rows in chunks(logits):
             largest = logits[rows].amax(dim=1)
             shifted = (logits[rows] - largest[:, None]).clamp_(min=LEAST)
-            weights = shifted.exp()
+            weights = exp(shifted)
             total = weights.sum(dim=1)
             normalizer[rows] = largest + total.log()
             entropy[rows] = total.log() - torch.linalg.vecdot(weights, shifted) / total
@@ -69,7 +71,7 @@ class _LogProbAndEntropy(torch.autograd.Function):
         gradient = torch.empty_like(logits)
         for rows in chunks(logits):
             log_p = torch.sub(logits[rows], normalizer[rows, None], out=gradient[rows]).clamp_(min=LEAST)
-            p = log_p.exp()
+            p = exp(log_p)
             log_p.add_(entropy[rows, None]).mul_(of_entropy[rows, None]).add_(of_log_prob[rows, None]).mul_(p).neg_()
         gradient.scatter_add_(1, actions[:, None], of_log_prob[:, None])
         return gradient, None

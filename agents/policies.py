@@ -10,13 +10,15 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
+from agents.elementwise import Tanh
 from agents.extractors import TokenExtractor
 from agents.large_categorical import LargeCategoricalDistribution, TorchCategoricalDistribution
 from agents.settings import Settings
 from agents.tied_head import Prior, TiedHead, WithObservation, prior_of
 from token_env.dynamics import Dynamics
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU}
+STOCK_ACTIVATIONS = ACTIVATIONS | {"tanh": nn.Tanh}  # of policy.head=stock, which stays as SB3 has it
 
 
 # `policy_kwargs` for algorithms that use Adam: SB3's epsilon, and an optimizer that takes one pass over all parameters.
@@ -140,7 +142,8 @@ RECURRENT: Policies = {"stock": RecurrentActorCriticPolicy, "fast": FastRecurren
 def policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
     """`policy_kwargs` for SB3."""
     policy = settings.policy
-    keywords: dict[str, Any] = {"net_arch": list(policy.hidden), "activation_fn": ACTIVATIONS[policy.activation]}
+    activations = STOCK_ACTIVATIONS if policy.head == "stock" else ACTIVATIONS
+    keywords: dict[str, Any] = {"net_arch": list(policy.hidden), "activation_fn": activations[policy.activation]}
     if settings.env.observation == "tokens":
         keywords["features_extractor_class"] = TokenExtractor
         keywords["features_extractor_kwargs"] = {"embedding": policy.embedding}

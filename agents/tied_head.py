@@ -84,8 +84,7 @@ class Bigrams(NamedTuple):
 
     def log_p(self, rows: slice) -> Tensor:
         """Log p(b|a) of these rows, [n, V], a fresh array."""
-        scores = torch.addmm(self.log_unigram, self.context[rows], self.output)
-        return scores.sub_(scores.logsumexp(dim=1, keepdim=True))
+        return torch.addmm(self.log_unigram, self.context[rows], self.output).log_softmax(dim=1)
 
 
 def tied_logits(query: Tensor, bias: Tensor, curve: Tensor, bigrams: Bigrams) -> Tensor:
