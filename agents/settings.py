@@ -268,7 +268,7 @@ def _explained(error: ValidationError) -> SettingError:
         return unknown_name("setting", ".".join(place), [".".join([*section, name]) for name in known])
     reason = first["msg"].removeprefix("Value error, ").rstrip(".")
     if first["type"] == "value_error" and isinstance(first["input"], Mapping):  # a section's own check names its key
-        joint = ": " if reason.startswith("unknown") else "."
+        joint = "" if not place else ": " if reason.startswith("unknown") else "."
         return SettingError(f"{'.'.join(place)}{joint}{reason}.")
     return SettingError(f"{'.'.join(place)} cannot be {first['input']!r}: {reason}.")
 

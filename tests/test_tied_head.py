@@ -113,5 +113,5 @@ def test_it_learns_where_plain_logits_have_hardly_begun():
 
 
 def test_ids_cannot_be_read_by_it():
-    with pytest.raises(SettingError, match=r"policy\.head=fast"):
+    with pytest.raises(SettingError, match=r"^policy\.head=tied reads .* --set policy\.head=fast"):
         make_settings({"env": TINY | {"observation": "tokens"}, "policy": {"head": "tied"}})

@@ -19,11 +19,12 @@ from token_env import Dynamics, SettingError
 
 SHORT = {"device": "cpu", "episodes": 80, "evaluation": {"problems": 2}}
 LARGER = {"env": {"vocab_size": 200, "max_steps": 10}, "policy": {"hidden": [96, 80]}, "ppo": {"n_steps": 10}}
+PLAIN = {"policy": {"head": "stock"}}
 VARIANTS = {
-    "stock": {"policy": {"head": "stock"}},
+    "stock": PLAIN,
     "fast": {"policy": {"head": "fast"}},
     "tied": {"policy": {"head": "tied"}},
-    "ids": {"env": {"observation": "tokens"}, "policy": {"embedding": 8}},
+    "ids": {"env": {"observation": "tokens"}, "policy": {"embedding": 8, "head": "fast"}},
 }
 
 
@@ -82,7 +83,7 @@ def test_what_a_tied_head_has_learned_is_carried_over_as_it_is():
 
 
 def test_new_tokens_and_units_start_as_those_of_a_new_policy():
-    small, large = as_if_trained(make_policy()), make_policy(LARGER)
+    small, large = as_if_trained(make_policy(PLAIN)), make_policy(PLAIN, LARGER)
     fresh = {name: parameter.detach().clone() for name, parameter in large.named_parameters()}
     carry(small, large)
     assert torch.equal(large.action_net.weight[64:], fresh["action_net.weight"][64:])
@@ -121,11 +122,13 @@ def test_a_wider_recurrent_policy_says_what_the_smaller_says():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A short run of tiny."""
-    return fit(make_settings(preset_layer("tiny"), SHORT), tmp_path_factory.mktemp("runs") / "first", progress=False)
+    return fit(
+        make_settings(preset_layer("tiny"), SHORT, PLAIN), tmp_path_factory.mktemp("runs") / "first", progress=False
+    )
 
 
 def settings_from(finished, *layers):
-    return make_settings(preset_layer("tiny"), SHORT, {"from_run": str(finished.run)}, *layers)
+    return make_settings(preset_layer("tiny"), SHORT, PLAIN, {"from_run": str(finished.run)}, *layers)
 
 
 def test_a_run_starts_from_another_and_says_so(finished, tmp_path):
