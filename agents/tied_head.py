@@ -25,7 +25,7 @@ from token_env.dynamics import Dynamics
 
 FIRST_BEND, NEXT_BEND, BENDS = 2.5, 0.75, 6  # k_i = 2.5, 3.25, … 6.25 nats below certainty
 # Adam moves every parameter equally fast; these are stored divided by so much, and so learned that much faster.
-FASTER_MEANINGS, FASTER_BENDS = 40.0, 10.0
+FASTER_MEANINGS, FASTER_BENDS = 40.0, 100.0
 
 
 class Prior(NamedTuple):
