@@ -108,7 +108,7 @@ def test_it_learns_where_plain_logits_have_hardly_begun():
             agents.scores.held_out(settings.env, "test"),
             range(100),
         )["score"]
-    assert scores["tied"] > 0.4
+    assert scores["tied"] > 0.3
     assert scores["tied"] > scores["stock"] + 0.1
 
 

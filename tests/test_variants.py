@@ -222,7 +222,8 @@ def test_a_recurrent_agent_remembers_its_episode_and_nothing_before(head):
         for parameter in agent.policy.lstm_actor.parameters():
             parameter.mul_(5.0)  # so that memory matters
         if head == "tied":
-            agent.policy.action_net.of_meanings.zero_()  # what is seen now would decide alone
+            for strong in (agent.policy.action_net.of_meanings, agent.policy.action_net.bends):
+                strong.zero_()  # what is seen now would decide alone
     player = agent.greedy
     evaluate(player, range(20, 30), task=agent.task)  # another episode, of another number of rows
     played = evaluate(player, range(40), task=agent.task)
