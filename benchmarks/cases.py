@@ -69,10 +69,11 @@ def _tiny(algorithm: str) -> Case:
 
 
 def _heads() -> tuple[Case, ...]:
-    """Fast with plain logits: SB3's own categorical, and ours."""
+    """Fast with plain logits: SB3's own categorical, ours, and ours with products in bf16."""
     changes: dict[str, dict[str, Any]] = {
         "stock": {"policy": {"head": "stock"}},
         "fast": {"policy": {"head": "fast"}},
+        "bf16": {"policy": {"head": "fast"}, "precision": "bf16"},
     }
     return tuple(Case("fast", name, merged_layers(preset_layer("fast"), change)) for name, change in changes.items())
 
