@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from agents import run_dir
-from benchmarks.cases import FAST_VS_STABLE, GENERALISATION, find_benchmark
+from benchmarks.cases import FAST_VS_STABLE, GENERALISATION, HEADS, REACH, find_benchmark
 from benchmarks.english import PUBLISHED as PUBLISHED_PARAPHRASES
 from benchmarks.english import neighbour_table, paraphrase_text
+from benchmarks.equivalence import equivalence_table
 from benchmarks.metrics import METRICS, SECTIONS
 from benchmarks.references import published as published_references
 from benchmarks.references import reference_table
@@ -24,6 +27,14 @@ GENERALISATION_METRICS = (
     "score",
     "test_tokens",
 )
+REACH_METRICS = (
+    "training_minutes",
+    "mean_last_100",
+    "episodes_to_reported",
+    "seconds_to_reported",
+    "score",
+    "test_tokens",
+)
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
 TASK_PAGE, ENGLISH_PAGE = ROOT / "docs" / "task.md", ROOT / "docs" / "english.md"
 
@@ -32,8 +43,7 @@ def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
     """What stands between the marks of each page, by mark, from the rows of each benchmark."""
     runs = {name: frame(name, found.good) for name, found in rows.items()}
     headline = [metric for metric in METRICS.values() if metric.headline]
-    problems = [METRICS[name] for name in GENERALISATION_METRICS]
-    sizes, counts = find_benchmark(FAST_VS_STABLE), find_benchmark(GENERALISATION)
+    sizes = find_benchmark(FAST_VS_STABLE)
     return {
         README: {"table": markdown(lines(sizes, runs[FAST_VS_STABLE], headline))},
         TASK_PAGE: {"references": reference_table(published_references(), "synthetic")},
@@ -45,11 +55,20 @@ def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
         PAGE: {
             "table": markdown(lines(sizes, runs[FAST_VS_STABLE], with_middle=True)),
             "caption": caption(rows[FAST_VS_STABLE].good),
-            "generalisation": markdown(lines(counts, runs[GENERALISATION], problems)),
+            "generalisation": _part(GENERALISATION, runs, GENERALISATION_METRICS),
             "caption of generalisation": caption(rows[GENERALISATION].good),
+            "reach": _part(REACH, runs, REACH_METRICS),
+            "caption of reach": caption(rows[REACH].good),
+            "heads": equivalence_table(runs[HEADS]),
+            "caption of heads": caption(rows[HEADS].good),
             "definitions": definitions(),
         },
     }
+
+
+def _part(benchmark: str, runs: Mapping[str, pd.DataFrame], metrics: tuple[str, ...]) -> str:
+    """A benchmark's table of these metrics alone."""
+    return markdown(lines(find_benchmark(benchmark), runs[benchmark], [METRICS[name] for name in metrics]))
 
 
 def committed() -> dict[str, Rows]:
@@ -58,7 +77,7 @@ def committed() -> dict[str, Rows]:
     Raises:
         SettingError: there are none of one.
     """
-    return {name: read_rows(name, RESULTS) for name in (FAST_VS_STABLE, GENERALISATION)}
+    return {name: read_rows(name, RESULTS) for name in (FAST_VS_STABLE, GENERALISATION, REACH, HEADS)}
 
 
 def definitions() -> str:
