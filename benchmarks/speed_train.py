@@ -35,9 +35,9 @@ GROWTH = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000)  # tokens
 GROWN = (STOCK_BATCH, FAST, FAST_BF16)
 CAPTION = """\
 Steps per CPU second and by the clock. ×: times SB3 with DummyVecEnv, and with our VecEnv. Roofline: share of what the
-matrix products alone allow, in the trainer's precision. Shares of the time: collecting rollouts, updating, and, of
-both together, the head. Run: seconds by the clock that the preset's episodes take, from its start, compilation
-included: the first rollout, and the others at the speed by the clock."""
+matrix products alone allow, in the trainer's precision; —: the tied head's are others. Shares of the time: collecting
+rollouts, updating, and, of both together, the head. Run: seconds by the clock that the preset's episodes take, from
+its start, compilation included: the first rollout, and the others at the speed by the clock."""
 
 
 class Measured(NamedTuple):
@@ -110,15 +110,15 @@ def _table(title: str, settings: Settings, repeats: int) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right")
     for trainer, timing in timings.items():
-        roofline = products[trainer.precision] / work(settings)
+        share = timing.median("cpu_rate") * work(settings) / products[trainer.precision]
+        roofline = "—" if trainer.head == "tied" else f"{share:.0%}"
         table.add_row(trainer.name, *_cells(timing, settings, roofline, timings))
     return table
 
 
-def _cells(timing: Timings, settings: Settings, roofline: float, timings: dict[Trainer, Timings]) -> list[str]:
+def _cells(timing: Timings, settings: Settings, roofline: str, timings: dict[Trainer, Timings]) -> list[str]:
     rate, collecting = timing.median("cpu_rate"), timing.median("collecting")
     ratios = [rate / timings[stock].median("cpu_rate") for stock in (STOCK_LOOP, STOCK_BATCH)]
-    shares = [rate / roofline, collecting, 1.0 - collecting]
     head = "—" if timing.head is None else f"{timing.head * rate / rollout(settings):.0%}"
     run = timing.first_rollout + (settings.episodes * settings.env.max_steps - rollout(settings)) / timing.median(
         "rate"
@@ -127,7 +127,9 @@ def _cells(timing: Timings, settings: Settings, roofline: float, timings: dict[T
         f"{rate:,.0f}",
         f"{timing.median('rate'):,.0f}",
         *(f"{ratio:.2f}" for ratio in ratios),
-        *(f"{share:.0%}" for share in shares),
+        roofline,
+        f"{collecting:.0%}",
+        f"{1.0 - collecting:.0%}",
         head,
         f"{run:,.0f}",
     ]
