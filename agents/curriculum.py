@@ -97,7 +97,7 @@ def make_levels(settings: Settings) -> list[Level]:
             )
     shares = [step / (chosen.levels - 1) for step in range(chosen.levels)]
     return [
-        Level(chosen.noise + share * (task.noise - chosen.noise), round(first ** (1 - share) * whole**share))
+        Level((1 - share) * chosen.noise + share * task.noise, round(first ** (1 - share) * whole**share))
         for share in shares
     ]
 

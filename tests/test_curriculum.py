@@ -74,6 +74,7 @@ def test_levels_lead_from_the_first_to_the_task():
     levels = schedule(message_vocab=4, levels=3).levels
     assert levels == [(0.0, 4), (pytest.approx(0.15), 16), (pytest.approx(0.3), 64)]
     assert schedule().levels[0].message_vocab == 6
+    assert schedule(noise=0.03).levels[-1] == (0.3, 64)  # to the last digit, which 0.03 + (0.3 - 0.03) misses
 
 
 @pytest.mark.parametrize(("name", "value", "most"), [("message_vocab", 65, "64"), ("noise", 0.4, r"0\.3")])
