@@ -22,6 +22,6 @@ def equivalence_table(runs: pd.DataFrame) -> str:
         of_case, of_first = (runs[runs["case"] == name] for name in (case, first))
         found = [difference_interval(of_case[name], of_first[name], CONFIDENCE) for name in COMPARED]
         within = all(interval.low > -MARGIN and interval.high < MARGIN for interval in found)
-        told = [f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]" for interval in found]
+        told = [f"{each.estimate:+.3f} [{each.low:+.3f}, {each.high:+.3f}]".replace("-", "−") for each in found]
         rows.append([f"{case} − {first}", *told, f"{len(of_case)}, {len(of_first)}", "yes" if within else "not shown"])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows).replace("-0.", "−0.")
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

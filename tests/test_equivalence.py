@@ -23,6 +23,10 @@ def test_a_difference_that_is_too_large_or_not_known_well_enough_is_not_equivale
     assert told([0.3, -0.3, 0.2, -0.2, 0.0]).endswith("| not shown |")
 
 
+def test_every_negative_figure_has_a_minus_sign():
+    assert "−1.200 [−1.219, −1.181]" in told([-1.2] * 5)
+
+
 def test_a_single_run_shows_nothing():
     runs = pd.DataFrame({"case": ["a", "b"], "mean_last_100": [1.0, 1.0], "test_return": [1.0, 1.0]})
     assert equivalence_table(runs).endswith("| not shown |")
