@@ -142,7 +142,7 @@ class Settings(Frozen):
     precision: Literal["float32", "bf16"] = "float32"  # of the products of linear layers; weights stay float32
     matmul: Literal["auto", "default", "onednn"] = "auto"  # which library multiplies float32 matrices on a cpu
     episodes: int = Field(2000, ge=1)
-    from_run: str | None = None  # the run whose weights it starts from (agents/transfer.py)
+    from_run: str | None = Field(None, min_length=1)  # the run whose weights it starts from (agents/transfer.py)
     env: Task = Field(default_factory=Task)
     policy: PolicySettings = PolicySettings()
     ppo: PPOSettings = PPOSettings()

@@ -17,8 +17,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
 from agents import run_dir
+from agents.algorithms import algorithm_settings
 from agents.checkpoints import load
-from agents.settings import Settings
+from agents.settings import RecurrentPPOSettings, Settings
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
 from token_env.language import ARRAYS, Language
@@ -92,6 +93,12 @@ def _check_settings(run: str, theirs: Settings, ours: Settings) -> None:
             f"{run!r} has hidden layers of {_listed(before.hidden)} units, which do not fit into "
             f"{_listed(now.hidden)}; type --set policy.hidden={_listed(before.hidden)}, or wider layers."
         )
+    old_units, new_units = _lstm_units(theirs), _lstm_units(ours)
+    if old_units > new_units:
+        raise SettingError(
+            f"{run!r} has an LSTM of {old_units} units, which do not fit into {new_units}; "
+            f"type --set recurrent_ppo.lstm_hidden_size={old_units}, or more."
+        )
     _check_same(run, "policy.activation", before.activation, now.activation)
     _check_same(run, "env.observation", theirs.env.observation, ours.env.observation)
     if "tied" in (before.head, now.head):  # the other heads have the same parameters
@@ -103,6 +110,12 @@ def _check_settings(run: str, theirs: Settings, ours: Settings) -> None:
 def _check_same(run: str, name: str, theirs: object, ours: object) -> None:
     if theirs != ours:
         raise SettingError(f"{run!r} has {name}={theirs}, not {ours}; type --set {name}={theirs}, or another --from.")
+
+
+def _lstm_units(settings: Settings) -> int:
+    """Units of the LSTM; 0 of an algorithm that has none."""
+    section = algorithm_settings(settings)
+    return section.lstm_hidden_size if isinstance(section, RecurrentPPOSettings) else 0
 
 
 def _listed(hidden: tuple[int, ...]) -> str:

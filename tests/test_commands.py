@@ -74,6 +74,7 @@ def run(monkeypatch, tmp_path, capsys):
         ("train ppo --language text:taken", "taken': Is a directory"),
         ("train ppo --language sinthetic", "Did you mean 'synthetic'?"),
         ("train ppo --from taken", "taken' is no finished run"),
+        ("train ppo --from=", "from_run cannot be ''"),
         ("train ppo --curriculum --set curriculum.noise=1", "curriculum.noise=1 is harder than the task"),
         ("train ppo --set curriculum.levels=1", "curriculum.levels cannot be 1"),
         ("train ppo --out taken", "'taken' exists already"),

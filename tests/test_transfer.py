@@ -6,8 +6,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
-from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 
 import agents
 from agents import run_dir
@@ -101,22 +99,26 @@ def test_a_parameter_goes_into_the_first_rows_and_columns_and_the_rest_of_these_
     assert gates.tolist() == [1, 7, 2, 7]
 
 
-def test_a_wider_recurrent_policy_says_what_the_smaller_says():
-    space = spaces.Box(-1.0, 1.0, (5,), np.float32)
+@pytest.mark.parametrize("head", ["stock", "fast", "tied"])
+def test_a_policy_with_a_wider_lstm_says_what_the_smaller_says(head):
+    """At the second step too, when there is something to remember."""
+    recurrent = {"algorithm": "recurrent-ppo", "policy": {"head": head}}
     small, large = (
-        RecurrentActorCriticPolicy(
-            space, spaces.Discrete(tokens), lambda _: 0.0, net_arch=[width], lstm_hidden_size=width
-        )
-        for tokens, width in ((6, 4), (9, 7))
+        make_policy(recurrent, layer, {"recurrent_ppo": {"lstm_hidden_size": units}})
+        for layer, units in (({}, 8), (LARGER, 13))
     )
     carry(as_if_trained(small), large)
-    seen = torch.rand((3, 5), generator=torch.Generator().manual_seed(0))
+    seen = torch.rand((2, 30, 51), generator=torch.Generator().manual_seed(0))
     told = []
-    for policy, width in ((small, 4), (large, 7)):
-        state = (torch.zeros(1, 3, width), torch.zeros(1, 3, width))
-        distribution, _ = policy.get_distribution(seen, state, torch.zeros(3))
-        told.append(distribution.distribution.logits[:, :6].log_softmax(dim=1).detach().numpy())
-    np.testing.assert_allclose(told[0], told[1], atol=1e-6)
+    for policy, units in ((small, 8), (large, 13)):
+        state = (torch.zeros(1, 30, units), torch.zeros(1, 30, units))
+        with torch.no_grad():
+            values = policy.predict_values(seen[0], state, torch.ones(30))
+            _, state = policy.get_distribution(seen[0], state, torch.ones(30))
+            logits = policy.get_distribution(seen[1], state, torch.zeros(30))[0].distribution.logits[:, :64]
+        told.append((logits.log_softmax(dim=1).numpy(), values.numpy()))
+    for before, after in zip(*told, strict=True):
+        np.testing.assert_allclose(before, after, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +174,15 @@ def test_a_run_that_does_not_fit_is_refused_and_nothing_is_written(finished, lay
     with pytest.raises(SettingError, match=message):
         fit(settings_from(finished, layer), tmp_path / "run")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_larger_lstm_is_refused_with_what_to_type(tmp_path):
+    recurrent = {"algorithm": "recurrent-ppo", "episodes": 40, "recurrent_ppo": {"lstm_hidden_size": 8}}
+    run = fit(make_settings(preset_layer("tiny"), SHORT, recurrent), tmp_path / "first", progress=False).run
+    smaller = {"from_run": str(run), "recurrent_ppo": {"lstm_hidden_size": 7}}
+    with pytest.raises(SettingError, match=r"LSTM of 8 units, .* --set recurrent_ppo\.lstm_hidden_size=8, or more"):
+        fit(make_settings(preset_layer("tiny"), SHORT, recurrent, smaller), tmp_path / "second")
+    assert not (tmp_path / "second").exists()
 
 
 def test_layers_that_no_setting_names_must_fit_too(finished, tmp_path, monkeypatch):
