@@ -26,7 +26,7 @@ ENOUGH_MEMORY_MB = 2_000  # for every size
 UNDISTURBED = 0.8  # seconds of processor time in a second of the clock, below which something else runs
 
 
-class Path(NamedTuple):
+class Multiplication(NamedTuple):
     """A way to multiply matrices on a device."""
 
     device: str
@@ -68,7 +68,7 @@ def examine(sizes: Iterable[str]) -> dict[str, Any]:
     return found | {"advice": advice(found)}
 
 
-def multiplications() -> list[Path]:
+def multiplications() -> list[Multiplication]:
     """Every way to multiply matrices here, measured: float32 and bf16 on every device, on the cpu by both libraries."""
     measured = []
     for device in available_devices():
@@ -80,9 +80,9 @@ def multiplications() -> list[Path]:
     return measured
 
 
-def _measured(device: str, library: str, products: Products, used: bool, precision: str = FLOAT32) -> Path:
+def _measured(device: str, library: str, products: Products, used: bool, precision: str = FLOAT32) -> Multiplication:
     if products.refused:
-        return Path(device, library, precision, used, None, None, products.refused)
+        return Multiplication(device, library, precision, used, None, None, products.refused)
     kind = torch.bfloat16 if precision == BF16 else torch.float32
     left, right = (torch.randn(n, INNER, device=device).to(kind) for n in (ROWS, COLUMNS))
     seconds = []
@@ -94,7 +94,7 @@ def _measured(device: str, library: str, products: Products, used: bool, precisi
             seconds.append(time.perf_counter() - started)
     exact = left.cpu().double() @ right.cpu().double().T
     error = float((product.cpu().double() - exact).abs().max() / exact.abs().max())
-    return Path(device, library, precision, used, 2e-9 * ROWS * INNER * COLUMNS / min(seconds), error)
+    return Multiplication(device, library, precision, used, 2e-9 * ROWS * INNER * COLUMNS / min(seconds), error)
 
 
 def trained(preset: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def advice(found: dict[str, Any]) -> list[str]:
     chosen, machine = found["chosen"], found["machine"]
     others = ", ".join(f"{name}: {state}" for name, state in found["devices"].items() if name != chosen)
     told = [f"Training runs on {chosen} ({others})."]
-    paths = [Path(**path) for path in found["multiplications"] if path["device"] == chosen and path["gflops"]]
+    paths = [Multiplication(**path) for path in found["multiplications"] if path["device"] == chosen and path["gflops"]]
     told += _advice_on_products(paths)
     if chosen == "cpu" and machine["threads"] > 1:
         told.append(
@@ -137,7 +137,7 @@ def advice(found: dict[str, Any]) -> list[str]:
     return told
 
 
-def _advice_on_products(paths: list[Path]) -> list[str]:
+def _advice_on_products(paths: list[Multiplication]) -> list[str]:
     """Whether another way to multiply is faster than the one that is used."""
     (used,) = (path for path in paths if path.used)
     assert used.gflops is not None

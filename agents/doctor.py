@@ -13,7 +13,7 @@ from agents.checkup import examine
 from agents.console import run_command, stdout_console
 from agents.precision import LIBRARIES
 from token_env import SIZES
-from token_env.errors import SettingError, find
+from token_env.errors import SettingError
 
 
 def doctor(
@@ -23,8 +23,6 @@ def doctor(
     out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="also write what was found there")] = None,
 ) -> None:
     """Tell versions, devices, how fast this machine multiplies and trains, and what to type on it."""
-    for size in sizes or []:
-        find("size", size, SIZES)
     if out and (out.is_dir() or not out.absolute().parent.is_dir()):
         reason = "it is a directory" if out.is_dir() else f"there is no directory {str(out.parent)!r}"
         raise SettingError(f"cannot write {str(out)!r}: {reason}; type --json with a file.")

@@ -1,4 +1,4 @@
-"""A distribution over thousands of tokens, in the place of SB3's categorical one; `heads.py` does the work."""
+"""Put a distribution over thousands of tokens in the place of SB3's categorical one; `heads.py` does the work."""
 
 from typing import Any
 
