@@ -7,6 +7,7 @@ import torch
 import agents
 from agents.algorithms import build_model, build_policy
 from agents.fit import fit
+from agents.heads import CHUNK_ELEMENTS
 from agents.policies import TiedActorCriticPolicy
 from agents.settings import make_settings, preset_layer
 from agents.tied_head import BENDS, FASTER_BENDS, FASTER_MEANINGS, Bigrams, tied_logits
@@ -63,7 +64,9 @@ def test_the_formula_with_numbers_in_every_part_of_it():
     np.testing.assert_allclose(logits(policy, observations).detach().numpy(), expected, rtol=1e-3, atol=1e-2)
 
 
-def test_its_gradient_and_the_gradient_of_that_are_those_of_finite_differences():
+@pytest.mark.parametrize("elements", [CHUNK_ELEMENTS, 10])
+def test_its_gradient_and_the_gradient_of_that_are_those_of_finite_differences(elements, monkeypatch):
+    monkeypatch.setattr("agents.heads.CHUNK_ELEMENTS", elements)  # 10: two rows, then the third
     torch.manual_seed(0)
     context, output, log_unigram = (torch.randn(size, dtype=torch.float64) for size in ((3, 2), (2, 5), (5,)))
     bigrams = Bigrams(context, output, 3.0 * log_unigram)  # some of them beyond the last bend
