@@ -1,60 +1,105 @@
-"""Save a model and load it again without running any code that it brings."""
+"""Save a model and load it again without running any code that it brings.
+
+What is loaded comes from a whitelist: settings that `agents/settings.py` knows, and tensors by the names, shapes and
+types of the policy that these describe. Whatever a model claims is compared with what its files hold before memory
+is taken for it.
+"""
 
 import dataclasses
-import io
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from stable_baselines3.common.policies import BasePolicy
 
-from agents import run_dir
+from agents import manifest, run_dir
 from agents.agent import Agent
-from agents.algorithms import build_policy
-from agents.settings import Settings, make_settings
+from agents.algorithms import algorithm_settings, build_policy
+from agents.settings import RecurrentPPOSettings, Settings, make_settings
 from token_env.dynamics import Dynamics
 from token_env.errors import SettingError
 from token_env.files import write_bytes
 from token_env.language import ARRAYS, Language
-from token_env.task import Task
 
-FORMAT = 1
+FORMAT = 2
+TEXTS = ("surface", "recipe")  # what a language has beside its arrays
 
 
 def save(path: Path, settings: Settings, dynamics: Dynamics, policy: BasePolicy) -> None:
-    """Write weights, settings and, where it is not made from the settings alone, the language."""
-    language = dynamics.language
-    if language.recipe["kind"] != "synthetic":
-        write_bytes(path / run_dir.LANGUAGE, language_bytes(language))
+    """Write weights, settings and, where it is not made from the settings alone, the language; then their checksums.
+
+    Raises:
+        SettingError: weights that are not finite; then nothing is written.
+    """
     weights = {name: tensor.cpu().contiguous() for name, tensor in own_weights(policy).items()}
-    write_bytes(path / run_dir.WEIGHTS, safetensors.torch.save(weights))
+    check_finite(weights, f"the weights for {str(path)!r}")
+    language = dynamics.language
+    contents = {run_dir.WEIGHTS: safetensors.torch.save(weights)}
+    if not _made_from_settings(settings):
+        contents[run_dir.LANGUAGE] = language_bytes(language)
     description = {"format": FORMAT, "settings": settings.to_dict(), "language": language.fingerprint}
+    for name, content in contents.items():
+        write_bytes(path / name, content)
     run_dir.write_json(path / run_dir.MODEL, description)
+    manifest.write(path, [*contents, run_dir.MODEL])
 
 
 def load(run: str | Path) -> Agent:
     """The trained agent of a run. Nothing is unpickled; no code of the run is executed.
 
     Raises:
-        SettingError: the directory holds no model, or one of another version, or a damaged one.
+        SettingError: the directory holds no model, or one of another version, or one that is damaged, half-written,
+            not what it claims to be, or whose weights are not finite.
     """
     path = Path(run)
-    description = run_dir.read_json(path / run_dir.MODEL)
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise SettingError(f"{str(path)!r} holds a model of another version; this one reads format {FORMAT}.")
-    settings = make_settings(description.get("settings") or {})
-    dynamics = Dynamics(_with_language(settings.env, path))
+    if not path.is_dir():
+        raise SettingError(f"there is no directory {str(path)!r}; name the directory of a run.")
+    _check_version(path, run_dir.read_json(path / run_dir.MODEL))  # an older one has no checksums
+    files = manifest.read(path, (run_dir.MODEL, run_dir.WEIGHTS), (run_dir.LANGUAGE,))
+    description = run_dir.parse_json(files[run_dir.MODEL], path / run_dir.MODEL)
+    _check_version(path, description)
+    settings = make_settings(description["settings"])
+    weights = read_weights(files[run_dir.WEIGHTS], str(path / run_dir.WEIGHTS))
+    _check_sizes(path, settings, weights)
+    dynamics = _dynamics(path, settings, files.get(run_dir.LANGUAGE))
     if dynamics.language.fingerprint != description.get("language"):
         raise SettingError(f"the language of {str(path)!r} is not the one its model was trained on.")
     policy = build_policy(settings, dynamics)
-    weights = _read_weights(path / run_dir.WEIGHTS, own_weights(policy))
+    fill(policy, weights, str(path / run_dir.WEIGHTS))
+    return Agent(settings, dynamics, policy)
+
+
+def fill(policy: BasePolicy, weights: dict[str, torch.Tensor], source: str) -> None:
+    """Give a policy the weights that come from this source.
+
+    Raises:
+        SettingError: names, shapes or types that are not the policy's, or numbers that are not finite.
+    """
+    expected = own_weights(policy)
+    kinds, wanted = ({n: (tuple(t.shape), t.dtype) for n, t in part.items()} for part in (weights, expected))
+    if kinds != wanted:
+        raise SettingError(f"the weights {source!r} do not fit the policy that its settings describe.")
+    check_finite(weights, f"the weights {source!r}")
     policy.load_state_dict(weights, strict=False)  # the other names of shared parameters are missing
     policy.set_training_mode(False)
-    return Agent(settings, dynamics, policy)
+
+
+def check_finite(weights: dict[str, torch.Tensor], which: str) -> None:
+    """Refuse weights with which every further number would be none.
+
+    Raises:
+        SettingError: one is NaN or infinite.
+    """
+    for name, tensor in weights.items():
+        if not bool(tensor.isfinite().all()):
+            raise SettingError(f"{which} are not finite: {name} holds NaN or infinity.")
 
 
 def own_weights(policy: BasePolicy) -> dict[str, torch.Tensor]:
@@ -62,43 +107,78 @@ def own_weights(policy: BasePolicy) -> dict[str, torch.Tensor]:
     return {name: tensor.detach() for name, tensor in (*policy.named_parameters(), *policy.named_buffers())}
 
 
-def _with_language(task: Task, path: Path) -> Task:
-    """The task with the language that was saved beside the model, if there is one."""
-    file = path / run_dir.LANGUAGE
-    return dataclasses.replace(task, language=read_language(file)) if file.exists() else task
+def read_weights(content: bytes, source: str) -> dict[str, torch.Tensor]:
+    """The tensors in a safetensors file, by name.
 
-
-def _read_weights(path: Path, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    Raises:
+        SettingError: it is none, or a damaged one.
+    """
     try:
-        weights = safetensors.torch.load(path.read_bytes())
-    except (OSError, SafetensorError) as error:
-        raise SettingError(f"cannot read the weights {str(path)!r}: {error}.") from error
-    shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    if shapes != {name: tuple(tensor.shape) for name, tensor in expected.items()}:
-        raise SettingError(f"the weights {str(path)!r} do not fit the policy that its settings describe.")
+        weights: dict[str, torch.Tensor] = safetensors.torch.load(content)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise SettingError(f"cannot read the weights {source!r}: {error}.") from error
     return weights
 
 
+def _check_version(path: Path, description: Any) -> None:
+    """Refuse what is no description of a model of this format."""
+    found = description.get("format") if isinstance(description, dict) else None
+    if found == FORMAT and not isinstance(description.get("settings"), dict):
+        raise SettingError(f"{str(path / run_dir.MODEL)!r} holds no settings.")
+    if found != FORMAT:
+        raise SettingError(
+            f"{str(path)!r} holds a model of another version (format {found!r}); this one reads format {FORMAT}. "
+            f"Its settings train it again: type python -m agents.train ALGORITHM --config {path / run_dir.CONFIG}."
+        )
+
+
+def _check_sizes(path: Path, settings: Settings, weights: dict[str, torch.Tensor]) -> None:
+    """Refuse settings of more tokens or larger networks than the weights are of, before any of it is made."""
+    total, section, env = sum(map(torch.numel, weights.values())), algorithm_settings(settings), settings.env
+    of_tokens = settings.policy.embedding if env.observation == "tokens" else 1
+    lstm = [section.lstm_hidden_size] * 2 if isinstance(section, RecurrentPPOSettings) else []
+    layers = [(env.lookahead + 1) * of_tokens, *lstm, *settings.policy.hidden, 1]
+    bias = weights.get("action_net.bias", torch.empty(0))
+    if (env.vocab_size,) != bias.shape or max(a * b for a, b in pairwise(layers)) > total:
+        raise SettingError(f"the weights of {str(path)!r} do not fit the policy that its settings describe.")
+
+
+def _made_from_settings(settings: Settings) -> bool:
+    return settings.env.language == "synthetic"
+
+
+def _dynamics(path: Path, settings: Settings, language: bytes | None) -> Dynamics:
+    """Of the task, with the language that was saved beside the model where there must be one."""
+    if _made_from_settings(settings) != (language is None):  # a text named in the settings is never opened
+        which = "no" if language is None else "a"
+        raise SettingError(
+            f"the model in {str(path)!r} speaks {settings.env.language!r}, and {which} {run_dir.LANGUAGE} is with it."
+        )
+    if language is None:
+        return Dynamics(settings.env)
+    return Dynamics(dataclasses.replace(settings.env, language=read_language(language, str(path / run_dir.LANGUAGE))))
+
+
 def language_bytes(language: Language) -> bytes:
-    """A language as an .npz archive of plain arrays."""
-    arrays = {name: getattr(language, name) for name in ARRAYS}
-    texts = {"surface": "\n".join(language.surface), "recipe": json.dumps(dict(language.recipe))}
-    coded: dict[str, Any] = {name: np.frombuffer(text.encode(), dtype=np.uint8) for name, text in texts.items()}
-    stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays, **coded)
-    return stream.getvalue()
+    """A language as a safetensors file: its arrays, and its words and recipe in UTF-8."""
+    arrays: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(getattr(language, name)) for name in ARRAYS}
+    texts = ("\n".join(language.surface), json.dumps(dict(language.recipe)))
+    arrays |= {name: np.frombuffer(text.encode(), np.uint8) for name, text in zip(TEXTS, texts, strict=True)}
+    content: bytes = safetensors.numpy.save(arrays)
+    return content
 
 
-def read_language(path: Path) -> Language:
-    """The language in such an archive.
+def read_language(content: bytes, source: str) -> Language:
+    """The language in such a file.
 
     Raises:
-        SettingError: a file that is damaged or holds something else.
+        SettingError: it is damaged or holds something else.
     """
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            arrays = [archive[name] for name in ARRAYS]
-            surface, recipe = (archive[name].tobytes().decode() for name in ("surface", "recipe"))
-        return Language(arrays[0], arrays[1], arrays[2], arrays[3], tuple(surface.split("\n")), json.loads(recipe))
-    except Exception as error:
-        raise SettingError(f"cannot read the language {str(path)!r}: {error}.") from error
+        arrays = safetensors.numpy.load(content)
+        if arrays.keys() != {*ARRAYS, *TEXTS}:
+            raise ValueError("it holds other arrays than those of a language")
+        surface, recipe = (arrays.pop(name).tobytes().decode() for name in TEXTS)
+        return Language(**arrays, surface=tuple(surface.split("\n")), recipe=json.loads(recipe))
+    except (SafetensorError, SettingError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise SettingError(f"cannot read the language {source!r}: {str(error).rstrip('.')}.") from error

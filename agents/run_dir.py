@@ -1,6 +1,7 @@
 """Name the files of a run, make its directory, write them so that no crash leaves half a file."""
 
 import json
+import stat
 import time
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -16,10 +17,12 @@ EPISODES = "episodes.jsonl"  # a line an episode, written as it ends
 UPDATES = "updates.jsonl"  # a line an update of the policy
 MODEL = "model.json"  # what is needed to rebuild the policy
 WEIGHTS = "model.safetensors"
-LANGUAGE = "language.npz"  # of a run whose language is not made from its settings alone
+LANGUAGE = "language.safetensors"  # of a run whose language is not made from its settings alone
+CHECKSUMS = "SHA256SUMS"  # of the files of the model, the three above
 SUMMARY = "summary.json"
 LEARNING_CURVE = "learning_curve.png"
 TENSORBOARD = "tensorboard"
+MOST_BYTES = 1_000_000_000  # of a file that is read at once
 
 
 class Metrics(NamedTuple):
@@ -61,18 +64,50 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file of a run.
+def read_file(path: Path) -> bytes:
+    """The content of a plain file of a run that is not too large.
 
     Raises:
-        SettingError: it is missing or cannot be read.
+        SettingError: it is missing, cannot be read, or is a pipe or a device, which might never end.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode) or state.st_size > MOST_BYTES:
+            raise SettingError(f"{str(path)!r} is no plain file of at most {MOST_BYTES:,} bytes.")
+        return path.read_bytes()
     except FileNotFoundError:
         raise SettingError(f"{str(path.parent)!r} is no finished run: it has no {path.name}.") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise SettingError(f"cannot read {str(path)!r}: {error.strerror}.") from error
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file of a run; as `read_file` and `parse_json`."""
+    return parse_json(read_file(path), path)
+
+
+def parse_json(content: bytes, path: Path) -> Any:
+    """What a JSON file of a run holds.
+
+    Raises:
+        SettingError: it is no JSON, or says something twice.
+    """
+    try:
+        return json.loads(content, object_pairs_hook=_once, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise SettingError(f"cannot read {str(path)!r}: {error}.") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    told = dict(pairs)
+    if len(told) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it says {next(name for name in names if names.count(name) > 1)!r} twice")
+    return told
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def append_line(file: IO[str], row: dict[str, Any]) -> None:

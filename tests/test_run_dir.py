@@ -1,16 +1,10 @@
-import dataclasses
 import json
 
-import numpy as np
 import pytest
 
 import agents
 from agents import run_dir
-from agents.checkpoints import language_bytes, load, read_language
-from agents.settings import make_settings
 from token_env import SettingError
-from token_env.synthetic import synthetic
-from token_env.text import from_words
 
 
 @pytest.mark.parametrize("call", ["os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace"])
@@ -42,62 +36,10 @@ def test_a_damaged_line_is_named(tmp_path):
         agents.load_metrics(tmp_path)
 
 
-def test_a_language_survives_its_archive(tmp_path):
-    language = from_words(["the", "cat", "and", "the", "dog", "and", "the", "bird", "saw", "the", "cat"] * 5, 6)
-    path = tmp_path / "language.npz"
-    path.write_bytes(language_bytes(language))
-    loaded = read_language(path)
-    assert loaded.fingerprint == language.fingerprint
-    assert loaded.surface == language.surface
-    for name in ("log_unigram", "context", "output", "meaning"):
-        np.testing.assert_array_equal(getattr(loaded, name), getattr(language, name))
-
-
-def test_a_damaged_language_is_refused(tmp_path):
-    path = tmp_path / "language.npz"
-    for content in (language_bytes(synthetic(5))[:-40], b"", b"text"):
-        path.write_bytes(content)
-        with pytest.raises(SettingError, match="cannot read the language"):
-            read_language(path)
-    language = synthetic(5)
-    path.write_bytes(language_bytes(dataclasses.replace(language, surface=("a b c d\ne", *language.surface[1:]))))
-    with pytest.raises(SettingError, match="V words"):
-        read_language(path)
-
-
-def write_model(path, **changes):
-    description = {"format": 1, "settings": make_settings({"env": {"vocab_size": 64}}).to_dict()}
-    description |= {"language": synthetic(64).fingerprint} | changes
-    run_dir.write_json(path / run_dir.MODEL, description)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"format": 2}, "another version"),
-        ({"language": "0" * 64}, "is not the one its model was trained on"),
-        ({"settings": {"episodse": 1}}, "unknown setting"),
-        ({"settings": None}, "is not the one its model was trained on"),
-        ({}, "cannot read the weights"),
-    ],
-)
-def test_a_model_that_cannot_be_loaded_is_refused(tmp_path, changes, message):
-    write_model(tmp_path, **changes)
-    with pytest.raises(SettingError, match=message):
-        load(tmp_path)
-
-
-def test_weights_of_another_shape_are_refused(tmp_path):
-    import safetensors.numpy
-
-    write_model(tmp_path)
-    (tmp_path / run_dir.WEIGHTS).write_bytes(safetensors.numpy.save({"x": np.zeros(3)}))
-    with pytest.raises(SettingError, match="do not fit"):
-        load(tmp_path)
-
-
 def test_a_directory_without_a_run_is_refused(tmp_path):
     with pytest.raises(SettingError, match="no finished run"):
-        load(tmp_path)
+        agents.load(tmp_path)
+    with pytest.raises(SettingError, match="there is no directory"):
+        agents.load(tmp_path / "nowhere")
     with pytest.raises(SettingError, match="is it a run"):
         agents.load_metrics(tmp_path)
