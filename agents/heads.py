@@ -12,6 +12,8 @@ from torch import Tensor
 from agents.elementwise import exp
 
 CHUNK_ELEMENTS = 65_536  # worked on at a time on a CPU, so that what is needed beside the logits stays in its cache
+WITHOUT_FLOAT64 = ("mps",)  # kinds of devices
+SMALLEST = torch.finfo(torch.float32).tiny
 LEAST = -1e30  # stands for -∞, which times 0 would be no number
 
 
@@ -37,12 +39,13 @@ def log_prob(logits: Tensor, actions: Tensor) -> Tensor:
 def sample(logits: Tensor) -> Tensor:
     """A token of each categorical, [B], for logits [B, V]; never one whose logit is -∞.
 
-    By inverse CDF in float64, which draws one random number a row. Where a device has no float64 (mps) by the
+    By inverse CDF in float64, which draws one random number a row. Where a device has no float64 by the
     exponential race argmax p_j / E_j, which draws V.
     """
     weights = logits.softmax(dim=1)
-    if logits.device.type == "mps":
-        return (weights / torch.empty_like(weights).exponential_()).argmax(dim=1)
+    if logits.device.type in WITHOUT_FLOAT64:
+        waits = torch.empty_like(weights).exponential_().clamp_(min=SMALLEST)  # 0 / 0 is nan, which argmax takes
+        return (weights / waits).argmax(dim=1)
     cdf = weights.double().cumsum(dim=1)
     total = cdf[:, -1:].contiguous()
     drawn = torch.rand(len(cdf), 1, dtype=torch.float64, device=cdf.device) * total

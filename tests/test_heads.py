@@ -79,8 +79,14 @@ def test_a_token_that_may_not_be_said_gets_no_gradient():
     assert logits.grad.isfinite().all()
 
 
+@pytest.fixture(params=[True, False], ids=["cdf", "race"])
+def float64(request, monkeypatch):
+    """Samples are drawn as on devices with float64, and as on those without."""
+    monkeypatch.setattr(heads, "WITHOUT_FLOAT64", () if request.param else ("cpu",))
+
+
 @pytest.mark.parametrize("size", [10, 3000])
-def test_samples_have_the_right_frequencies(size):
+def test_samples_have_the_right_frequencies(size, float64):
     torch.manual_seed(0)
     logits = 2 * torch.randn(1, size)
     logits[0, ::3] = -INF
@@ -105,6 +111,15 @@ def test_a_masked_token_is_never_sampled_not_even_at_the_edges(monkeypatch):
         monkeypatch.setattr(torch, "rand", lambda *size, drawn=drawn, **_: torch.full(size, drawn, dtype=torch.float64))
         assert heads.sample(logits)[:2].tolist() == [7, 0]
         assert heads.sample(logits)[2] in (3, 4)
+
+
+def test_a_masked_token_never_wins_a_race_not_even_without_waiting(monkeypatch):
+    monkeypatch.setattr(heads, "WITHOUT_FLOAT64", ("cpu",))
+    logits = torch.full((2, 8), -INF)
+    logits[0, 7], logits[1, 3:5] = 0.0, 1.0
+    for wait in (0.0, 1e-45, 100.0):  # 0 is what a generator of float32 numbers draws now and then
+        monkeypatch.setattr(torch.Tensor, "exponential_", lambda waits, wait=wait: waits.fill_(wait))
+        assert heads.sample(logits).tolist() == [7, 3]
 
 
 def test_rare_tokens_of_many_are_sampled_in_their_place():
