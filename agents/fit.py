@@ -17,7 +17,7 @@ from agents.agent import Agent
 from agents.algorithms import algorithm_settings, build_model, check_budget, find_algorithm
 from agents.callbacks import WINDOW, Recorder
 from agents.curriculum import Curriculum, Schedule
-from agents.devices import device_memory_mb, resolve_device
+from agents.devices import device_memory_mb, device_reason, resolve_device
 from agents.precision import FLOAT32, choose_products, multiply_in
 from agents.progress import ProgressDisplay
 from agents.provenance import peak_memory_mb, provenance
@@ -54,7 +54,7 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
     """
     check_budget(settings)
     settings = resolved(settings)
-    device = resolve_device(settings.device)
+    device, reason = resolve_device(settings.device), device_reason(settings.device)
     products = choose_products(settings.matmul, settings.precision, device)
     env = TokenVecEnv(algorithm_settings(settings).n_envs, **keywords_of(settings.env))
     dynamics = Dynamics(dataclasses.replace(settings.env, language=env.vector_env.language))
@@ -67,11 +67,11 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
     default = run_dir.default_path(settings.algorithm, settings.name, settings.seed)
     path = run_dir.create(default if directory is None else Path(directory))
     run_dir.write_text(path / run_dir.CONFIG, configs.dump(settings.to_dict()))
-    run_dir.write_json(path / run_dir.RUN, provenance(device) | {"products": products._asdict()} | origin)
+    run_dir.write_json(path / run_dir.RUN, provenance(device, reason) | {"products": products._asdict()} | origin)
     model.set_logger(configure(str(path / run_dir.TENSORBOARD), ["tensorboard"]))
     recorder = Recorder(path)
     if progress or products.refused:
-        print(products.told, file=sys.stderr)
+        print(f"device: {device} ({reason})\n{products.told}", file=sys.stderr)
     clock = Clock()
     with products.in_use():
         finished = learn(model, settings, recorder, progress, [curriculum] if curriculum else [])

@@ -16,11 +16,12 @@ LIBRARIES = ("tokentask", "gymnasium", "stable-baselines3", "torch", "numpy", "s
 ANSWER_SECONDS = 10.0  # that git or the system may take
 
 
-def provenance(device: str) -> dict[str, Any]:
+def provenance(device: str, device_reason: str) -> dict[str, Any]:
     """What a run is made with, as JSON holds it.
 
     Args:
         device: the one it trains on.
+        device_reason: why on this one.
     """
     return {
         "command": sys.argv,
@@ -33,6 +34,7 @@ def provenance(device: str) -> dict[str, Any]:
             "processor": processor(),
             "cores": os.cpu_count(),
             "device": device,
+            "device_reason": device_reason,
         },
         "threads": torch.get_num_threads(),
     }

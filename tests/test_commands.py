@@ -79,7 +79,7 @@ def run(monkeypatch, tmp_path, capsys):
         ("train ppo --set curriculum.levels=1", "curriculum.levels cannot be 1"),
         ("train ppo --out taken", "'taken' exists already"),
         ("train ppo --out empty/run", "cannot make the directory"),
-        ("train ppo --device mps", "this machine has no device 'mps'"),
+        ("train ppo --device mps", "device 'mps' cannot be used: "),
         ("train ppo --device gpu", "unknown device 'gpu'"),
         ("train ppo --config none.yaml", "there is no file 'none.yaml'"),
         ("train ppo --config binary", "cannot read settings"),

@@ -212,6 +212,7 @@ def test_a_run_tells_its_machine_its_revision_and_its_processor_time(finished):
     assert made["machine"]["cores"] == os.cpu_count()
     assert made["machine"]["host"]
     assert made["machine"]["processor"]
+    assert (made["machine"]["device"], made["machine"]["device_reason"]) == ("cpu", "as asked")
     root = Path(__file__).parent.parent
     if (root / ".git").exists():
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
