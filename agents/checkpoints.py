@@ -103,8 +103,10 @@ def check_finite(weights: dict[str, torch.Tensor], which: str) -> None:
 
 
 def own_weights(policy: BasePolicy) -> dict[str, torch.Tensor]:
-    """Every parameter and buffer once: SB3 gives a features extractor that networks share three names."""
-    return {name: tensor.detach() for name, tensor in (*policy.named_parameters(), *policy.named_buffers())}
+    """What cannot be made from the settings, once: SB3 gives a features extractor that networks share three names."""
+    kept = policy.state_dict()  # without the language's arrays, which a tied head holds as buffers that are not kept
+    tensors = (*policy.named_parameters(), *policy.named_buffers())
+    return {name: tensor.detach() for name, tensor in tensors if name in kept}
 
 
 def read_weights(content: bytes, source: str) -> dict[str, torch.Tensor]:
