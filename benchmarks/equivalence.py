@@ -4,7 +4,7 @@ import pandas as pd
 
 from agents.stats import difference_interval
 
-MARGIN = 0.1  # of a mean return: less than a tenth of what any preset earns
+MARGIN = 0.1  # of a mean return: a tenth of what fast earns with plain logits
 CONFIDENCE = 0.90  # of the interval; inside ±MARGIN means two one-sided tests at 5 % each (Schuirmann, 1987)
 COMPARED = {"mean_last_100": "mean of the last 100", "test_return": "test, greedy"}
 
