@@ -27,6 +27,7 @@ class Machine(Part):
     processor: str
     cores: int | None
     device: str
+    device_reason: str = ""  # why this one; rows that were made before it was recorded do not tell
 
 
 class Training(Part):
