@@ -1,5 +1,6 @@
 """Watch a training: record every episode and update as it happens."""
 
+import contextlib
 import time
 from collections import deque
 from pathlib import Path
@@ -12,6 +13,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agents import run_dir
 from agents.devices import device_use
+from token_env.errors import SettingError
 
 WINDOW = 100  # episodes of the running mean
 # What algorithms call their policy's loss, and its sign: PPO, A2C, TRPO.
@@ -36,19 +38,48 @@ class Recorder(BaseCallback):
         self.problem_ids: list[int] = []
         self.device_use: list[float] = []
         self.last_tokens: deque[NDArray[np.int64]] = deque(maxlen=WINDOW)
-        self._started = 0.0
+        self._started, self._seconds_before = 0.0, 0.0
         self._updates = 0
         self._of_rollout: dict[str, float] = {}  # what the next update's line tells of its rollout
 
     @property
     def seconds(self) -> float:
-        """Since training began."""
-        return round(time.monotonic() - self._started, 3)
+        """Of training so far, also in processes that this one goes on from."""
+        return round(self._seconds_before + time.monotonic() - self._started, 3)
 
     @property
     def mean_return(self) -> float:
         """Of the last 100 episodes; NaN before the first."""
         return float(np.mean(self.returns[-WINDOW:])) if self.returns else float("nan")
+
+    def facts(self) -> dict[str, Any]:
+        """What `go_on` needs, as JSON holds it; the files are flushed to disk."""
+        return {
+            "lengths": run_dir.sizes(self._directory),
+            "episodes": len(self.returns),
+            "updates": self._updates,
+            "last_tokens": [tokens.tolist() for tokens in self.last_tokens],
+            "device_use": self.device_use,
+        }
+
+    def go_on(self, facts: dict[str, Any], seconds: float) -> None:
+        """Be as when these facts were told, after so many seconds of training; cut off what was recorded afterwards.
+
+        Raises:
+            SettingError: what was recorded before is damaged.
+        """
+        run_dir.cut(self._directory, facts["lengths"])
+        metrics = run_dir.load_metrics(self._directory)
+        if (len(metrics.episodes), len(metrics.updates)) != (facts["episodes"], facts["updates"]):
+            raise SettingError(
+                f"what {str(self._directory)!r} has recorded was changed since its checkpoint was written."
+            )
+        if len(metrics.episodes):
+            self.returns = metrics.episodes["return"].tolist()
+            self.problem_ids = metrics.episodes["problem_id"].tolist()
+        self.last_tokens.extend(np.array(tokens) for tokens in facts["last_tokens"])
+        self.device_use, self._updates = list(facts["device_use"]), facts["updates"]
+        self._seconds_before = seconds
 
     def _on_training_start(self) -> None:
         self._started = time.monotonic()
@@ -78,8 +109,7 @@ class Recorder(BaseCallback):
         run_dir.append_line(self._files[run_dir.EPISODES], row)
 
     def _on_rollout_start(self) -> None:
-        if self.returns:
-            self._record_update()
+        self._record_update()
 
     def _on_rollout_end(self) -> None:
         assert isinstance(self.model, OnPolicyAlgorithm)
@@ -96,7 +126,9 @@ class Recorder(BaseCallback):
         self.logger.dump(self.num_timesteps)  # SB3 leaves the last update's values behind
 
     def _record_update(self) -> None:
-        """Read what SB3 logged about the update that has just ended, and how busy the device is."""
+        """Read what SB3 logged about the update that has just ended, if one has, and how busy the device is."""
+        if not self._of_rollout:
+            return
         busy = device_use(str(self.model.device))
         self.device_use += [] if busy is None else [busy]
         logged = self._logged("train/")
@@ -112,6 +144,7 @@ class Recorder(BaseCallback):
         figures = logged | {"loss": self._loss(logged)}
         finite = {name: value if np.isfinite(value) else None for name, value in figures.items()}
         run_dir.append_line(self._files[run_dir.UPDATES], row | finite)
+        self._of_rollout = {}
 
     def _loss(self, logged: dict[str, float]) -> float:
         """Policy, entropy and value loss added up with the run's coefficients: means over the update's minibatches.
@@ -126,6 +159,7 @@ class Recorder(BaseCallback):
         return loss
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files, each line of which was written when it was added."""
         for file in self._files.values():
-            file.close()
+            with contextlib.suppress(OSError):  # a line that could not be written is tried once more
+                file.close()

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 
 from agents.algorithms import build_model
+from agents.build import keywords_of
 from agents.devices import available_devices, device_states, resolve_device
-from agents.fit import keywords_of
 from agents.precision import BF16, FLOAT32, LIBRARIES, Products, choose_products, multiply_in
 from agents.provenance import peak_memory_mb, processor, versions
 from agents.settings import make_settings, preset_layer

@@ -1,4 +1,4 @@
-"""Run a program of commands: clear errors without a traceback, exit code 2 for wrong input and 130 for Ctrl-C."""
+"""Run a program of commands: clear errors without a traceback, and exit codes (2: wrong input, 128 + n: signal n)."""
 
 import sys
 from collections.abc import Callable
@@ -8,9 +8,11 @@ from typing import Any, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 
+from agents.signals import Interrupted
 from token_env.errors import SettingError
 
 WRONG_INPUT, INTERRUPTED = 2, 130
+BY_SIGNAL = 128  # plus its number: the exit code of a command that a signal ended
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +42,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except SettingError as error:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(WRONG_INPUT) from None
+        except Interrupted as stop:
+            print(stop, file=sys.stderr)
+            raise typer.Exit(BY_SIGNAL + stop.number) from None
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None

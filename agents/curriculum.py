@@ -105,14 +105,19 @@ def make_levels(settings: Settings) -> list[Level]:
 class Curriculum(BaseCallback):
     """Lets a training follow a `Schedule`; make it before the training's first reset, and put it before `Recorder`.
 
+    Args:
+        schedule: which level comes next.
+        env: the batch that is played.
+        state: to go on from; from the beginning if None.
+
     Attributes:
         state: how far it is.
     """
 
-    def __init__(self, schedule: Schedule, env: VecEnv) -> None:
+    def __init__(self, schedule: Schedule, env: VecEnv, state: State | None = None) -> None:
         super().__init__()
         self._schedule, self._env = schedule, env
-        self.state = schedule.begin(env.num_envs)
+        self.state = schedule.begin(env.num_envs) if state is None else state
         self._set(self.state.playing)
 
     def _on_training_start(self) -> None:

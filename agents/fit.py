@@ -1,35 +1,35 @@
-"""Train: the one place that builds environment, model and callbacks, and leaves a finished run behind."""
+"""Train: the one place that lets models learn, with what records, guards and saves, and leaves a run behind."""
 
-import dataclasses
+import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
+from gymnasium.error import InvalidAction
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-import configs
 from agents import checkpoints, plots, run_dir
 from agents.agent import Agent
-from agents.algorithms import algorithm_settings, build_model, check_budget, find_algorithm
-from agents.callbacks import WINDOW, Recorder
-from agents.curriculum import Curriculum, Schedule
-from agents.devices import device_memory_mb, device_reason, resolve_device
-from agents.precision import FLOAT32, choose_products, multiply_in
+from agents.algorithms import build_policy
+from agents.build import Training, begin_weights, build, first_files, resolved
+from agents.callbacks import Recorder
+from agents.devices import device_reason, resolve_device
+from agents.generators import set_generators, untouched_generators
+from agents.guards import TrainingError, UpdateGuard, check_weights
+from agents.precision import FLOAT32, multiply_in
 from agents.progress import ProgressDisplay
 from agents.provenance import peak_memory_mb, provenance
-from agents.scores import evaluate_agent, evaluate_references, policy_figures
-from agents.settings import Settings
-from agents.transfer import start_from
-from agents.vec_env import TokenVecEnv
-from token_env.dynamics import Dynamics
-from token_env.errors import SettingError
+from agents.saver import Saver, Validation, best_of
+from agents.scores import held_out
+from agents.settings import CheckpointSettings, Settings
+from agents.signals import Interrupted, Stopped, Stopper
+from agents.state_files import State, read_state, state_file, state_files
+from agents.summary import Clock, final_scores, training_summary
+from agents.training_state import policy_weights, read_training, restore_logged
+from token_env.evaluate import evaluate
 from token_env.files import write_bytes
 from token_env.references import REFERENCES
-from token_env.task import Task
 
 
 class Result(NamedTuple):
@@ -38,11 +38,11 @@ class Result(NamedTuple):
     run: Path  # the directory of the run
     agent: Agent
     summary: dict[str, Any]  # what summary.json holds
-    interrupted: bool  # by Ctrl-C; then the summary has no evaluation
+    interrupted: int  # the number of the signal that ended it early; then the summary has no evaluation; else 0
 
 
 def fit(settings: Settings, directory: str | Path | None = None, progress: bool = True) -> Result:
-    """Train, evaluate and save a run.
+    """Train, evaluate and save a run; SIGINT and SIGTERM end it early, saved so that `agents.resume` can go on.
 
     Args:
         settings: everything that the run depends on.
@@ -51,143 +51,174 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
 
     Raises:
         SettingError: settings that cannot be used; then nothing is written.
+        TrainingError: a number that is not finite, or a directory that cannot be written any more.
+        Interrupted: a signal before training began, or a second one.
     """
-    check_budget(settings)
-    settings = resolved(settings)
-    device, reason = resolve_device(settings.device), device_reason(settings.device)
-    products = choose_products(settings.matmul, settings.precision, device)
-    env = TokenVecEnv(algorithm_settings(settings).n_envs, **keywords_of(settings.env))
-    dynamics = Dynamics(dataclasses.replace(settings.env, language=env.vector_env.language))
-    model = build_model(settings, env, dynamics, device)
-    origin = {"from": start_from(settings.from_run, settings, dynamics, model.policy)} if settings.from_run else {}
-    multiply_in(model.policy, products.precision)
-    env.seed(environment_seed(settings.seed))
-    curriculum = Curriculum(Schedule(settings), env) if settings.curriculum.enabled else None
-
-    default = run_dir.default_path(settings.algorithm, settings.name, settings.seed)
-    path = run_dir.create(default if directory is None else Path(directory))
-    run_dir.write_text(path / run_dir.CONFIG, configs.dump(settings.to_dict()))
-    run_dir.write_json(path / run_dir.RUN, provenance(device, reason) | {"products": products._asdict()} | origin)
-    model.set_logger(configure(str(path / run_dir.TENSORBOARD), ["tensorboard"]))
-    recorder = Recorder(path)
-    if progress or products.refused:
-        print(f"device: {device} ({reason})\n{products.told}", file=sys.stderr)
-    clock = Clock()
-    with products.in_use():
-        finished = learn(model, settings, recorder, progress, [curriculum] if curriculum else [])
-    taken = clock.read()
-
-    checkpoints.save(path, settings, dynamics, model.policy)
-    multiply_in(model.policy, FLOAT32)
-    agent = Agent(settings, dynamics, model.policy.to("cpu"))
-    full_from = curriculum.state.full_from if curriculum else 0  # before, other problems had the same ids
-    evaluated = final_scores(agent, recorder.problem_ids[full_from:]) if finished else None
-    summary = training_summary(settings, device, recorder, taken)
-    summary |= {"status": "interrupted" if evaluated is None else "finished", "peak_memory_mb": peak_memory_mb()}
-    summary |= {"full_difficulty_from": full_from} if curriculum else {}
-    summary |= evaluated or {}
-    run_dir.write_json(path / run_dir.SUMMARY, summary)
-    held_out = summary.get("evaluation", {})
-    levels = {name: row["mean_return"] for name, row in held_out.items() if name in REFERENCES}
-    title = f"{settings.algorithm} {settings.name}, seed {settings.seed}, {dynamics.language.recipe['kind']} language"
-    write_bytes(path / run_dir.LEARNING_CURVE, plots.learning_curve(recorder.returns, title, levels))
-    return Result(path, agent, summary, interrupted=evaluated is None)
+    with Stopper() as stopper:
+        settings = resolved(settings)
+        device, reason = resolve_device(settings.device), device_reason(settings.device)
+        training = build(settings, device)
+        origin = begin_weights(training)
+        path = Path(directory or run_dir.default_path(settings.algorithm, settings.name, settings.seed))
+        made = provenance(device, reason) | {"products": training.products._asdict()} | origin
+        run_dir.create(path, first_files(training, made))
+        if progress:
+            print(f"device: {device} ({reason})", file=sys.stderr)
+        with run_dir.sole_writer(path):
+            return train(path, training, Recorder(path), None, stopper, progress)
 
 
-def resolved(settings: Settings) -> Settings:
-    """The settings with what follows from others filled in: the shaping's discount, whole paths of a text and a run.
+def train(
+    path: Path, training: Training, recorder: Recorder, state: State | None, stopper: Stopper, progress: bool
+) -> Result:
+    """Train in the directory of a run, of which nobody else trains, to the end of its episodes or to a signal.
+
+    Args:
+        path: of the run.
+        training: what trains; in that state but for generators and logger.
+        recorder: of the run, in that state.
+        state: to go on from; from the beginning if None.
+        stopper: receives the signals.
+        progress: whether to show how it is getting on.
 
     Raises:
-        SettingError: a discount of the environment that contradicts the agent's.
+        TrainingError: a number that is not finite, or a directory that cannot be written any more.
+        Interrupted: a second signal.
     """
-    env, gamma = settings.env, algorithm_settings(settings).gamma
-    if env.discount not in (Task.discount, gamma):
-        section = find_algorithm(settings.algorithm).section
-        raise SettingError(
-            f"env.discount={env.discount:g} differs from {section}.gamma={gamma:g}, the agent's; "
-            f"leave it out, or type --set env.discount={gamma:g}."
-        )
-    changes: dict[str, Any] = {"discount": gamma}
-    kind, _, text = str(env.language).partition(":")
-    if kind == "text":
-        changes["language"] = f"text:{Path(text).expanduser().absolute()}"
-    begun = settings.from_run and str(Path(settings.from_run).expanduser().absolute())
-    return settings.model_copy(update={"env": dataclasses.replace(env, **changes), "from_run": begun})
-
-
-def learn(
-    model: OnPolicyAlgorithm, settings: Settings, recorder: Recorder, progress: bool, first: list[BaseCallback]
-) -> bool:
-    """Play the run's episodes, calling `first` before the recorder; False if Ctrl-C ended it early."""
-    display = ProgressDisplay(recorder, settings.episodes)
-    callbacks: list[BaseCallback] = [*first, recorder, display] if progress else [*first, recorder]
+    settings, products = training.settings, training.products
+    facts: dict[str, Any] = state.facts if state else {"clock": (0.0, 0.0), "validations": []}
     try:
-        with display:
-            model.learn(settings.episodes * settings.env.max_steps, callback=callbacks, log_interval=1)
-        return True
-    except KeyboardInterrupt:
-        return False
+        training.model.set_logger(configure(str(path / run_dir.TENSORBOARD), ["tensorboard"]))
+        if progress or products.refused:
+            print(products.told, file=sys.stderr)
+        clock = Clock(tuple(facts["clock"]))
+        validations = [(int(episodes), float(value)) for episodes, value in facts["validations"]]
+
+        def read() -> State:
+            return whole_state(training, recorder, clock, validations)
+
+        saver = Saver(
+            path, checkpoint_settings(settings), settings.episodes, settings.env.max_steps,
+            stopper, read, lambda: validate(training), validations,
+        )  # fmt: skip
+        with products.in_use(), stopper.deferring():
+            if state:
+                restore_logged(training.model, state)
+                set_generators(facts["generators"], training.device)
+            learn(training, recorder, saver, progress, going_on=state is not None)
+        return finish(path, training, recorder, clock.read(), validations, stopper)
+    except (TrainingError, InvalidAction) as error:
+        raise TrainingError(f"{error} {last_good(path)}") from error
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write into {str(path)!r}: {error.strerror}. {last_good(path)} "
+            f"Make room, then type\n{resume_command(path)}"
+        ) from error
+    except Interrupted as stop:
+        stop.advice = f"to go on with it, type\n{resume_command(path)}"
+        raise
     finally:
         recorder.close()
 
 
-def final_scores(agent: Agent, trained_on: list[int]) -> dict[str, Any] | None:
-    """What the summary says of the trained agent; None if Ctrl-C ended it early.
-
-    `evaluation`: the agent and the reference policies on held-out problems; `training_problems`: the agent, greedy,
-    on as many of the problems that it played last in training.
-    """
-    split, count = agent.settings.evaluation.split, agent.settings.evaluation.problems
+def learn(training: Training, recorder: Recorder, saver: Saver, progress: bool, going_on: bool) -> None:
+    """Play the episodes of the run that have not been played, or those up to where a signal asked to stop."""
+    model, settings = training.model, training.settings
+    display = ProgressDisplay(recorder, settings.episodes)
+    first: list[BaseCallback] = [UpdateGuard(), *([training.curriculum] if training.curriculum else [])]
+    callbacks = [*first, recorder, saver, *([display] if progress else [])]
+    left = settings.episodes * settings.env.max_steps - model.num_timesteps
     try:
-        held_out = evaluate_agent(agent, split, range(count)) | evaluate_references(agent.task, split, range(count))
-        seen = policy_figures(agent.greedy, agent.task, trained_on[-count:])
-    except KeyboardInterrupt:
-        return None
-    return {"evaluation": held_out, "training_problems": seen}
+        with display:
+            model.learn(left, callback=callbacks, log_interval=1, reset_num_timesteps=not going_on)
+    except Stopped:
+        pass
 
 
-def keywords_of(task: Task) -> dict[str, Any]:
-    """The task as keywords of an environment."""
-    return {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
-
-
-def environment_seed(seed: int) -> int:
-    """A seed for the first row of the batch, such that runs of neighbouring seeds share no problems.
-
-    Row i is seeded with the result + i, by Gymnasium's convention.
-    """
-    return int(np.random.SeedSequence(seed).generate_state(1)[0])
-
-
-class Clock:
-    """Measures what passes from its making: wall-clock seconds, and seconds of processor time of all threads."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic(), time.process_time()
-
-    def read(self) -> tuple[float, float]:
-        """Wall-clock and processor seconds so far."""
-        return time.monotonic() - self._started[0], time.process_time() - self._started[1]
-
-
-def training_summary(settings: Settings, device: str, recorder: Recorder, taken: tuple[float, float]) -> dict[str, Any]:
-    """The figures of the training itself, which took so many seconds of wall-clock and of processor time."""
-    returns, (seconds, cpu_seconds) = recorder.returns, taken
-    steps = len(returns) * settings.env.max_steps
-    last = returns[-WINDOW:]
-    return {
-        "algorithm": settings.algorithm,
-        "name": settings.name,
-        "seed": settings.seed,
-        "device": device,
-        "episodes": len(returns),
-        "steps": steps,
-        "training_seconds": round(seconds, 3),
-        "cpu_seconds": round(cpu_seconds, 3),
-        "steps_per_second": round(steps / seconds, 1),
-        "mean_last_100": float(np.mean(last)) if last else None,
-        "max_return": max(returns) if returns else None,
-        "distinct_tokens_last_100": len(np.unique(np.array(recorder.last_tokens))),
-        "device_memory_mb": device_memory_mb(device),
-        "device_use_percent": float(np.mean(recorder.device_use)) if recorder.device_use else None,
+def whole_state(training: Training, recorder: Recorder, clock: Clock, validations: list[Validation]) -> State:
+    """Everything that a training needs to go on, between two rollouts."""
+    state = read_training(training.model, training.env)
+    told = {
+        "settings": training.settings.to_dict(),
+        "language": training.dynamics.language.fingerprint,
+        "episodes": len(recorder.returns),
+        "clock": clock.read(),
+        "recorder": recorder.facts(),
+        "curriculum": training.curriculum.state._asdict() if training.curriculum else None,
+        "validations": validations,
     }
+    return State(state.tensors, state.facts | told)
+
+
+def checkpoint_settings(settings: Settings) -> CheckpointSettings:
+    """What is kept of the training; a run that plays the validation problems is not validated on them."""
+    chosen = settings.checkpoints
+    return chosen.model_copy(update={"validations": 0}) if settings.env.split == "validation" else chosen
+
+
+def validate(training: Training) -> float:
+    """The mean return of the policy on validation problems, its most probable tokens; nothing else changes."""
+    settings, policy = training.settings, training.model.policy
+    with untouched_generators(training.device):
+        multiply_in(policy, FLOAT32)
+        agent = Agent(settings, training.dynamics, policy)
+        problems = range(settings.checkpoints.problems)
+        played = evaluate(agent.greedy, problems, task=held_out(agent.task, "validation"))
+        multiply_in(policy, training.products.precision)
+    return played.mean_return
+
+
+def finish(
+    path: Path,
+    training: Training,
+    recorder: Recorder,
+    taken: tuple[float, float],
+    validations: list[Validation],
+    stopper: Stopper,
+) -> Result:
+    """Save the model and the best one, evaluate unless a signal ended the run, sum it up."""
+    settings, dynamics, policy = training.settings, training.dynamics, training.model.policy
+    check_weights(checkpoints.own_weights(policy))
+    checkpoints.save(path, settings, dynamics, policy)
+    summary = training_summary(settings, training.device, recorder, taken) | {"peak_memory_mb": peak_memory_mb()}
+    summary |= save_best(path, training, validations)
+    multiply_in(policy, FLOAT32)
+    agent = Agent(settings, dynamics, policy.to("cpu"))
+    full_from = training.curriculum.state.full_from if training.curriculum else 0  # before, ids meant other problems
+    interrupted, evaluated = stopper.asked, {}
+    if not interrupted:
+        try:
+            evaluated = final_scores(agent, recorder.problem_ids[full_from:])
+        except KeyboardInterrupt as stop:
+            interrupted = stop.number if isinstance(stop, Interrupted) else signal.SIGINT
+    levels = {name: row["mean_return"] for name, row in evaluated.get("evaluation", {}).items() if name in REFERENCES}
+    title = f"{settings.algorithm} {settings.name}, seed {settings.seed}, {dynamics.language.recipe['kind']} language"
+    write_bytes(path / run_dir.LEARNING_CURVE, plots.learning_curve(recorder.returns, title, levels))
+    summary |= {"status": "interrupted" if interrupted else "finished"} | evaluated
+    summary |= {"full_difficulty_from": full_from} if training.curriculum else {}
+    run_dir.write_json(path / run_dir.SUMMARY, summary)  # the last file: whoever finds it finds the others
+    return Result(path, agent, summary, int(interrupted))
+
+
+def save_best(path: Path, training: Training, validations: list[Validation]) -> dict[str, Any]:
+    """Save the policy that did best on validation problems as a model of its own; what the summary says of it."""
+    episodes = best_of(validations)
+    if episodes is None:
+        return {"best": None}
+    best: Any = build_policy(training.settings, training.dynamics)
+    best.load_state_dict(policy_weights(read_state(state_file(path, episodes))), strict=False)
+    (path / run_dir.BEST).mkdir(exist_ok=True)
+    checkpoints.save(path / run_dir.BEST, training.settings, training.dynamics, best)
+    told = [{"episodes": played, "mean_return": value} for played, value in validations]
+    return {"best": {"episodes": episodes, "mean_return": dict(validations)[episodes]}, "validations": told}
+
+
+def last_good(path: Path) -> str:
+    """Which checkpoint there is to go on from, in a sentence."""
+    files = state_files(path)
+    return f"The last good checkpoint is {str(files[-1])!r}." if files else "There is no checkpoint yet."
+
+
+def resume_command(path: Path) -> str:
+    """What to type to go on with a run."""
+    return f"python -m agents.train --resume {path}"

@@ -20,6 +20,7 @@ class ProgressDisplay(BaseCallback):
         super().__init__()
         self._recorder = recorder
         self._episodes = episodes
+        self._played_before = self._steps_before = 0  # in processes that this one goes on from
         self._started = self._printed = time.monotonic()
         console = Console(file=sys.stderr)
         columns = (
@@ -45,6 +46,8 @@ class ProgressDisplay(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._started = self._printed = time.monotonic()
+        self._played_before = len(self._recorder.returns)
+        self._steps_before = self.num_timesteps
 
     def _on_step(self) -> bool:
         if self.locals["dones"].any():
@@ -57,12 +60,12 @@ class ProgressDisplay(BaseCallback):
     def _show(self, last: bool = False) -> None:
         now = time.monotonic()
         done, mean = len(self._recorder.returns), self._recorder.mean_return
-        speed = self.num_timesteps / max(now - self._started, 1e-9)
+        speed = (self.num_timesteps - self._steps_before) / max(now - self._started, 1e-9)
         if self._live and self._bar is not None:
             self._live.update(self._bar, completed=done, speed=speed, mean=mean)
         elif last or now - self._printed >= PLAIN_SECONDS:
             self._printed = now
-            left = (self._episodes - done) * (now - self._started) / max(done, 1)
+            left = (self._episodes - done) * (now - self._started) / max(done - self._played_before, 1)
             print(
                 f"episode {done} of {self._episodes}   {speed:,.0f} steps/s   "
                 f"mean of the last 100 {mean:+.3f}   {left:.0f} s left",

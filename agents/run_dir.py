@@ -1,8 +1,14 @@
 """Name the files of a run, make its directory, write them so that no crash leaves half a file."""
 
+import fcntl
 import json
+import os
+import shutil
 import stat
+import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -22,6 +28,8 @@ CHECKSUMS = "SHA256SUMS"  # of the files of the model, the three above
 SUMMARY = "summary.json"
 LEARNING_CURVE = "learning_curve.png"
 TENSORBOARD = "tensorboard"
+CHECKPOINTS = "checkpoints"  # states of the training, to go on from
+BEST = "best"  # the model that did best on validation problems, itself a directory that can be loaded
 MOST_BYTES = 1_000_000_000  # of a file that is read at once
 
 
@@ -37,21 +45,82 @@ def default_path(algorithm: str, name: str, seed: int) -> Path:
     return Path("runs") / f"{algorithm}-{name}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def create(path: Path) -> Path:
-    """Make the directory of a new run.
+def create(path: Path, files: Mapping[str, bytes]) -> Path:
+    """Make the directory of a new run with its first files: all of it or nothing, whenever it is killed.
 
     Raises:
         SettingError: it exists already, or cannot be made.
     """
+    if path.exists() or path.is_symlink():
+        raise SettingError(f"{str(path)!r} exists already; type --out with a new directory, or remove it.")
     try:
-        path.mkdir(parents=True)
-    except FileExistsError:
-        raise SettingError(f"{str(path)!r} exists already; type --out with a new directory, or remove it.") from None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            for name, content in files.items():
+                write_bytes(unfinished / name, content)
+            unfinished.chmod(0o755)
+            unfinished.rename(path)
+        except BaseException:
+            shutil.rmtree(unfinished)
+            raise
     except OSError as error:
         raise SettingError(
             f"cannot make the directory {str(path)!r}: {error.strerror}; type --out with another one."
         ) from error
     return path
+
+
+@contextmanager
+def sole_writer(run: Path) -> Iterator[None]:
+    """Make sure that no other process trains in this directory; a crash gives it free.
+
+    Raises:
+        SettingError: one does, or the directory cannot be written.
+    """
+    try:
+        file = (run / EPISODES).open("ab")
+    except OSError as error:
+        raise SettingError(f"cannot write into {str(run)!r}: {error.strerror}; make it writable.") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingError(f"another process trains in {str(run)!r}; wait for it, or stop it.") from None
+        yield
+
+
+def sizes(run: Path) -> dict[str, int]:
+    """How long the files are that grow while a run trains, in bytes, all of them flushed to disk."""
+    found = {}
+    for path in _growing(run):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            found[str(path.relative_to(run))] = path.stat().st_size
+    return found
+
+
+def cut(run: Path, lengths: Mapping[str, int]) -> None:
+    """Cut off what these files have grown by since they were so long, and remove those that there were not.
+
+    Raises:
+        SettingError: something is missing of what was recorded before.
+    """
+    for name in (EPISODES, UPDATES):
+        path = run / name
+        if (path.stat().st_size if path.exists() else 0) < lengths.get(name, 0):
+            raise SettingError(f"{str(path)!r} is shorter than when its checkpoint was written: it was damaged.")
+    for path in _growing(run):
+        length = lengths.get(str(path.relative_to(run)), 0)
+        if path.stat().st_size > length:
+            os.truncate(path, length)
+        if not length and path.parent != run:
+            path.unlink()
+
+
+def _growing(run: Path) -> list[Path]:
+    lines = [path for path in (run / EPISODES, run / UPDATES) if path.exists()]
+    return [*lines, *sorted((run / TENSORBOARD).glob("events.*"))]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -61,7 +130,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a whole JSON file, or none."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(content))
+
+
+def json_bytes(content: Any) -> bytes:
+    """JSON as the files of a run hold it."""
+    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def read_file(path: Path) -> bytes:

@@ -4,7 +4,7 @@ Defaults of the algorithms are those of Stable-Baselines3 and sb3-contrib, so a 
 would.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -125,6 +125,16 @@ class CurriculumSettings(Frozen):
     full_by: float = Field(0.5, ge=0, le=0.9)  # share of the episodes after which all have full difficulty
 
 
+class CheckpointSettings(Frozen):
+    """What is kept of a training while it runs (`agents/saver.py`): to go on with it, and to find its best policy."""
+
+    seconds: float = Field(60.0, ge=0)  # of work that a crash may cost; 0: that of one rollout
+    episodes: int | None = Field(None, ge=1)  # save after so many, whatever the seconds
+    keep: int = Field(2, ge=1)  # the last so many, beside the best
+    validations: int = Field(10, ge=0)  # evaluations in the course of the run, at full difficulty
+    problems: int = Field(50, ge=1)  # the first so many of the split validation, for each of them
+
+
 class EvaluationSettings(Frozen):
     """The evaluation at the end of a run."""
 
@@ -151,6 +161,7 @@ class Settings(Frozen):
     maskable_ppo: PPOSettings = PPOSettings()
     recurrent_ppo: RecurrentPPOSettings = RecurrentPPOSettings()
     curriculum: CurriculumSettings = CurriculumSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
     @field_validator("env")
@@ -200,6 +211,15 @@ def make_settings(*layers: Mapping[str, Any]) -> Settings:
         return Settings.model_validate(merged)
     except ValidationError as error:
         raise _explained(error) from error
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where nested dictionaries of the same keys differ: `section.key` and both values."""
+    for key, value in one.items():
+        if isinstance(value, Mapping):
+            yield from differences(value, other[key], f"{place}{key}.")
+        elif value != other[key]:
+            yield place + key, value, other[key]
 
 
 def read_layer(source: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agents.algorithms import algorithm_settings, nearest_multiple
-from agents.fit import resolved
+from agents.build import resolved
 from agents.settings import Settings, make_settings, merged_layers, preset_layer, read_layer
 from token_env import SIZES
 from token_env.errors import find

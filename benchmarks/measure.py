@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from agents import run_dir
+from agents.console import BY_SIGNAL
 from agents.fit import Result, fit
 from agents.run_dir import load_metrics
+from agents.signals import Interrupted
 from benchmarks.cases import find_benchmark
 from benchmarks.row import FORMAT, Figures, Row
 from benchmarks.rows import append
@@ -38,10 +40,13 @@ def measure(benchmark: str, case: str, seed: int, folder: Path, run: Path) -> bo
 
     Raises:
         SettingError: an unknown benchmark or case.
+        Interrupted: a signal ended it early.
     """
     settings = find_benchmark(benchmark).find_case(case).settings(seed)
     shutil.rmtree(run, ignore_errors=True)
     result = fit(settings, run, progress=False)
+    if result.interrupted:
+        raise Interrupted(result.interrupted)
     return append(benchmark, folder, row_of(case, result))
 
 
@@ -103,6 +108,8 @@ def main(words: list[str]) -> int:
     except SettingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except Interrupted as stop:
+        return BY_SIGNAL + stop.number
     return 0
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from agents.algorithms import without_others
+from agents.settings import differences
 from benchmarks.cases import FAST_VS_STABLE, Benchmark, find_benchmark
 from benchmarks.metrics import figures_of
 from benchmarks.row import FORMAT, Row, made_with, named
@@ -188,20 +189,12 @@ def _why_foreign(row: Row, benchmark: Benchmark) -> str | None:
         return f"the benchmark has no case {row.case!r}; known: {', '.join(cases)}."
     expected = cases[row.case].settings(row.seed)
     of_row, of_case = (without_others(settings, expected.algorithm) for settings in (row.settings, expected))
-    for name, was, now in _differences(of_row, of_case):
+    for name, was, now in differences(of_row, of_case):
         return f"{row.case} has {name}={now!r} today, this run had {was!r}."
     env = expected.env
     if row.language != find_language(env.language, env.vocab_size, env.language_seed).fingerprint:
         return f"its language is not that of {row.case}; runs of different languages cannot be compared."
     return None
-
-
-def _differences(one: dict[str, Any], other: dict[str, Any], place: str = "") -> Iterator[tuple[str, Any, Any]]:
-    for key, value in one.items():
-        if isinstance(value, dict):
-            yield from _differences(value, other[key], f"{place}{key}.")
-        elif value != other[key]:
-            yield place + key, value, other[key]
 
 
 def _of_other_versions(rows: dict[int, Row]) -> dict[int, str]:

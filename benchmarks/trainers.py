@@ -15,7 +15,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents.algorithms import OURS, build_model
-from agents.fit import keywords_of
+from agents.build import keywords_of
 from agents.precision import BF16, FLOAT32, Products, choose_products, multiply_in
 from agents.settings import Settings, make_settings, preset_layer
 from agents.vec_env import TokenVecEnv

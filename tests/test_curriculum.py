@@ -10,8 +10,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import agents
+from agents.build import keywords_of
 from agents.curriculum import Curriculum, Schedule, State
-from agents.fit import fit, keywords_of
+from agents.fit import fit
 from agents.settings import make_settings, preset_layer, read_layer
 from agents.vec_env import TokenVecEnv
 from tests.test_vector import assert_same
