@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,6 +67,28 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
             print(f"device: {device} ({reason})", file=sys.stderr)
         with run_dir.sole_writer(path):
             return train(path, training, Recorder(path), None, stopper, progress)
+
+
+def practise(settings: Settings, watched_by: Callable[[Agent], BaseCallback]) -> Agent:
+    """Train as `fit` does and leave no files behind.
+
+    Args:
+        settings: everything that the training depends on.
+        watched_by: makes a callback of the agent that is going to learn, which it may evaluate at any time.
+
+    Raises:
+        SettingError: settings that cannot be used.
+    """
+    settings = resolved(settings)
+    training = build(settings, resolve_device(settings.device))
+    begin_weights(training)
+    policy = training.model.policy
+    watching = watched_by(Agent(settings, training.dynamics, policy))
+    callbacks = [*([training.curriculum] if training.curriculum else []), watching]
+    with training.products.in_use():
+        training.model.learn(settings.episodes * settings.env.max_steps, callback=callbacks)
+    multiply_in(policy, FLOAT32)
+    return Agent(settings, training.dynamics, policy.to("cpu"))
 
 
 def train(
