@@ -1,7 +1,7 @@
-"""List the algorithms: what each is called, which class learns, which settings it takes."""
+"""List the algorithms: what each is called, which class learns, which settings it takes, what a study may change."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +14,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from agents import policies
 from agents.mask_buffer import PackedMaskBuffer
-from agents.settings import OnPolicySettings, RecurrentPPOSettings, Settings
+from agents.search_spaces import Space, a2c_space, ppo_space, trpo_space
+from agents.settings import OnPolicySettings, RecurrentPPOSettings, Settings, make_settings
 from token_env.dynamics import Dynamics
 from token_env.env import observation_space
 from token_env.errors import SettingError, find
@@ -26,16 +27,17 @@ class Algorithm(NamedTuple):
     learner: Callable[..., OnPolicyAlgorithm]
     section: str  # of `Settings`, that is the algorithm's
     policies: policies.Policies
+    space: Callable[..., Space]  # from its section and the whole settings to what a study may change
     uses_mask: bool = False  # says legal tokens only
     recurrent: bool = False  # remembers its episode
 
 
 ALGORITHMS = {
-    "a2c": Algorithm(A2C, "a2c", policies.PLAIN),
-    "maskable-ppo": Algorithm(MaskablePPO, "maskable_ppo", policies.MASKABLE, uses_mask=True),
-    "ppo": Algorithm(PPO, "ppo", policies.PLAIN),
-    "recurrent-ppo": Algorithm(RecurrentPPO, "recurrent_ppo", policies.RECURRENT, recurrent=True),
-    "trpo": Algorithm(TRPO, "trpo", policies.TRUST_REGION),
+    "a2c": Algorithm(A2C, "a2c", policies.PLAIN, a2c_space),
+    "maskable-ppo": Algorithm(MaskablePPO, "maskable_ppo", policies.MASKABLE, ppo_space, uses_mask=True),
+    "ppo": Algorithm(PPO, "ppo", policies.PLAIN, ppo_space),
+    "recurrent-ppo": Algorithm(RecurrentPPO, "recurrent_ppo", policies.RECURRENT, ppo_space, recurrent=True),
+    "trpo": Algorithm(TRPO, "trpo", policies.TRUST_REGION, trpo_space),
 }
 OURS = {
     "n_envs",
@@ -63,6 +65,36 @@ def algorithm_settings(settings: Settings) -> OnPolicySettings:
     """
     section: OnPolicySettings = getattr(settings, find_algorithm(settings.algorithm).section)
     return section
+
+
+def tunable(settings: Settings, names: Iterable[str] = ()) -> Space:
+    """What a study may change of the run's algorithm: these parameters, or all that its row lists.
+
+    Raises:
+        SettingError: an unknown algorithm or parameter.
+    """
+    space = find_algorithm(settings.algorithm).space(algorithm_settings(settings), settings)
+    return {name: find("parameter", name, space) for name in names} or space
+
+
+def with_parameters(settings: Settings, parameters: Mapping[str, Any]) -> Settings:
+    """The same run with other values in the algorithm's section.
+
+    Raises:
+        SettingError: an unknown key, or a value that is not allowed.
+    """
+    return make_settings(settings.to_dict(), {find_algorithm(settings.algorithm).section: dict(parameters)})
+
+
+def with_defaults(settings: Settings) -> Settings:
+    """The same run with the hyper-parameters of SB3 and sb3-contrib, in rollouts and minibatches that come out even."""
+    row, length = find_algorithm(settings.algorithm), settings.env.max_steps
+    section: OnPolicySettings = type(algorithm_settings(settings)).model_validate({})
+    rounds = nearest_divisor(settings.episodes // section.n_envs, max(round(section.n_steps / length), 1))
+    fitting = {"n_steps": rounds * length}
+    if batch_size := getattr(section, "batch_size", None):
+        fitting["batch_size"] = nearest_divisor(rounds * length * section.n_envs, batch_size, least=2)
+    return settings.model_copy(update={row.section: section.model_copy(update=fitting)})
 
 
 def without_others(settings: Settings, algorithm: str) -> dict[str, Any]:

@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from agents.processes import ONE_THREAD
 from agents.provenance import versions
 from benchmarks.cases import find_benchmark
 from benchmarks.row import Row, made_with, named
 from benchmarks.rows import read_rows_if_any, sole_writer
 from token_env.errors import SettingError
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # part of the recipe
 LOOK_SECONDS = 0.2  # between two looks at the workers
 WAIT_SECONDS = 10.0  # for a worker that was told to end
 

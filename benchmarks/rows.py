@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from pydantic import ValidationError
@@ -19,6 +19,7 @@ from benchmarks.cases import FAST_VS_STABLE, Benchmark, find_benchmark
 from benchmarks.metrics import figures_of
 from benchmarks.row import FORMAT, Row, made_with, named
 from token_env.errors import SettingError
+from token_env.files import cut_torn_line
 from token_env.languages import find_language
 
 RESULTS = Path(__file__).parent / "results"  # what is committed
@@ -125,7 +126,7 @@ def append(benchmark: str, folder: Path, row: Row) -> bool:
     path = results_file(benchmark, folder)
     with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        _cut_torn_line(file)
+        cut_torn_line(file)
         if any((other.case, other.seed) == (row.case, row.seed) for other in read_rows_if_any(benchmark, folder).good):
             return False
         file.write(row.model_dump_json().encode() + b"\n")
@@ -158,15 +159,6 @@ def sole_writer(benchmark: str, folder: Path) -> Iterator[None]:
                 "with another folder."
             ) from None
         yield
-
-
-def _cut_torn_line(file: IO[bytes]) -> None:
-    """Cut off what follows the last newline."""
-    file.seek(0)
-    content = file.read()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        file.truncate(whole)
 
 
 def _parse(line: bytes) -> Row | str:

@@ -1,8 +1,9 @@
-"""Write files so that no crash leaves half of one."""
+"""Write files so that no crash leaves half of one, or half a line."""
 
 import os
 import tempfile
 from pathlib import Path
+from typing import IO
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -23,3 +24,17 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink()
         raise
+
+
+def cut_torn_line(file: IO[bytes]) -> None:
+    """Cut off what follows the last newline of a file of lines: what a crash has left of another one.
+
+    Args:
+        file: open for reading and writing, with nobody else writing.
+    """
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(end - 1, 0))
+    if file.read(1) in (b"", b"\n"):
+        return
+    file.seek(0)
+    file.truncate(file.read().rfind(b"\n") + 1)

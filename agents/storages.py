@@ -1,0 +1,144 @@
+"""Open the storage of studies: a journal file, PostgreSQL, Optuna's gRPC proxy, or SQLite for one worker."""
+
+import warnings
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import optuna
+from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage, get_storage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from token_env.errors import SettingError
+from token_env.files import cut_torn_line
+
+JOURNALS = Path("runs/studies")  # where journals are that nobody named
+FORMS = "journal:PATH, postgresql://USER:PASSWORD@HOST/DATABASE, grpc://HOST:PORT, sqlite:///FILE"
+CONNECT_SECONDS = 10  # for a server to answer
+LOCK_SECONDS = 10  # after which the lock of a process that was killed is taken away
+
+
+class RepairingLock(JournalFileOpenLock):
+    """Optuna's lock of a journal; whoever gets it cuts off what a crash has left of a line.
+
+    A line that is begun and never ended would otherwise spoil the next one, and with it every later reading.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), grace_period=LOCK_SECONDS)
+        self._path = path
+
+    def acquire(self) -> bool:
+        """Get the lock, and leave whole lines only."""
+        acquired = super().acquire()
+        with self._path.open("r+b") as file:
+            cut_torn_line(file)
+        return acquired
+
+
+def complete_url(url: str | None, study: str) -> str:
+    """The storage that is meant, in words that mean the same in any process and directory of this host.
+
+    Args:
+        url: what the user said; None: a journal of the study's own.
+        study: its name.
+
+    Raises:
+        SettingError: something else than a storage.
+    """
+    kind, colon, rest = (url or f"journal:{JOURNALS / f'{study}.journal'}").partition(":")
+    if kind == "journal" and rest:
+        return f"journal:{Path(rest).expanduser().absolute()}"
+    if kind in ("postgresql", "postgres"):
+        return f"postgresql+psycopg:{rest}"
+    if (kind in ("grpc", "sqlite") or kind.startswith("postgresql+")) and colon:
+        return str(url)
+    raise SettingError(f"unknown storage {url!r}; type --storage with one of {FORMS}.")
+
+
+def check_workers(url: str, workers: int) -> None:
+    """Refuse several workers where they would lose trials.
+
+    Raises:
+        SettingError: SQLite and more than one worker.
+    """
+    if url.startswith("sqlite:") and workers > 1:
+        raise SettingError(
+            f"sqlite loses trials of {workers} workers; type --workers 1, or leave --storage out: a journal takes any "
+            "number on one machine, and postgresql://USER:PASSWORD@HOST/DATABASE on several."
+        )
+
+
+def open_storage(url: str, create: bool = False) -> BaseStorage:
+    """The storage at a complete URL.
+
+    Args:
+        url: as `complete_url` gives it.
+        create: whether a journal or an SQLite file is made that is not there.
+
+    Raises:
+        SettingError: it is not there, cannot be reached or read, or needs a package that is not installed.
+    """
+    kind, _, rest = url.partition(":")
+    if kind == "journal":
+        return _journal(Path(rest), create)
+    return _proxy(url) if kind == "grpc" else _database(url, create)
+
+
+def _journal(path: Path, create: bool) -> JournalStorage:
+    if not create and not path.is_file():
+        raise SettingError(f"there is no journal {str(path)!r}; type --storage with the study's.")
+    lock = RepairingLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        lock.acquire()
+        lock.release()
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    except OSError as error:
+        raise SettingError(f"cannot use the journal {str(path)!r}: {error.strerror}; type --storage.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingError(f"{str(path)!r} is no journal of studies, or damaged: {error}.") from error
+
+
+def _database(url: str, create: bool) -> BaseStorage:
+    try:
+        named = make_url(url)
+    except ArgumentError:
+        raise SettingError(f"that names no database; type --storage with one of {FORMS}.") from None
+    shown = named.render_as_string(hide_password=True)
+    file = named.get_backend_name() == "sqlite" and named.database
+    if file and not create and not Path(file).is_file():
+        raise SettingError(f"there is no database {file!r}; type --storage with the study's.")
+    options = {} if file else {"connect_args": {"connect_timeout": CONNECT_SECONDS}, "pool_pre_ping": True}
+    try:
+        return get_storage(RDBStorage(url, engine_kwargs=options))
+    except ImportError as error:
+        raise SettingError(f"{shown} needs a package more; type pip install 'tokentask[studies]'.") from error
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[-1]
+        raise SettingError(f"cannot open {shown}: {reason}; is it running, and the password right?") from None
+    except RuntimeError as error:  # tables of another version of Optuna
+        raise SettingError(f"cannot use {shown} with Optuna {optuna.__version__}: {error}") from None
+
+
+def _proxy(url: str) -> GrpcStorageProxy:
+    place = urlsplit(url)
+    try:
+        host, port = place.hostname, place.port
+    except ValueError:
+        host = port = None
+    if not host or not port:
+        raise SettingError(f"{url!r} names no proxy; type --storage grpc://HOST:PORT.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        storage = GrpcStorageProxy(host=host, port=port)
+    try:
+        storage.wait_server_ready(timeout=CONNECT_SECONDS)
+    except ConnectionError:
+        storage.close()
+        raise SettingError(
+            f"no proxy answers at {url}; on its host, type python -m agents.tune serve --storage URL --port {port}."
+        ) from None
+    return storage

@@ -1,0 +1,261 @@
+"""Turn trainings into an objective for Optuna: a search space, several seeds a trial, pruning along the curve.
+
+A study that you own needs `search_space` and `objective` alone; `python -m agents.tune` runs one of its own.
+"""
+
+import copy
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, Trial
+from stable_baselines3.common.callbacks import BaseCallback
+
+from agents.agent import Agent
+from agents.algorithms import algorithm_settings, tunable, with_parameters
+from agents.fit import practise
+from agents.scores import held_out
+from agents.search_spaces import Between, OneOf, Space
+from agents.settings import Settings
+from token_env.errors import SettingError, find
+from token_env.evaluate import evaluate
+
+EVALUATIONS = 10  # of a training, evenly spaced, the last one at its end
+LAST = 3  # of them, whose mean says what the training was worth
+SEED_SETS = {"trials": 1000, "again": 2000, "final": 3000, "check": 4000}  # first seeds of sets that share none
+MOST_SEEDS = 1000  # in a set
+SCORES = "scores"  # attribute of a trial: what each of its finished trainings was worth
+STARTUP_TRIALS = 5  # that end before others are pruned
+WARMUP = 3  # evaluations before which nothing is pruned
+
+
+def seed_set(name: str, count: int) -> list[int]:
+    """The first seeds of a set.
+
+    Raises:
+        SettingError: none, or more than there are.
+    """
+    if not 1 <= count <= MOST_SEEDS:
+        raise SettingError(f"{count} seeds were asked for; there are 1 to {MOST_SEEDS}.")
+    return list(range(SEED_SETS[name], SEED_SETS[name] + count))
+
+
+def search_space(settings: Settings, parameters: Iterable[str] = ()) -> dict[str, BaseDistribution]:
+    """What a study may change of this run, as Optuna's distributions, by name in the algorithm's section.
+
+    Args:
+        settings: where everything else comes from.
+        parameters: these only; all if there are none.
+
+    Raises:
+        SettingError: an unknown algorithm or parameter.
+    """
+    return _distributions(tunable(settings, parameters))
+
+
+def _distributions(space: Space) -> dict[str, BaseDistribution]:
+    return {name: _distribution(span) for name, span in space.items()}
+
+
+def _distribution(span: Between | OneOf) -> BaseDistribution:
+    if isinstance(span, OneOf):
+        return CategoricalDistribution(span.choices)
+    if isinstance(span.low, int) and isinstance(span.high, int):
+        return IntDistribution(span.low, span.high, log=span.log)
+    return FloatDistribution(span.low, span.high, log=span.log)
+
+
+def own_parameters(settings: Settings, parameters: Iterable[str] = ()) -> dict[str, Any]:
+    """The values that the settings themselves have, for `enqueue_trial`; those outside the search space are left out.
+
+    Raises:
+        SettingError: an unknown algorithm or parameter.
+    """
+    section = algorithm_settings(settings)
+    known = search_space(settings, parameters)
+    values = {name: getattr(section, name) for name in known}
+    return {name: value for name, value in values.items() if _contains(known[name], value)}
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return bool(distribution.low <= value <= distribution.high)
+
+
+def suggested(trial: Trial, settings: Settings, parameters: Iterable[str] = ()) -> Settings:
+    """The settings with what Optuna suggests for this trial."""
+    values: dict[str, Any] = {}
+    for name, known in search_space(settings, parameters).items():
+        if isinstance(known, CategoricalDistribution):
+            values[name] = trial.suggest_categorical(name, known.choices)
+        elif isinstance(known, IntDistribution):
+            values[name] = trial.suggest_int(name, known.low, known.high, log=known.log)
+        elif isinstance(known, FloatDistribution):
+            values[name] = trial.suggest_float(name, known.low, known.high, log=known.log)
+    return with_parameters(settings, values)
+
+
+def objective(settings: Settings, seeds: int = 3, parameters: Iterable[str] = ()) -> Callable[[Trial], float]:
+    """What a study maximises: the mean score on validation problems over several trainings.
+
+    Each training is worth the mean of its last evaluations. After every evaluation the trial reports the mean of what
+    its finished trainings were worth and the one in progress scores now, and may be pruned.
+
+    Args:
+        settings: the run, of which the algorithm's section is changed.
+        seeds: trainings of a trial; their seeds are the same in every trial.
+        parameters: that are changed; all of `search_space` if there are none.
+
+    Raises:
+        SettingError: an unknown algorithm or parameter, or no seeds.
+    """
+    chosen, listed = tuple(parameters), seed_set("trials", seeds)
+    tunable(settings, chosen)
+
+    def mean_score(trial: Trial) -> float:
+        return try_out(trial, suggested(trial, settings, chosen), listed)
+
+    return mean_score
+
+
+def try_out(trial: Trial, settings: Settings, seeds: Sequence[int]) -> float:
+    """The mean worth of trainings with these settings and seeds; those that the trial has already are not repeated.
+
+    Raises:
+        TrialPruned: what is reported is not worth going on.
+        FloatingPointError: weights or scores that are no numbers.
+    """
+    scores: list[float] = list(trial.user_attrs.get(SCORES, []))
+    last_step = len(seeds) * EVALUATIONS
+    for place in range(len(scores), len(seeds)):
+
+        def report(evaluation: int, score: float, place: int = place) -> None:
+            step = place * EVALUATIONS + evaluation
+            trial.report((sum(scores) + score) / (len(scores) + 1), step)
+            if step < last_step and trial.should_prune():
+                raise optuna.TrialPruned
+
+        scores.append(train_and_score(settings.model_copy(update={"seed": seeds[place]}), report)[0])
+        trial.set_user_attr(SCORES, scores)
+    return float(np.mean(scores))
+
+
+def train_and_score(settings: Settings, report: Callable[[int, float], None]) -> tuple[float, Agent]:
+    """What one training is worth, and its agent; `report` is told every evaluation, counted from 1, and its score.
+
+    Raises:
+        FloatingPointError: weights or scores that are no numbers.
+    """
+    values: list[float] = []
+
+    def hear(score: float) -> None:
+        values.append(score)
+        report(len(values), score)
+
+    agent = practise(settings, lambda learner: Curve(learner, hear))
+    return float(np.mean(values[-LAST:])), agent
+
+
+class Curve(BaseCallback):
+    """Evaluates the agent that learns on validation problems, with its most probable tokens, as often as told above.
+
+    An evaluation draws no random numbers, so the training stays what it would have been.
+    """
+
+    def __init__(self, agent: Agent, hear: Callable[[float], None]) -> None:
+        super().__init__()
+        self._agent, self._hear = agent, hear
+        self._task = dataclasses.replace(held_out(agent.task, "validation"), optimum=True)
+        self._done = 0
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        settings = self._agent.settings
+        share = self.num_timesteps / (settings.episodes * settings.env.max_steps)
+        self._evaluate(min(int(share * EVALUATIONS), EVALUATIONS - 1))
+
+    def _on_training_end(self) -> None:
+        self._evaluate(EVALUATIONS)
+
+    def _evaluate(self, due: int) -> None:
+        """Make up for the evaluations that are due; those of one moment are one."""
+        if due > self._done:
+            score = self._score()
+            for _ in range(due - self._done):
+                self._done += 1
+                self._hear(score)
+
+    def _score(self) -> float:
+        if not all(bool(torch.isfinite(weights).all()) for weights in self._agent.policy.parameters()):
+            raise FloatingPointError(f"weights are no numbers after {self.num_timesteps} steps")
+        played = evaluate(self._agent.greedy, range(self._agent.settings.evaluation.problems), task=self._task)
+        if not math.isfinite(played.score):
+            raise FloatingPointError(f"the score is {played.score} after {self.num_timesteps} steps")
+        return played.score
+
+
+class Latest(BasePruner):
+    """Lets another pruner judge a trial by what it reported last, not by the best of all that it reported.
+
+    A lucky first seed would otherwise keep a trial alive whatever the others do.
+    """
+
+    def __init__(self, judge: BasePruner) -> None:
+        self._judge = judge
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Whether the trial is not worth going on."""
+        step = trial.last_step
+        if step is None:
+            return False
+        seen = copy.copy(trial)
+        seen.intermediate_values = {step: trial.intermediate_values[step]}
+        return self._judge.prune(study, seen)
+
+
+SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {  # of the study's seed, and of one for this trial
+    "tpe": lambda _, seed: optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed),
+    "gp": lambda _, seed: optuna.samplers.GPSampler(seed=seed),
+    "qmc": lambda seed, _: optuna.samplers.QMCSampler(scramble=True, seed=seed),
+    "random": lambda _, seed: optuna.samplers.RandomSampler(seed=seed),
+}
+PRUNERS: dict[str, Callable[[int], BasePruner]] = {  # of the steps that a trial reports
+    "median": lambda _: Latest(optuna.pruners.MedianPruner(STARTUP_TRIALS, WARMUP)),
+    "percentile": lambda _: Latest(optuna.pruners.PercentilePruner(25.0, STARTUP_TRIALS, WARMUP)),
+    "halving": lambda _: optuna.pruners.SuccessiveHalvingPruner(min_resource=WARMUP),
+    "hyperband": lambda steps: optuna.pruners.HyperbandPruner(min_resource=WARMUP, max_resource=steps),
+    "none": lambda _: optuna.pruners.NopPruner(),
+}
+
+
+def make_sampler(name: str, seed: int, number: int) -> BaseSampler:
+    """The sampler of this name for one trial: a study of one seed suggests the same, whichever process asks.
+
+    Raises:
+        SettingError: an unknown name.
+    """
+    make = find("sampler", name, SAMPLERS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return make(seed, int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
+
+
+def make_pruner(name: str, seeds: int) -> BasePruner:
+    """The pruner of this name, for trials of so many seeds.
+
+    Raises:
+        SettingError: an unknown name.
+    """
+    return find("pruner", name, PRUNERS)(seeds * EVALUATIONS)
