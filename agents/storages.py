@@ -117,7 +117,7 @@ def _database(url: str, create: bool) -> BaseStorage:
     except ImportError as error:
         raise SettingError(f"{shown} needs a package more; type pip install 'tokentask[studies]'.") from error
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[-1]
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise SettingError(f"cannot open {shown}: {reason}; is it running, and the password right?") from None
     except RuntimeError as error:  # tables of another version of Optuna
         raise SettingError(f"cannot use {shown} with Optuna {optuna.__version__}: {error}") from None

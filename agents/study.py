@@ -141,13 +141,20 @@ def try_out(trial: Trial, settings: Settings, seeds: Sequence[int]) -> float:
 
         def report(evaluation: int, score: float, place: int = place) -> None:
             step = place * EVALUATIONS + evaluation
-            trial.report((sum(scores) + score) / (len(scores) + 1), step)
+            report_once(trial, (sum(scores) + score) / (len(scores) + 1), step)
             if step < last_step and trial.should_prune():
                 raise optuna.TrialPruned
 
         scores.append(train_and_score(settings.model_copy(update={"seed": seeds[place]}), report)[0])
         trial.set_user_attr(SCORES, scores)
     return float(np.mean(scores))
+
+
+def report_once(trial: Trial, value: float, step: int) -> None:
+    """Report a value; a trial that was begun again has told it already."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The reported value is ignored")
+        trial.report(value, step)
 
 
 def train_and_score(settings: Settings, report: Callable[[int, float], None]) -> tuple[float, Agent]:
@@ -166,6 +173,12 @@ def train_and_score(settings: Settings, report: Callable[[int, float], None]) ->
     return float(np.mean(values[-LAST:])), agent
 
 
+def score_on(agent: Agent, split: str) -> float:
+    """The score of an agent on problems of a split, with its most probable tokens."""
+    task = dataclasses.replace(held_out(agent.task, split), optimum=True)
+    return evaluate(agent.greedy, range(agent.settings.evaluation.problems), task=task).score
+
+
 class Curve(BaseCallback):
     """Evaluates the agent that learns on validation problems, with its most probable tokens, as often as told above.
 
@@ -175,7 +188,6 @@ class Curve(BaseCallback):
     def __init__(self, agent: Agent, hear: Callable[[float], None]) -> None:
         super().__init__()
         self._agent, self._hear = agent, hear
-        self._task = dataclasses.replace(held_out(agent.task, "validation"), optimum=True)
         self._done = 0
 
     def _on_step(self) -> bool:
@@ -200,10 +212,10 @@ class Curve(BaseCallback):
     def _score(self) -> float:
         if not all(bool(torch.isfinite(weights).all()) for weights in self._agent.policy.parameters()):
             raise FloatingPointError(f"weights are no numbers after {self.num_timesteps} steps")
-        played = evaluate(self._agent.greedy, range(self._agent.settings.evaluation.problems), task=self._task)
-        if not math.isfinite(played.score):
-            raise FloatingPointError(f"the score is {played.score} after {self.num_timesteps} steps")
-        return played.score
+        score = score_on(self._agent, "validation")
+        if not math.isfinite(score):
+            raise FloatingPointError(f"the score is {score} after {self.num_timesteps} steps")
+        return score
 
 
 class Latest(BasePruner):
