@@ -94,7 +94,7 @@ class UpdateGuard(BaseCallback):
     """Looks at every update of the policy; put it before what records or saves.
 
     Raises:
-        TrainingError: a loss or the gradient's norm is not finite.
+        TrainingError: a loss, the gradient's norm or a weight is not finite.
     """
 
     def __init__(self) -> None:
@@ -122,15 +122,22 @@ class UpdateGuard(BaseCallback):
         self._updates = self._count()
         names = ("policy_gradient_loss", "policy_loss", "policy_objective", "value_loss", "entropy_loss", "loss")
         logged = {name: self.logger.name_to_value.get(f"train/{name}", 0.0) for name in names}
-        for name, value in (logged | {"norm of the gradient": gradient_norm(self.model.policy)}).items():
+        for name, value in (logged | {"norm of the gradient": norm(gradients(self.model.policy))}).items():
             if not np.isfinite(value):
                 raise TrainingError(f"the update after step {self.num_timesteps}: {name} {value}.")
+        weights = dict(self.model.policy.named_parameters())
+        if not np.isfinite(norm(list(weights.values()))):
+            check_weights(weights)
 
 
-def gradient_norm(policy: BasePolicy) -> float:
-    """Of the last minibatch, as the optimizer saw it: clipped where the algorithm clips."""
-    gradients = [parameter.grad for parameter in policy.parameters() if parameter.grad is not None]
-    return float(torch.stack([gradient.norm() for gradient in gradients]).norm()) if gradients else 0.0
+def gradients(policy: BasePolicy) -> list[torch.Tensor]:
+    """Of the last minibatch, as the optimizer saw them: clipped where the algorithm clips."""
+    return [parameter.grad for parameter in policy.parameters() if parameter.grad is not None]
+
+
+def norm(tensors: list[torch.Tensor]) -> float:
+    """Euclidean, of all of them together."""
+    return float(torch.stack([tensor.detach().norm() for tensor in tensors]).norm()) if tensors else 0.0
 
 
 def check_weights(weights: dict[str, torch.Tensor]) -> None:
