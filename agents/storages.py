@@ -1,6 +1,8 @@
 """Open the storage of studies: a journal file, PostgreSQL, Optuna's gRPC proxy, or SQLite for one worker."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,8 +72,9 @@ def check_workers(url: str, workers: int) -> None:
         )
 
 
-def open_storage(url: str, create: bool = False) -> BaseStorage:
-    """The storage at a complete URL.
+@contextmanager
+def open_storage(url: str, create: bool = False) -> Iterator[BaseStorage]:
+    """The storage at a complete URL, until its connections are closed.
 
     Args:
         url: as `complete_url` gives it.
@@ -82,8 +85,20 @@ def open_storage(url: str, create: bool = False) -> BaseStorage:
     """
     kind, _, rest = url.partition(":")
     if kind == "journal":
-        return _journal(Path(rest), create)
-    return _proxy(url) if kind == "grpc" else _database(url, create)
+        yield _journal(Path(rest), create)
+    elif kind == "grpc":
+        proxy = _proxy(url)
+        try:
+            yield proxy
+        finally:
+            proxy.close()
+    else:
+        database = _database(url, create)
+        try:
+            yield get_storage(database)  # which remembers trials that have ended
+        finally:
+            database.remove_session()
+            database.engine.dispose()
 
 
 def _journal(path: Path, create: bool) -> JournalStorage:
@@ -102,7 +117,7 @@ def _journal(path: Path, create: bool) -> JournalStorage:
         raise SettingError(f"{str(path)!r} is no journal of studies, or damaged: {error}.") from error
 
 
-def _database(url: str, create: bool) -> BaseStorage:
+def _database(url: str, create: bool) -> RDBStorage:
     try:
         named = make_url(url)
     except ArgumentError:
@@ -113,7 +128,7 @@ def _database(url: str, create: bool) -> BaseStorage:
         raise SettingError(f"there is no database {file!r}; type --storage with the study's.")
     options = {} if file else {"connect_args": {"connect_timeout": CONNECT_SECONDS}, "pool_pre_ping": True}
     try:
-        return get_storage(RDBStorage(url, engine_kwargs=options))
+        return RDBStorage(url, engine_kwargs=options)
     except ImportError as error:
         raise SettingError(f"{shown} needs a package more; type pip install 'tokentask[studies]'.") from error
     except SQLAlchemyError as error:

@@ -1,5 +1,6 @@
 """Run one trial of a study in a process of its own, which ends when the process that started it does."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -15,7 +16,7 @@ from agents.plan import STAGES, read_plan
 from agents.settings import Settings
 from agents.storages import open_storage
 from agents.study import make_pruner, make_sampler, report_once, score_on, seed_set, suggested, train_and_score, try_out
-from agents.trials import ERROR, Trials
+from agents.trials import Trials
 
 GIVEN_UP = 3  # exit code where the process that started this one has gone
 SETTINGS, SEED, TESTED = "settings", "seed", "tested"  # attributes of a trial that only trains again
@@ -39,11 +40,12 @@ def run_trial(url: str, study: str, total: int | None, log: str) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    trials = Trials(open_storage(url), study)
-    number = trials.claim(total)
-    if number is not None:
-        with trials.beating(number):
-            play(trials, number)
+    with open_storage(url) as storage:
+        trials = Trials(storage, study)
+        number = trials.claim(total)
+        if number is not None:
+            with trials.beating(number):
+                play(trials, number)
 
 
 def play(trials: Trials, number: int) -> None:
@@ -62,14 +64,16 @@ def play(trials: Trials, number: int) -> None:
         else:
             settings = suggested(trial, plan.settings, plan.parameters)
             value = try_out(trial, settings, seed_set("trials", plan.seeds))
-        study.tell(trial, value)
+        if not math.isfinite(value):
+            raise FloatingPointError(f"its value is {value}")
+        trials.end(number, TrialState.COMPLETE, value)
     except TrialPruned:
-        study.tell(trial, state=TrialState.PRUNED)
+        reported = trials.storage.get_trial(trials.id_of(number)).intermediate_values
+        trials.end(number, TrialState.PRUNED, reported[max(reported)])
     except UpdateFinishedTrialError:
         return  # another process was given the same trial, and was faster
     except Exception as error:
-        trials.storage.set_trial_user_attr(trials.id_of(number), ERROR, _told(error))
-        study.tell(trial, state=TrialState.FAIL)
+        trials.fail(number, f"{type(error).__name__}: {error}".strip()[:MOST_WORDS])
 
 
 def train_again(trial: Trial) -> float:
@@ -86,10 +90,6 @@ def _begun_as(study: str) -> str:
     """The study that this one belongs to."""
     name, _, stage = study.rpartition(".")
     return name if stage in STAGES else study
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".strip()[:MOST_WORDS]
 
 
 def _leave(*_: int | FrameType | None) -> None:

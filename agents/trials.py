@@ -117,11 +117,16 @@ class Trials:
                     self._tell(trial.number, worker._replace(attempt=worker.attempt - 1))
                 self._become(trial, TrialState.WAITING)
 
+    def end(self, number: int, state: TrialState, value: float | None = None) -> None:
+        """End a trial, unless another process has."""
+        with suppress(UpdateFinishedTrialError):
+            self.storage.set_trial_state_values(self.id_of(number), state, None if value is None else [value])
+
     def fail(self, number: int, reason: str) -> None:
-        """End a trial as failed, unless it has ended."""
+        """End a trial as failed, unless another process has ended it."""
         with suppress(UpdateFinishedTrialError):
             self.storage.set_trial_user_attr(self.id_of(number), ERROR, reason)
-            self.storage.set_trial_state_values(self.id_of(number), TrialState.FAIL)
+            self.end(number, TrialState.FAIL)
 
     def id_of(self, number: int) -> int:
         """The storage's own number of a trial."""

@@ -103,11 +103,10 @@ def show(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="[default: runs/studies/STUDY.html]")] = None,
 ) -> None:
     """Show the best trials, and write a page with importances, history, parallel coordinates and curves."""
-    opened = open_storage(existing_storage(storage, name))
-    study = find_study(opened, name)
-    lines = outcome_lines(opened, name)
-    written = write_page(out or JOURNALS / f"{name}.html", study_page(study, lines))
-    stdout_console().print(best_trials_table(study))
+    with open_storage(existing_storage(storage, name)) as opened:
+        study, lines = find_study(opened, name), outcome_lines(opened, name)
+        written = write_page(out or JOURNALS / f"{name}.html", study_page(study, lines))
+        stdout_console().print(best_trials_table(study))
     print("\n".join([*lines, f"page: {written}"]))
 
 
@@ -119,7 +118,8 @@ def export(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="must not exist [default: STUDY.yaml]")] = None,
 ) -> None:
     """Write the winner as a preset for `python -m agents.train ALGORITHM --config FILE`."""
-    outcome = read_outcome(open_storage(existing_storage(storage, name)), name)
+    with open_storage(existing_storage(storage, name)) as opened:
+        outcome = read_outcome(opened, name)
     path = out or Path(f"{name}.yaml")
     if path.exists():
         raise SettingError(f"{str(path)!r} exists already; type --out with a new file, or remove it.")
@@ -156,9 +156,9 @@ def serve(
     """Stand as Optuna's gRPC proxy before a database, for very many workers: they type --storage grpc://HOST:PORT."""
     if not storage.startswith("postgres"):
         raise SettingError("the proxy stands before PostgreSQL only; type --storage postgresql://….")
-    opened = open_storage(complete_url(storage, ""))
-    print(f"python -m agents.tune run … --storage grpc://{host}:{port}", file=sys.stderr, flush=True)
-    run_grpc_proxy_server(opened, host=host, port=port)
+    with open_storage(complete_url(storage, "")) as opened:
+        print(f"python -m agents.tune run … --storage grpc://{host}:{port}", file=sys.stderr, flush=True)
+        run_grpc_proxy_server(opened, host=host, port=port)
 
 
 def checked_name(name: str) -> str:

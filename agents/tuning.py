@@ -86,17 +86,16 @@ def tune(url: str, name: str, plan: Plan, total: int, workers: int, announce: An
     Raises:
         SettingError: a study of something else, or no trial that came to an end.
     """
-    storage = open_storage(url, create=True)
-    begin_study(storage, name, plan)
-    trials = Trials(storage, name)
-    own = own_parameters(plan.settings, plan.parameters)
-    trials.add(waiting_trial({} if number else own) for number in range(len(trials.all()), total))
-    with Crew(url, workers) as crew:
+    with open_storage(url, create=True) as storage, Crew(url, workers) as crew:
+        begin_study(storage, name, plan)
+        trials = Trials(storage, name)
+        own = own_parameters(plan.settings, plan.parameters)
+        trials.add(waiting_trial({} if number else own) for number in range(len(trials.all()), total))
         crew.work_off(trials, total, announce(f"{name}: {total} trials"))
         again = _train_again(crew, storage, name, "again", best_trials(trials.all(total), plan), announce)
         winner = again[0]
         _train_again(crew, storage, name, "final", {winner.label: winner.settings}, announce)
-    return read_outcome(storage, name)
+        return read_outcome(storage, name)
 
 
 def check(url: str, name: str, workers: int, announce: Announce) -> Check:
@@ -105,11 +104,10 @@ def check(url: str, name: str, workers: int, announce: Announce) -> Check:
     Raises:
         SettingError: no such study, or one that is not finished.
     """
-    storage = open_storage(url)
-    outcome = read_outcome(storage, name)
-    began = outcome.plan.settings
-    listed = {outcome.winner.label: outcome.winner.settings, PRESET: began, DEFAULTS: with_defaults(began)}
-    with Crew(url, workers) as crew:
+    with open_storage(url) as storage, Crew(url, workers) as crew:
+        outcome = read_outcome(storage, name)
+        began = outcome.plan.settings
+        listed = {outcome.winner.label: outcome.winner.settings, PRESET: began, DEFAULTS: with_defaults(began)}
         found = {one.label: one for one in _train_again(crew, storage, name, "check", listed, announce)}
     return Check(outcome, found[outcome.winner.label], [found[PRESET], found[DEFAULTS]])
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from tests import postgres
 from token_env import Language
 from token_env.language import from_arrays
 from token_env.optima import FOLDER_VARIABLE
@@ -45,3 +46,12 @@ def text_file(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text(TEXT, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    """A database of the tests' own; without PostgreSQL they are skipped."""
+    if reason := postgres.why_not():
+        pytest.skip(reason)
+    with postgres.server() as url:
+        yield url
