@@ -149,4 +149,4 @@ def check_weights(weights: dict[str, torch.Tensor]) -> None:
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             bad = tensor[~tensor.isfinite()].flatten()[0]
-            raise TrainingError(f"the weights {name} hold {float(bad)}.")
+            raise TrainingError(f"the weights {name} hold {bad.item()}.")

@@ -304,7 +304,7 @@ def test_the_device_of_the_run_is_used_again(killed, monkeypatch):
     made = json.loads((killed / run_dir.RUN).read_text())
     made["machine"]["device"] = "cuda:7"
     (killed / run_dir.RUN).write_text(json.dumps(made))
-    refused(killed, r"the run began on cuda:7: this machine has no device.*type --device cpu --allow-change")
+    refused(killed, r"the run began on cuda:7: .*cannot be used.*type --device cpu --allow-change")
 
 
 def test_a_damaged_description_of_the_run_is_refused(killed):
@@ -437,11 +437,20 @@ def test_a_disk_that_is_full_at_any_write_leaves_the_last_checkpoint_whole(kille
     assert last_state(killed).episodes == 999
 
 
+@pytest.fixture(scope="module")
+def writes(tmp_path_factory):
+    """How often a short run writes."""
+    with pytest.MonkeyPatch.context() as patch:
+        disk = FullDisk(patch, 10**6)
+        fit(short_settings(), tmp_path_factory.mktemp("counted") / "run", progress=False)
+        return 10**6 - disk.left
+
+
 @pytest.mark.parametrize("share", np.linspace(0, 1, 60 if SOAK else 6, endpoint=False))
-def test_a_disk_that_becomes_full_stops_the_run_which_then_goes_on(share, tmp_path, whole):
+def test_a_disk_that_becomes_full_stops_the_run_which_then_goes_on(share, writes, tmp_path, whole):
     run = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        disk = FullDisk(patch, round(220 * share))
+        disk = FullDisk(patch, int(writes * share))
         with pytest.raises(SettingError, match=r"cannot (write into|make the directory) .*No space left on device"):
             fit(short_settings(), run, progress=False)
         assert disk.left == 0

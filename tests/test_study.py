@@ -123,10 +123,10 @@ def test_weights_that_are_no_numbers_end_a_training():
             self.curve = Curve(agent, lambda score: None)
 
         def _on_step(self):
-            next(self.model.policy.parameters()).data.fill_(float("nan"))
             return True
 
         def _on_training_end(self):
+            next(self.model.policy.parameters()).data.fill_(float("nan"))
             self.curve.init_callback(self.model)
             self.curve.on_training_end()
 
