@@ -1,5 +1,6 @@
 """Stop a training at the first bad number or action, and say where it was: in which environment, at which step."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ def norm(tensors: list[torch.Tensor]) -> float:
     return float(torch.stack([tensor.detach().norm() for tensor in tensors]).norm()) if tensors else 0.0
 
 
-def check_weights(weights: dict[str, torch.Tensor]) -> None:
+def check_weights(weights: Mapping[str, torch.Tensor]) -> None:
     """Make sure that every weight is finite.
 
     Raises:
