@@ -18,6 +18,7 @@ from agents.callbacks import Recorder
 from agents.devices import device_reason, resolve_device
 from agents.generators import set_generators, untouched_generators
 from agents.guards import TrainingError, UpdateGuard, check_weights
+from agents.model_card import write_card
 from agents.precision import FLOAT32, multiply_in
 from agents.progress import ProgressDisplay
 from agents.provenance import peak_memory_mb, provenance
@@ -220,6 +221,7 @@ def finish(
     summary |= {"status": "interrupted" if interrupted else "finished"} | evaluated
     summary |= {"full_difficulty_from": full_from} if training.curriculum else {}
     run_dir.write_json(path / run_dir.SUMMARY, summary)  # the last file: whoever finds it finds the others
+    write_card(path)
     return Result(path, agent, summary, int(interrupted))
 
 

@@ -26,6 +26,7 @@ WEIGHTS = "model.safetensors"
 LANGUAGE = "language.safetensors"  # of a run whose language is not made from its settings alone
 CHECKSUMS = "SHA256SUMS"  # of the files of the model, the three above
 SUMMARY = "summary.json"
+CARD = "README.md"  # the model card
 LEARNING_CURVE = "learning_curve.png"
 TENSORBOARD = "tensorboard"
 CHECKPOINTS = "checkpoints"  # states of the training, to go on from

@@ -68,11 +68,27 @@ class TiedHead(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Logits [N, V] of h and the observation side by side, [N, H + D]."""
+        return tied_logits(*self.parts(latent))
+
+    def parts(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor, "Bigrams"]:
+        """What `tied_logits` makes them from."""
         h, context = latent[:, : self.hidden], latent[:, self.hidden : self.seen.start]
         query = FASTER_MEANINGS * latent[:, self.seen] @ self.of_meanings + h @ self.of_hidden
         curve = torch.cat([self.bends.new_ones(1), -FASTER_BENDS * self.bends])
-        bigrams = Bigrams(self.context_length * context, self.output, self.log_unigram)
-        return tied_logits(query, self.bias, curve, bigrams)
+        return query, self.bias, curve, Bigrams(self.context_length * context, self.output, self.log_unigram)
+
+
+class PlainTiedHead(TiedHead):
+    """The same logits by plain operators only, which exporters can follow."""
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Logits [N, V] of h and the observation side by side, [N, H + D]."""
+        query, bias, curve, bigrams = self.parts(latent)
+        log_p = bigrams.log_p(slice(None))
+        logits = torch.addmm(bias, query, bigrams.output) + curve[0] * log_p
+        for bend in range(BENDS):
+            logits = logits + curve[1 + bend] * torch.relu(-log_p - (FIRST_BEND + bend * NEXT_BEND))
+        return logits
 
 
 class Bigrams(NamedTuple):

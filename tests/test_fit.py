@@ -94,8 +94,8 @@ def test_a_run_leaves_everything_behind(finished):
     names = {path.name for path in finished.run.iterdir()}
     assert names == {
         "config.yaml", "run.json", "episodes.jsonl", "updates.jsonl", "model.json", "model.safetensors",
-        "language.safetensors", "SHA256SUMS", "summary.json", "learning_curve.png", "tensorboard", "checkpoints",
-        "best",
+        "language.safetensors", "SHA256SUMS", "README.md", "summary.json", "learning_curve.png", "tensorboard",
+        "checkpoints", "best",
     }  # fmt: skip
     provenance = json.loads((finished.run / "run.json").read_text())
     assert provenance["versions"]["torch"] == torch.__version__

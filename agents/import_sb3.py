@@ -1,0 +1,39 @@
+"""Make a run of the weights in a `.zip` of Stable-Baselines3: `python -m agents.import_sb3 FILE --like RUN --trust`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import configs
+from agents import checkpoints, run_dir
+from agents.console import run_command
+from agents.model_card import write_card
+from agents.sb3_zip import fill_from_zip
+from agents.targets import load_runs
+from token_env.errors import SettingError
+
+
+def import_sb3(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="that agents.export or Stable-Baselines3 wrote")],
+    like: Annotated[str, typer.Option(metavar="RUN", help="the run whose task and policy it has")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="directory of the new run; must not exist")],
+    trust: Annotated[bool, typer.Option("--trust", help="you know who made the file")] = False,
+) -> None:
+    """Make a run of the policy's weights in a file of Stable-Baselines3; of all else in it nothing is read."""
+    if not trust:
+        raise SettingError(
+            f"{str(file)!r} holds pickles, which can run code. Only its weights are read, by torch's restricted "
+            "unpickler, which had holes before; type --trust if you know who made it."
+        )
+    (agent,) = load_runs([like], None, None, 1, "--like with the directory of a run")
+    fill_from_zip(agent.policy, file)
+    path = run_dir.create(out)
+    run_dir.write_text(path / run_dir.CONFIG, configs.dump(agent.settings.to_dict()))
+    checkpoints.save(path, agent.settings, agent.dynamics, agent.policy)
+    write_card(path)
+    print(f"{path}: the weights of {file}, the task and the policy of {like}")
+
+
+if __name__ == "__main__":
+    run_command(import_sb3)
