@@ -20,8 +20,8 @@ from stable_baselines3.common.policies import BasePolicy
 from agents import run_dir
 from agents.agent import Agent, BoolArray
 from agents.algorithms import algorithm_settings, build_model
+from agents.build import keywords_of
 from agents.checkpoints import check_finite, fill, own_weights
-from agents.fit import keywords_of
 from agents.vec_env import TokenVecEnv
 from token_env.errors import SettingError
 from token_env.observations import Observations
