@@ -84,7 +84,9 @@ def check_ways(algorithm: str | None, resumed: Path | None, allow_change: bool, 
         SettingError: neither an algorithm nor a run to go on with, or options that go with the other only.
     """
     if algorithm is None and resumed is None:
-        raise SettingError(f"type an algorithm ({', '.join(ALGORITHMS)}), or --resume with a run.")
+        raise SettingError(
+            f"type an algorithm ({', '.join(ALGORITHMS)}), or --resume with a run; --help tells all options."
+        )
     if resumed and out:
         raise SettingError("--resume goes on in the directory of its run; leave out --out.")
     if allow_change and not resumed:

@@ -78,7 +78,7 @@ def run(monkeypatch, tmp_path, capsys):
         ("train ppo --curriculum --set curriculum.noise=1", "curriculum.noise=1 is harder than the task"),
         ("train ppo --set curriculum.levels=1", "curriculum.levels cannot be 1"),
         ("train ppo --out taken", "'taken' exists already"),
-        ("train", "type an algorithm (a2c, maskable-ppo, ppo, recurrent-ppo, trpo), or --resume with a run."),
+        ("train", "type an algorithm (a2c, maskable-ppo, ppo, recurrent-ppo, trpo), or --resume with a run;"),
         ("train --resume none", "'none' is no run: it has no config.yaml."),
         ("train --resume taken", "'taken' is no run: it has no config.yaml."),
         ("train --resume taken --out other", "--resume goes on in the directory of its run; leave out --out."),
