@@ -47,7 +47,7 @@ check: $(READY)
 	$(MAKE) test
 
 soak: $(READY)
-	SOAK=1 $(BIN)/python -m pytest -n 2 tests/test_harness.py tests/test_resume.py
+	SOAK=1 $(BIN)/python -m pytest -n 2 tests/test_harness.py tests/test_resume.py tests/test_tune.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks run short $(BENCH_OPTIONS) --results $(BENCH) --runs $(BENCH)/runs

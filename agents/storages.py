@@ -18,6 +18,7 @@ from token_env.files import cut_torn_line
 JOURNALS = Path("runs/studies")  # where journals are that nobody named
 FORMS = "journal:PATH, postgresql://USER:PASSWORD@HOST/DATABASE, grpc://HOST:PORT, sqlite:///FILE"
 CONNECT_SECONDS = 10  # for a server to answer
+JOURNAL_BEGINS = b'{"op_code":'
 LOCK_SECONDS = 10  # after which the lock of a process that was killed is taken away
 
 
@@ -108,6 +109,9 @@ def _journal(path: Path, create: bool) -> JournalStorage:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+        with path.open("rb") as file:  # nothing else is ever repaired
+            if not JOURNAL_BEGINS.startswith(file.read(len(JOURNAL_BEGINS))):
+                raise ValueError("it begins otherwise")
         lock.acquire()
         lock.release()
         return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))

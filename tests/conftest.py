@@ -55,3 +55,23 @@ def postgres_url():
         pytest.skip(reason)
     with postgres.server() as url:
         yield url
+
+
+@pytest.fixture(params=["journal", "postgresql", "grpc"])
+def storage_url(request, tmp_path):
+    """A storage of studies of each kind."""
+    if request.param == "journal":
+        yield f"journal:{tmp_path}/x.journal"
+        return
+    database = request.getfixturevalue("postgres_url")
+    if request.param == "postgresql":
+        yield database.replace("postgresql:", "postgresql+psycopg:")
+        return
+    with postgres.proxied(database) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def study_name(tmp_path):
+    """A study's name that no other test has."""
+    return f"{tmp_path.parent.name}-{tmp_path.name}"[-60:]

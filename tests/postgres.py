@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: another user than root, an empty folder, a free port."""
+"""A PostgreSQL server of the tests' own: another user than root, an empty folder, a free port; and a proxy."""
 
 import os
 import pwd
@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def programs() -> Path | None:
 def server() -> Iterator[str]:
     """The URL of a database on a server that runs meanwhile."""
     user = {"user": USER, "group": USER, "extra_groups": []} if os.geteuid() == 0 else {}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, socket.socket() as free:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder, bin_folder = Path(name), programs()
         assert bin_folder
         (folder / "password").write_text("secret")
@@ -51,9 +52,7 @@ def server() -> Iterator[str]:
         subprocess.run(
             [bin_folder / "initdb", *making, "--no-sync"], cwd=folder, check=True, capture_output=True, **user
         )
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+        port = free_port()
         options = ["-D", "data", "-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"]
         process = subprocess.Popen(
             [bin_folder / "postgres", *options],
@@ -68,6 +67,28 @@ def server() -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGINT)  # disconnects clients
             process.wait(SECONDS)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def proxied(database: str) -> Iterator[str]:
+    """The URL of a proxy that stands before a database meanwhile."""
+    from optuna.storages._grpc.server import make_server
+
+    from agents.storages import complete_url, open_storage
+
+    port = free_port()
+    with open_storage(complete_url(database, "x")) as storage:
+        server = make_server(storage, "localhost", port, ThreadPoolExecutor(4))
+        server.start()
+        yield f"grpc://localhost:{port}"
+        server.stop(None).wait()
 
 
 def _wait_for(port: int) -> None:

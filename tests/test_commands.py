@@ -11,6 +11,7 @@ import pytest
 from agents import doctor as doctor_command
 from agents import evaluate as evaluate_command
 from agents import train as train_command
+from agents import tune as tune_command
 from agents import watch as watch_command
 from agents.console import run_command
 from agents.precision import Cpu
@@ -24,6 +25,8 @@ COMMANDS = {
     "evaluate": evaluate_command.evaluate,
     "watch": watch_command.watch,
 }
+
+APPS = {"benchmarks": benchmarks_command.app, "tune": tune_command.app}
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def run(monkeypatch, tmp_path, capsys):
         name, *words = line.split()
         monkeypatch.setattr(sys, "argv", [name, *words])
         with pytest.raises(SystemExit) as end:
-            benchmarks_command.app() if name == "benchmarks" else run_command(COMMANDS[name])
+            APPS[name]() if name in APPS else run_command(COMMANDS[name])
         captured = capsys.readouterr()
         return end.value.code, captured.out, captured.err
 
@@ -132,6 +135,28 @@ def run(monkeypatch, tmp_path, capsys):
         ("benchmarks table tiny --readme", "--readme writes the committed results of fast-vs-stable"),
         ("benchmarks plots tiny --results taken", "there are no results of 'tiny'"),
         ("benchmarks plots --out empty", "cannot write into 'empty'"),
+        ("tune run pp0", "unknown algorithm 'pp0'. Did you mean 'ppo'?"),
+        ("tune run ppo --size fsat", "unknown size 'fsat'. Did you mean 'fast'?"),
+        ("tune run ppo --trials 0", "0 trials were asked for; a study needs at least 1."),
+        ("tune run ppo --workers 0", "0 workers were asked for"),
+        ("tune run ppo --seeds 0", "--seeds cannot be 0"),
+        ("tune run ppo --final-seeds 1", "--final-seeds cannot be 1"),
+        ("tune run ppo --sampler tpee", "unknown sampler 'tpee'. Did you mean 'tpe'?"),
+        ("tune run ppo --pruner medain", "unknown pruner 'medain'. Did you mean 'median'?"),
+        ("tune run ppo --parameter gama", "unknown parameter 'gama'. Did you mean 'gamma'?"),
+        ("tune run ppo --set ppo.gama=1", "unknown setting 'ppo.gama'"),
+        ("tune run ppo --episodes 77", "type --episodes 80"),
+        ("tune run ppo --study a/b", "name cannot be 'a/b'"),
+        ("tune run ppo --study a.final", "'a.final' is the name of a part of a study"),
+        ("tune run ppo --storage sqlite:///x.db --workers 2", "sqlite loses trials of 2 workers; type --workers 1"),
+        ("tune run ppo --storage mysql://host/x", "unknown storage 'mysql://host/x'; type --storage with one of"),
+        ("tune run ppo --storage postgresql://me:secret@127.0.0.1:9/x", "***@127.0.0.1:9/x: connection failed"),
+        ("tune run ppo --storage journal:binary", "is no journal of studies, or damaged"),
+        ("tune show none", "unknown study 'none'."),
+        ("tune export none", "unknown study 'none'."),
+        ("tune check none", "unknown study 'none'."),
+        ("tune show none --storage journal:none", "there is no journal"),
+        ("tune serve --storage sqlite:///x.db", "the proxy stands before PostgreSQL only"),
     ],
 )
 def test_wrong_input_gives_one_clear_message_exit_code_2_and_no_file(run, tmp_path, line, message):
@@ -320,3 +345,53 @@ def test_without_its_extra_the_package_says_what_to_install():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert out.returncode == 1
     assert "pip install 'tokentask[agents]'" in out.stderr
+
+
+STUDY = (
+    "--size tiny --trials 3 --seeds 1 --finalists 1 --final-seeds 2 --episodes 16 --set device=cpu "
+    "--set evaluation.problems=4"
+)
+
+
+def test_a_study_is_run_shown_exported_and_never_mixed_with_another(run, tmp_path):
+    code, out, error = run(f"tune run a2c {STUDY}")
+    assert code == 0, error
+    assert "trial 0 complete" in error
+    assert "The mean test score of 2 new seeds will lie in" in out
+    journal = tmp_path / "runs" / "studies" / "a2c-tiny.journal"
+    before = journal.read_bytes()
+
+    code, out, _ = run("tune show a2c-tiny")
+    assert code == 0
+    page = (tmp_path / "runs" / "studies" / "a2c-tiny.html").read_text()
+    for title in ("History", "Importances", "Parallel coordinates", "Best trials", "The mean test score of"):
+        assert title in page
+    assert "plotly.js" in page
+    assert 'src="http' not in page
+
+    code, out, _ = run("tune export a2c-tiny")
+    assert (code, out) == (0, "python -m agents.train a2c --config a2c-tiny.yaml\n")
+    code, _, error = run("tune export a2c-tiny")
+    assert code == 2
+    assert "'a2c-tiny.yaml' exists already" in error
+    assert run("train a2c --config a2c-tiny.yaml --device cpu --no-progress --out run")[0] == 0
+
+    for other, message in (
+        ("tune run a2c --size tiny --study a2c-tiny", "has settings.device='cpu', not 'auto'"),
+        (f"tune run ppo --study a2c-tiny {STUDY} --episodes 40", "has settings.algorithm='a2c', not 'ppo'"),
+        (f"tune run a2c {STUDY} --sampler random", "has sampler='tpe', not 'random'"),
+        (f"tune run a2c --study a2c-tiny {STUDY} --size fast", "has settings.name='tiny', not 'fast'"),
+        ("tune show a2c-tyni", "unknown study 'a2c-tyni'. Did you mean 'a2c-tiny'?"),
+    ):
+        code, _, error = run(other)
+        assert code == 2
+        assert message in error
+    assert journal.read_bytes() == before
+
+
+def test_a_study_of_other_versions_is_not_joined(run, tmp_path, monkeypatch):
+    assert run(f"tune run a2c {STUDY}")[0] == 0
+    monkeypatch.setattr("agents.plan.versions", lambda: {"python": "3.11.0", "torch": "1.0"})
+    code, _, error = run(f"tune run a2c {STUDY}")
+    assert code == 2
+    assert re.search(r"the study 'a2c-tiny' has versions\.\w+=.*; type --study with another name", error)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from examples import own_text, plain_loop, reinforce, stock_sb3
+from examples import own_study, own_text, plain_loop, reinforce, stock_sb3
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -41,6 +41,13 @@ def test_a_text_becomes_a_language_that_is_played(text_file, capsys):
 def test_without_a_file_pythons_documentation_is_the_text(capsys):
     assert "exception" in own_text.main(vocab_size=300, episodes=1).surface
     assert capsys.readouterr().out.count("message") >= 1
+
+
+def test_a_study_of_ones_own_begins_with_the_preset_and_has_a_parameter_more(capsys):
+    study = own_study.main(trials=2, episodes=16)
+    assert study.trials[0].params["learning_rate"] == 5e-3
+    assert all(trial.params["width"] in (32, 64) for trial in study.trials)
+    assert "score" in capsys.readouterr().out
 
 
 def test_every_example_says_how_to_run_it_and_is_listed():

@@ -24,7 +24,9 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-TASK_PAGE, ENGLISH_PAGE = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("task.md", "english.md"))
+TASK_PAGE, ENGLISH_PAGE, TUNING_PAGE = (
+    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("task.md", "english.md", "tuning.md")
+)
 
 
 def blocks(language, page=README):
@@ -40,7 +42,9 @@ def run(tmp_path_factory):
     return fit(settings, tmp_path_factory.mktemp("readme") / "run", progress=False).run
 
 
-@pytest.mark.parametrize("code", blocks("python") + blocks("python", TASK_PAGE) + blocks("python", ENGLISH_PAGE))
+@pytest.mark.parametrize(
+    "code", [code for page in (README, TASK_PAGE, ENGLISH_PAGE, TUNING_PAGE) for code in blocks("python", page)]
+)
 def test_the_python_examples_run(code, run):
     names = {"observations": np.zeros((3, agents.load(run).policy.observation_space.shape[0]), dtype=np.float32)}
     exec(code.replace("50_000", "2_048").replace("RUN", str(run)), names)

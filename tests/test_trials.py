@@ -3,20 +3,15 @@
 import multiprocessing
 import os
 import platform
-import socket
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
-import optuna
 import pytest
-from optuna.storages._grpc.server import make_server
 from optuna.trial import TrialState
 
 from agents import trial as trial_module
 from agents import trials as trials_module
 from agents.plan import Plan, begin_study
 from agents.processes import Process, this_process
-from agents.storages import complete_url, open_storage
+from agents.storages import open_storage
 from agents.trial import play
 from agents.trials import Trials, ended, waiting_trial, worker_of
 from tests.test_study import quick
@@ -24,54 +19,20 @@ from tests.test_study import quick
 COUNT = 4
 
 
-@contextmanager
-def proxied(database):
-    """The URL of a proxy that stands before a database meanwhile."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with open_storage(complete_url(database, "x")) as storage:
-        server = make_server(storage, "localhost", port, ThreadPoolExecutor(4))
-        server.start()
-        yield f"grpc://localhost:{port}"
-        server.stop(None).wait()
-
-
-@pytest.fixture(params=["journal", "postgresql", "grpc"])
-def url(request, tmp_path):
-    """A storage of each kind."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if request.param == "journal":
-        yield complete_url(f"journal:{tmp_path}/x.journal", "x")
-        return
-    database = request.getfixturevalue("postgres_url")
-    if request.param == "postgresql":
-        yield complete_url(database, "x")
-        return
-    with proxied(database) as proxy:
-        yield proxy
-
-
 @pytest.fixture
-def name(tmp_path):
-    """A study's name that no other test has."""
-    return f"{tmp_path.parent.name}-{tmp_path.name}"[-60:]
-
-
-@pytest.fixture
-def trials(url, name):
+def trials(storage_url, study_name):
     """Some that wait, as one process sees them."""
-    with open_storage(url, create=True) as storage:
-        begin_study(storage, name, Plan(settings=quick(), seeds=1, sampler="random", pruner="none"))
-        seen = Trials(storage, name)
+    with open_storage(storage_url, create=True) as storage:
+        begin_study(storage, study_name, Plan(settings=quick(), seeds=1, sampler="random", pruner="none"))
+        seen = Trials(storage, study_name)
         seen.add(waiting_trial() for _ in range(COUNT))
         yield seen
 
 
 @pytest.fixture
-def another(url, trials):
+def another(storage_url, trials):
     """The same trials as another process sees them."""
-    with open_storage(url) as storage:
+    with open_storage(storage_url) as storage:
         yield Trials(storage, trials.study)
 
 
