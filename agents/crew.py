@@ -21,6 +21,7 @@ from token_env.errors import SettingError
 LOOK_SECONDS = 0.5  # between two looks at the trials
 WAIT_SECONDS = 10.0  # for a process that was told to end
 MOST_CRASHES = 3  # of processes, one after the other, that ended neither a trial nor by a signal
+PRELOADED = [run_trial.__module__, "torch._dynamo"]  # the latter is imported by the first optimizer, in a second
 Show = Callable[[Sequence[FrozenTrial], Sequence[str]], None]  # is handed the trials, and news in words
 
 
@@ -40,7 +41,7 @@ class Crew:
         self._context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
         if sys.platform == "linux":
             self._context = multiprocessing.get_context("forkserver")
-            self._context.set_forkserver_preload([run_trial.__module__])
+            self._context.set_forkserver_preload(PRELOADED)
         self._busy: list[BaseProcess] = []
         self._trials: Trials | None = None
         self._crashes = 0

@@ -17,6 +17,7 @@ from agents import tuning
 from agents.fit import fit
 from agents.plan import Plan
 from agents.settings import make_settings
+from agents.stats import prediction_interval
 from agents.storages import complete_url, open_storage
 from agents.trials import Trials, worker_of
 from agents.tuned_preset import preset_text
@@ -68,17 +69,28 @@ def running(url, study):
     return [worker.process.pid for worker in told if worker and worker.process.runs]
 
 
-def a_running_one(url, study, seconds=60.0):
+def a_running_one(url, study, seconds=600.0):
     """One of them, as soon as there is one; None if all have ended meanwhile."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        with contextlib.suppress(optuna.exceptions.OptunaError, KeyError, ValueError):
+        with contextlib.suppress(KeyError):  # the study has not been begun
             if found := running(url, study):
                 return found[0]
-            if all(trial.state.is_finished() for trial in trials_of(url, study)):
+            trials = trials_of(url, study)
+            if trials and all(trial.state.is_finished() for trial in trials):
                 return None
         time.sleep(0.02)
     raise AssertionError("nothing runs")
+
+
+@contextlib.contextmanager
+def started(words):
+    """A command that is at work, and is killed at the latest when it is left."""
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_forty_trials_over_four_workers_are_forty(storage_url, study_name):
@@ -97,21 +109,21 @@ def test_forty_trials_over_four_workers_are_forty(storage_url, study_name):
 def test_workers_killed_at_random_change_nothing(tmp_path):
     undisturbed, disturbed = (complete_url(f"journal:{tmp_path}/{which}.journal", "x") for which in "ab")
     subprocess.run(command(undisturbed, "x", KILLED_TRIALS, 2), check=True, capture_output=True)
-    chance, process = random.Random(0), None
+    chance, kills = random.Random(0), 0
     with open_storage(disturbed, create=True):
         pass
-    for kill in range(KILLS):
-        if process is None or process.poll() is not None:
-            process = subprocess.Popen(
-                command(disturbed, "x", KILLED_TRIALS, 2), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-            )
-        with contextlib.suppress(KeyError):
-            pid = a_running_one(disturbed, "x")
-        time.sleep(chance.uniform(0.0, 0.3))
-        with contextlib.suppress(ProcessLookupError, TypeError):
-            os.kill(process.pid if kill % 3 == 2 else pid, signal.SIGKILL)
-    process.kill()
-    process.wait()
+    while kills < KILLS:
+        with started(command(disturbed, "x", KILLED_TRIALS, 2)) as process:
+            while process.poll() is None and kills < KILLS:
+                pid = a_running_one(disturbed, "x")
+                time.sleep(chance.uniform(0.0, 0.2))
+                if pid:
+                    with contextlib.suppress(ProcessLookupError):  # it may have ended meanwhile
+                        os.kill(pid if kills % 3 else process.pid, signal.SIGKILL)
+                        kills += 1
+        if pid is None:
+            break  # all trials have ended
+    assert kills == KILLS
     out = subprocess.run(command(disturbed, "x", KILLED_TRIALS, 2), capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
     assert len(trials_of(disturbed, "x")) == KILLED_TRIALS
@@ -135,10 +147,10 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
     url = complete_url(f"journal:{tmp_path}/x.journal", "x")
     with open_storage(url, create=True):
         pass
-    process = subprocess.Popen(command(url, "x", 6, 2), stderr=subprocess.PIPE, text=True)
-    pid = a_running_one(url, "x")
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate()
+    with started(command(url, "x", 6, 2)) as process:
+        pid = a_running_one(url, "x")
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
     assert process.returncode == 130
     assert "the same command again goes on" in error
     assert "Traceback" not in error
@@ -200,7 +212,8 @@ def test_the_promise_is_the_prediction_interval_of_seeds_that_selected_nothing(f
     text = preset_text("x", outcome)
     assert f"{outcome.promise.low:.4f}".replace("-", "−") in text
     assert "seeds 3000 to 3002, which selected nothing" in text
-    assert outcome.promise.half_width > 0
+    scores = outcome.winner.test_scores
+    assert outcome.promise == prediction_interval(scores, 3)
 
 
 def test_a_check_trains_the_winner_and_what_it_has_to_beat_on_a_fourth_set(finished):
