@@ -1,4 +1,4 @@
-"""Examine this machine, and say what to type on it: `python -m agents.doctor`."""
+"""Examine this machine, and say what to type on it, or check one of its devices: `python -m agents.doctor`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,28 +11,62 @@ from rich.table import Table
 from agents import run_dir
 from agents.checkup import examine
 from agents.console import run_command, stdout_console
+from agents.device_check import check_device
+from agents.devices import resolve_device
 from agents.precision import LIBRARIES
 from token_env import SIZES
 from token_env.errors import SettingError
+
+CHECK_FAILED = 1  # exit code
 
 
 def doctor(
     sizes: Annotated[
         list[str] | None, typer.Option("--size", help="train a rollout of this size only; repeatable [default: all]")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="also write what was found there")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="check this device against the cpu instead: mps, cuda or cpu")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--json", metavar="FILE", help="write what was found there [default: device_check.json with --device]"
+        ),
+    ] = None,
 ) -> None:
     """Tell versions, devices, how fast this machine multiplies and trains, and what to type on it."""
+    if device and sizes:
+        raise SettingError("--device checks one device and trains no size; leave out --size or --device.")
+    if device:
+        resolve_device(device)
+        out = out or Path("device_check.json")
     if out and (out.is_dir() or not out.absolute().parent.is_dir()):
         reason = "it is a directory" if out.is_dir() else f"there is no directory {str(out.parent)!r}"
         raise SettingError(f"cannot write {str(out)!r}: {reason}; type --json with a file.")
-    found = examine(sizes or SIZES)
+    found = check_device(device) if device else examine(sizes or SIZES)
     if out:
         try:
             run_dir.write_json(out, found)
         except OSError as error:
             raise SettingError(f"cannot write {str(out)!r}: {error.strerror}; type --json with another.") from error
+    if device:
+        show_checks(stdout_console(), found, out)
+        raise typer.Exit(0 if found["passed"] else CHECK_FAILED)
     show(stdout_console(), found)
+
+
+def show_checks(console: Console, found: dict[str, Any], out: Path | None) -> None:
+    """What the checks of a device found."""
+    rows = [
+        (check["name"], "passed" if check["passed"] else "FAILED", _figures(check["found"]))
+        for check in found["checks"]
+    ]
+    console.print(_table(f"checks of {found['device']}", ("check", "", "found"), rows))
+    console.print(f"{'passed' if found['passed'] else 'FAILED'}; the report: {out}", markup=False, highlight=False)
+
+
+def _figures(found: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:,.3g}" for name, value in found.items())
 
 
 def show(console: Console, found: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ def command(monkeypatch, tmp_path, capsys):
     return command
 
 
-ONNX = [(algorithm, head, "features") for algorithm in ALGORITHMS for head in ("fast", "tied")]
+ONNX = [*((algorithm, "tied", "features") for algorithm in ALGORITHMS), ("recurrent-ppo", "fast", "features")]
 
 
 @pytest.mark.parametrize(
