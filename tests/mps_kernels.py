@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from agents.algorithms import build_model
-from agents.fit import keywords_of
+from agents.build import keywords_of
 from agents.settings import make_settings, preset_layer
 from agents.vec_env import TokenVecEnv
 from token_env import Dynamics
