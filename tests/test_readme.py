@@ -68,15 +68,22 @@ def test_the_tasks_page_tells_the_shape_of_observations(kind):
     assert f"`Box` of shape `{shape}`" in TASK_PAGE.partition("## Description")[0]
 
 
-def shortened(words):
-    """The options that make a training command of README play one rollout only."""
+def shortened(words, folder):
+    """The options that make a command of README that trains play few rollouts only, and write into this folder."""
     option = dict(pairwise(words))
+    if words[2] == "agents.tune":
+        few = ["--trials", "1", "--seeds", "1", "--finalists", "1", "--final-seeds", "2", "--episodes", "320"]
+        return [*few, "--storage", f"journal:{folder / 'a.journal'}"]
+    if words[2] != "agents.train":
+        return []
     layers = [read_layer(option["--config"]) if "--config" in option else preset_layer(option["--size"])]
     layers += [assignment_layer(option["--set"])] if "--set" in option else []
     settings = make_settings(*layers, {"algorithm": words[3]})
     section = algorithm_settings(settings)
     episodes = section.n_envs * section.n_steps // settings.env.max_steps
-    return ["--device", "cpu", "--episodes", str(episodes), "--set", "evaluation.problems=2", "--no-progress", "--out"]
+    return ["--device", "cpu", "--episodes", str(episodes), "--set", "evaluation.problems=2"] + [
+        *("--no-progress", "--out", str(folder / "run"))
+    ]
 
 
 def test_readme_shows_commands():
@@ -87,10 +94,10 @@ def test_readme_shows_commands():
 @pytest.mark.parametrize("line", COMMANDS)
 def test_the_commands_run(line, tmp_path):
     words = line.split()
-    more = [*shortened(words), str(tmp_path / "run")] if words[2] == "agents.train" else []
-    out = subprocess.run([sys.executable, *words[1:], *more], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, *words[1:], *shortened(words, tmp_path)]
+    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
-    assert "greedy" in out.stdout
+    assert ("agents.tune export" if words[2] == "agents.tune" else "greedy") in out.stdout
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
