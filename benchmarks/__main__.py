@@ -12,7 +12,7 @@ from agents import run_dir
 from agents.checkpoints import load
 from agents.console import WRONG_INPUT, guarded, make_app, stdout_console
 from benchmarks import coverage as coverage_study
-from benchmarks import english, speed_env, speed_solver, speed_train
+from benchmarks import english, speed_env, speed_runs, speed_solver, speed_train
 from benchmarks.cases import BENCHMARKS, FAST_VS_STABLE, HEADS, find_benchmark
 from benchmarks.equivalence import equivalence_table
 from benchmarks.harness import run_benchmark
@@ -28,7 +28,12 @@ from token_env import SIZES
 from token_env.errors import SettingError, find
 
 app = make_app()
-SPEED = {"env": speed_env.speed_table, "solver": speed_solver.speed_table, "train": speed_train.speed_tables}
+SPEED = {
+    "env": speed_env.speed_table,
+    "solver": speed_solver.speed_table,
+    "train": speed_train.speed_tables,
+    "runs": speed_runs.speed_table,
+}
 FAILED = 1
 WIDE = 230  # columns of the table where there is no terminal
 
@@ -160,7 +165,7 @@ def plots(
 @app.command()
 @guarded
 def speed(
-    subject: Annotated[str, typer.Argument(help="env, solver or train")],
+    subject: Annotated[str, typer.Argument(help=", ".join(SPEED))],
     repeats: Annotated[int, typer.Option(min=1, help="how often every case is measured, in turn")] = 3,
     growth: Annotated[
         bool, typer.Option("--growth", help="of train: how speed and memory change with the vocabulary")

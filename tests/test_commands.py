@@ -15,6 +15,7 @@ from agents import tune as tune_command
 from agents import watch as watch_command
 from agents.console import run_command
 from agents.precision import Cpu
+from agents.saver import Saver
 from benchmarks import __main__ as benchmarks_command
 from benchmarks.rows import append, results_file
 from tests.benchmark_rows import make_row
@@ -338,6 +339,19 @@ def test_speed_of_the_solver_is_told_beside_the_plain_pass(run, monkeypatch):
     code, out, _ = run("benchmarks speed solver --repeats 1")
     assert code == 0
     assert [line.split("│")[1].strip() for line in out.splitlines() if line[:1] == "│"] == ["synthetic", "english"]
+
+
+def test_speed_of_runs_tells_what_each_care_takes_of_the_training(run, monkeypatch):
+    monkeypatch.setattr("benchmarks.speed_runs.SIZES", ("tiny",))
+    save = Saver._save
+    code, out, _ = run("benchmarks speed runs --repeats 1")
+    assert code == 0
+    cells = next([cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "tiny" in line)
+    shares = [float(cell.removesuffix(" %")) for cell in cells[2:]]
+    assert len(shares) == 4
+    assert min(shares) > 0
+    assert sum(shares) < 100
+    assert Saver._save is save
 
 
 def test_without_its_extra_the_package_says_what_to_install():

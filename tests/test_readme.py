@@ -81,9 +81,8 @@ def shortened(words, folder):
     settings = make_settings(*layers, {"algorithm": words[3]})
     section = algorithm_settings(settings)
     episodes = section.n_envs * section.n_steps // settings.env.max_steps
-    return ["--device", "cpu", "--episodes", str(episodes), "--set", "evaluation.problems=2"] + [
-        *("--no-progress", "--out", str(folder / "run"))
-    ]
+    short = ["--device", "cpu", "--episodes", str(episodes), "--set", "evaluation.problems=2"]
+    return [*short, "--no-progress", "--out", str(folder / "run")]
 
 
 def test_readme_shows_commands():
