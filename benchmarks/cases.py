@@ -1,48 +1,14 @@
-"""Declare what the benchmarks run: every case is settings under a name, repeated with several seeds."""
+"""Declare what the benchmarks run, each case repeated with several seeds."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from agents.algorithms import algorithm_settings, nearest_multiple
-from agents.build import resolved
-from agents.settings import Settings, make_settings, merged_layers, preset_layer, read_layer
+from agents.settings import merged_layers, preset_layer, read_layer
+from benchmarks.case import Benchmark, Case, shortened
+from benchmarks.claim_cases import CLAIM_CASES
 from token_env import SIZES
 from token_env.errors import find
 
 PRESET, AS_REPORTED, SB3_DEFAULTS = "preset", "as-reported", "sb3-defaults"
-
-
-class Case(NamedTuple):
-    """One column of a table: a size and which settings it is trained with."""
-
-    size: str
-    variant: str
-    layer: Mapping[str, Any]  # its settings, as a settings file holds them
-
-    @property
-    def name(self) -> str:
-        """How results and the command line call it, such as `fast/preset`."""
-        return f"{self.size}/{self.variant}"
-
-    def settings(self, seed: int) -> Settings:
-        """Everything that the run of this seed depends on."""
-        return resolved(make_settings(self.layer, {"seed": seed}))
-
-
-class Benchmark(NamedTuple):
-    """Cases that are measured together and stand side by side in one table."""
-
-    title: str
-    cases: tuple[Case, ...]
-    contest: tuple[str, str]  # the two cases whose rows have a winner
-
-    def find_case(self, name: str) -> Case:
-        """The case of this name.
-
-        Raises:
-            SettingError: an unknown name.
-        """
-        return find("case", name, {case.name: case for case in self.cases})
 
 
 def _sizes_side_by_side(most_episodes: int | None = None) -> tuple[Case, ...]:
@@ -52,15 +18,7 @@ def _sizes_side_by_side(most_episodes: int | None = None) -> tuple[Case, ...]:
         for size in ("fast", "intermediate", "stable")
         for variant, layer in ((AS_REPORTED, read_layer(f"reported/{size}")), (PRESET, preset_layer(size)))
     ]
-    return tuple(Case(size, variant, _shortened(layer, most_episodes)) for size, variant, layer in sources)
-
-
-def _shortened(layer: Mapping[str, Any], most_episodes: int | None) -> dict[str, Any]:
-    """The same settings for about so many episodes at most, in whole rollouts."""
-    settings = make_settings(layer)
-    section = algorithm_settings(settings)
-    rollout = section.n_envs * section.n_steps // settings.env.max_steps
-    return {**layer, "episodes": nearest_multiple(min(settings.episodes, most_episodes or settings.episodes), rollout)}
+    return tuple(Case(size, variant, shortened(layer, most_episodes)) for size, variant, layer in sources)
 
 
 def _tiny(algorithm: str) -> Case:
@@ -103,8 +61,10 @@ def _of_so_many_problems(num_problems: int | None) -> Case:
     return Case("fast", name, {**preset_layer("fast"), "env": {**SIZES["fast"], "num_problems": num_problems}})
 
 
-FAST_VS_STABLE, GENERALISATION, HEADS, REACH = "fast-vs-stable", "generalisation", "heads", "reach"
+CLAIMS, FAST_VS_STABLE, GENERALISATION = "claims", "fast-vs-stable", "generalisation"
+HEADS, REACH = "heads", "reach"
 BENCHMARKS = {
+    CLAIMS: Benchmark("The report's claims", CLAIM_CASES, ("stable/hybrid", "stable/short-hybrid")),
     FAST_VS_STABLE: Benchmark("Fast against stable", _sizes_side_by_side(), (f"fast/{PRESET}", f"stable/{PRESET}")),
     GENERALISATION: Benchmark(
         "Fast, trained on so many problems",

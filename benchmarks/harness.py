@@ -47,7 +47,7 @@ def run_benchmark(
         benchmark: which one.
         folder: where the results are, or go.
         runs: where the directories of the runs go; a finished one stays there.
-        seeds: of each case, from 0.
+        seeds: of each case, from 0; fewer where the case says so.
         workers: runs made side by side, each on one thread.
         cases: only these; all if None.
 
@@ -58,14 +58,14 @@ def run_benchmark(
         SettingError: an unknown benchmark or case, results of other versions, or somebody else at work there.
     """
     declared = find_benchmark(benchmark)
-    names = [declared.find_case(name).name for name in cases] if cases else [case.name for case in declared.cases]
+    chosen = [declared.find_case(name) for name in cases] if cases else declared.cases
     with sole_writer(benchmark, folder):
         rows = read_rows_if_any(benchmark, folder)
         if rows.complaint:
             print(rows.complaint, file=sys.stderr)
         _require_these_versions(rows.good, rows.path)
         there = {(row.case, row.seed) for row in rows.good}
-        jobs = [Job(name, seed) for seed in range(seeds) for name in names]
+        jobs = [Job(case.name, seed) for seed in range(seeds) for case in chosen if seed in case.seeds(seeds)]
         missing = [job for job in jobs if job not in there]
         print(f"{len(jobs) - len(missing)} of {len(jobs)} runs are there; results: {rows.path}", file=sys.stderr)
         return _work_off(missing, benchmark, folder, runs, workers)

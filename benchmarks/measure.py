@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from agents import run_dir
+from agents.agent import Agent, Player
 from agents.console import BY_SIGNAL
 from agents.fit import Result, fit
 from agents.run_dir import load_metrics
+from agents.scores import held_out, policy_figures
+from agents.settings import Settings
 from agents.signals import Interrupted
 from benchmarks.cases import find_benchmark
 from benchmarks.row import FORMAT, Figures, Row
@@ -42,16 +45,24 @@ def measure(benchmark: str, case: str, seed: int, folder: Path, run: Path) -> bo
         SettingError: an unknown benchmark or case.
         Interrupted: a signal ended it early.
     """
-    settings = find_benchmark(benchmark).find_case(case).settings(seed)
+    declared = find_benchmark(benchmark).find_case(case)
+    settings, begun = declared.settings(seed), declared.start_settings(seed)
+    start = begun and _finished(begun, run.with_name(f"{run.name}-start"))
+    result = _finished(settings.model_copy(update={"from_run": str(start.run)}) if start else settings, run)
+    return append(benchmark, folder, row_of(case, result, start))
+
+
+def _finished(settings: Settings, run: Path) -> Result:
+    """Train and evaluate a run in this directory, whatever is there."""
     shutil.rmtree(run, ignore_errors=True)
     result = fit(settings, run, progress=False)
     if result.interrupted:
         raise Interrupted(result.interrupted)
-    return append(benchmark, folder, row_of(case, result))
+    return result
 
 
-def row_of(case: str, result: Result) -> Row:
-    """The row of a finished run."""
+def row_of(case: str, result: Result, start: Result | None = None) -> Row:
+    """The row of a finished run, and of the one whose weights it began with."""
     made, summary = run_dir.read_json(result.run / run_dir.RUN), result.summary
     episodes, updates = load_metrics(result.run)
     policy = result.agent.policy
@@ -63,16 +74,9 @@ def row_of(case: str, result: Result) -> Row:
         "revision": made["revision"],
         "versions": made["versions"],
         "machine": made["machine"],
-        "settings": result.agent.settings.to_dict(),
+        "settings": result.agent.settings.to_dict() | {"from_run": None},  # a path of this machine
         "language": result.agent.language.fingerprint,
-        "training": {
-            "seconds": summary["training_seconds"],
-            "cpu_seconds": summary["cpu_seconds"],
-            "threads": made["threads"],
-            "peak_memory_mb": summary["peak_memory_mb"],
-            "device_memory_mb": summary["device_memory_mb"],
-            "device_use_percent": summary["device_use_percent"],
-        },
+        "training": _training(result),
         "policy_bytes": sum(weights.numel() * weights.element_size() for weights in policy.parameters()),
         "file_bytes": (result.run / run_dir.WEIGHTS).stat().st_size,
         "distinct_tokens_last_100": summary["distinct_tokens_last_100"],
@@ -81,8 +85,30 @@ def row_of(case: str, result: Result) -> Row:
         "rollout_tokens": updates["distinct_tokens"].tolist(),
         "held_out": {name: _rounded(figures) for name, figures in summary["evaluation"].items()},
         "training_problems": _rounded(summary["training_problems"]),
+        "without_masks": _without_masks(result.agent) if result.agent.uses_mask else None,
+        "start": start and {"settings": start.agent.settings.to_dict(), "training": _training(start)},
     }
     return Row.model_validate(row)
+
+
+def _training(result: Result) -> dict[str, Any]:
+    """What the training of a run took."""
+    made, summary = run_dir.read_json(result.run / run_dir.RUN), result.summary
+    return {
+        "seconds": summary["training_seconds"],
+        "cpu_seconds": summary["cpu_seconds"],
+        "threads": made["threads"],
+        "peak_memory_mb": summary["peak_memory_mb"],
+        "device_memory_mb": summary["device_memory_mb"],
+        "device_use_percent": summary["device_use_percent"],
+    }
+
+
+def _without_masks(agent: Agent) -> dict[str, Any]:
+    """What the agent earns on held-out problems where every token may be said, the most probable ones."""
+    chosen = agent.settings.evaluation
+    free = Player(agent, masked=False)
+    return _rounded(policy_figures(free, held_out(agent.task, chosen.split), range(chosen.problems)))
 
 
 def _rounded(figures: dict[str, Any]) -> dict[str, Any]:

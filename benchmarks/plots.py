@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from agents.plots import running_mean
 from agents.scores import GREEDY
 from agents.stats import mean_interval
-from benchmarks.cases import AS_REPORTED, PRESET, Benchmark, Case
+from benchmarks.case import Benchmark, Case
+from benchmarks.cases import AS_REPORTED, PRESET
 from benchmarks.metrics import LAST, QUARTERS
 from benchmarks.reported import reported
 from benchmarks.row import Row

@@ -54,6 +54,13 @@ class Figures(Part):
     adequacy_by_rarity: tuple[float | None, float | None, float | None, float | None]
 
 
+class Start(Part):
+    """The run whose weights another one began with, made in the same process before it."""
+
+    settings: Settings
+    training: Training
+
+
 class Row(Part):
     """One run of a case: how it was made, and what was measured, from which every metric follows."""
 
@@ -75,11 +82,15 @@ class Row(Part):
     rollout_tokens: tuple[int, ...]  # distinct tokens said in the rollout of every update
     held_out: dict[str, Figures]  # the agent and the reference policies, by name
     training_problems: Figures  # the agent on problems it was trained on
+    without_masks: Figures | None = None  # on held-out problems, an agent that was trained with masks; the others None
+    start: Start | None = None  # of a run that began with another's weights
 
     @model_validator(mode="after")
     def _whole(self) -> "Row":
         if self.seed != self.settings.seed:
             raise ValueError(f"its seed is {self.seed}, that of its settings {self.settings.seed}")
+        if self.start and self.start.settings.seed != self.seed:
+            raise ValueError(f"its seed is {self.seed}, that of its start {self.start.settings.seed}")
         if len(self.returns) != self.settings.episodes:
             raise ValueError(f"it has the returns of {len(self.returns)} of {self.settings.episodes} episodes")
         if missing := POLICIES - set(self.held_out):

@@ -14,8 +14,9 @@ import pandas as pd
 from pydantic import ValidationError
 
 from agents.algorithms import without_others
-from agents.settings import differences
-from benchmarks.cases import FAST_VS_STABLE, Benchmark, find_benchmark
+from agents.settings import Settings, differences
+from benchmarks.case import Benchmark
+from benchmarks.cases import FAST_VS_STABLE, find_benchmark
 from benchmarks.metrics import figures_of
 from benchmarks.row import FORMAT, Row, made_with, named
 from token_env.errors import SettingError
@@ -179,14 +180,24 @@ def _why_foreign(row: Row, benchmark: Benchmark) -> str | None:
     cases = {case.name: case for case in benchmark.cases}
     if row.case not in cases:
         return f"the benchmark has no case {row.case!r}; known: {', '.join(cases)}."
-    expected = cases[row.case].settings(row.seed)
-    of_row, of_case = (without_others(settings, expected.algorithm) for settings in (row.settings, expected))
-    for name, was, now in differences(of_row, of_case):
-        return f"{row.case} has {name}={now!r} today, this run had {was!r}."
+    case, start = cases[row.case], row.start and row.start.settings
+    expected = case.settings(row.seed)
+    for of_row, of_case, whose in ((row.settings, expected, ""), (start, case.start_settings(row.seed), "start.")):
+        if different := _difference(of_row, of_case):
+            name, was, now = different
+            return f"{row.case} has {whose}{name}={now!r} today, this run had {was!r}."
     env = expected.env
     if row.language != find_language(env.language, env.vocab_size, env.language_seed).fingerprint:
         return f"its language is not that of {row.case}; runs of different languages cannot be compared."
     return None
+
+
+def _difference(of_row: Settings | None, of_case: Settings | None) -> tuple[str, Any, Any] | None:
+    """The first setting in which they differ, with both values; the sections of other algorithms do not count."""
+    if of_row is None or of_case is None:
+        return None if of_row is of_case else ("run", of_row and of_row.name, of_case and of_case.name)
+    told = (without_others(settings, of_case.algorithm) for settings in (of_row, of_case))
+    return next(differences(*told), None)
 
 
 def _of_other_versions(rows: dict[int, Row]) -> dict[int, str]:

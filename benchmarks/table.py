@@ -7,7 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cases import AS_REPORTED, PRESET, Benchmark
+from benchmarks.case import Benchmark
+from benchmarks.cases import AS_REPORTED, PRESET
 from benchmarks.metrics import SECTIONS, Metric
 from benchmarks.reported import reported
 from benchmarks.row import Row, made_with, named
