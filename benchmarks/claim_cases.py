@@ -81,10 +81,12 @@ def reward_cases() -> tuple[Case, ...]:
 
 
 def other_cases() -> tuple[Case, ...]:
-    """Fast's preset with a curriculum, and with masks."""
+    """Fast's preset with a curriculum, with masks, and with masks and plain logits, which need them more."""
+    masks = {"algorithm": "maskable-ppo"}
     return (
         Case("fast", "curriculum", _fast({"curriculum": {"enabled": True}})),
-        Case("fast", "masks", _fast({"algorithm": "maskable-ppo"})),
+        Case("fast", "masks", _fast(masks)),
+        Case("fast", "plain-masks", _fast(masks, {"policy": {"head": "fast"}})),
     )
 
 
