@@ -29,7 +29,10 @@ PLOTS: dict[str, Callable[[optuna.Study], Any]] = {
     "Parallel coordinates": plot_parallel_coordinate,
     "Curves": plot_intermediate_values,
 }
-STYLE = "body{font:15px sans-serif;max-width:1100px;margin:2em auto}td,th{padding:.2em .8em;text-align:right}"
+STYLE = (
+    "body{font:15px sans-serif;max-width:1100px;margin:2em auto;padding:0 1em}table{display:block;overflow-x:auto}"
+    "td,th{padding:.2em .8em;text-align:right}"
+)
 
 
 def find_study(storage: BaseStorage, name: str) -> optuna.Study:
