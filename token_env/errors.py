@@ -20,6 +20,8 @@ def unknown_name(kind: str, given: object, known: Iterable[str]) -> SettingError
         known: every name that is allowed.
     """
     known = list(known)
+    if not known:
+        return SettingError(f"unknown {kind} {given!r}: there is none yet.")
     return SettingError(f"unknown {kind} {given!r}.{nearest(given, known)} Known: {', '.join(known)}.")
 
 
