@@ -112,6 +112,7 @@ def train(
     settings, products = training.settings, training.products
     facts: dict[str, Any] = state.facts if state else {"clock": (0.0, 0.0), "validations": []}
     try:
+        run_dir.let_the_second_pass(path)
         training.model.set_logger(configure(str(path / run_dir.TENSORBOARD), ["tensorboard"]))
         if progress or products.refused:
             print(products.told, file=sys.stderr)
@@ -220,8 +221,8 @@ def finish(
     write_bytes(path / run_dir.LEARNING_CURVE, plots.learning_curve(recorder.returns, title, levels))
     summary |= {"status": "interrupted" if interrupted else "finished"} | evaluated
     summary |= {"full_difficulty_from": full_from} if training.curriculum else {}
+    write_card(path, summary)
     run_dir.write_json(path / run_dir.SUMMARY, summary)  # the last file: whoever finds it finds the others
-    write_card(path)
     return Result(path, agent, summary, int(interrupted))
 
 

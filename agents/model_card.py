@@ -59,19 +59,23 @@ and was trained for the environment's reward, whatever its words mean to a reade
 """
 
 
-def write_card(run: Path) -> None:
+def write_card(run: Path, summary: dict[str, Any]) -> None:
     """Write the card of a run whose model is saved.
+
+    Args:
+        run: its directory.
+        summary: what its `summary.json` will hold; empty if it was not trained here.
 
     Raises:
         SettingError: the run has no model.
     """
-    run_dir.write_text(run / run_dir.CARD, card(run))
+    run_dir.write_text(run / run_dir.CARD, card(run, summary))
 
 
-def card(run: Path) -> str:
+def card(run: Path, summary: dict[str, Any]) -> str:
     """The text of the card."""
     settings = run_dir.read_json(run / run_dir.MODEL)["settings"]
-    made, summary = (_if_there(run / name) for name in (run_dir.RUN, run_dir.SUMMARY))
+    made = run_dir.read_json(run / run_dir.RUN) if summary else {}
     algorithm, env = settings["algorithm"], settings["env"]
     row = find_algorithm(algorithm)
     sections = {name: settings[name] for name in ("env", "policy", row.section)}
@@ -149,7 +153,7 @@ def _result_row(name: str, row: dict[str, Any]) -> str:
 
 
 def _training(settings: dict[str, Any], made: dict[str, Any], summary: dict[str, Any]) -> str:
-    if not made or not summary:
+    if not summary:
         return "How it was trained is not recorded."
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     ended = "" if summary["status"] == "finished" else f", {summary['status']}"
@@ -164,7 +168,3 @@ def _training(settings: dict[str, Any], made: dict[str, Any], summary: dict[str,
 def _inline(section: dict[str, Any]) -> str:
     shown = {name: value for name, value in section.items() if name != "language"}
     return ", ".join(f"{name} {value}" for name, value in shown.items())
-
-
-def _if_there(path: Path) -> dict[str, Any]:
-    return dict(run_dir.read_json(path)) if path.exists() else {}

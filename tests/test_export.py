@@ -315,7 +315,7 @@ def test_the_card_has_what_model_hubs_read(tmp_path):
 
 
 def test_a_card_of_a_run_without_an_evaluation_says_so(tmp_path):
-    text = model_card.card(make_run(tmp_path / "run"))
+    text = model_card.card(make_run(tmp_path / "run"), {})
     assert "It was not evaluated." in text
     assert "How it was trained is not recorded." in text
     assert "model-index" not in text

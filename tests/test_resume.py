@@ -440,13 +440,15 @@ def test_a_disk_that_is_full_at_any_write_leaves_the_last_checkpoint_whole(kille
 @pytest.fixture(scope="module")
 def writes(tmp_path_factory):
     """How often a short run writes."""
+    run = tmp_path_factory.mktemp("counted") / "run"
     with pytest.MonkeyPatch.context() as patch:
         disk = FullDisk(patch, 10**6)
-        fit(short_settings(), tmp_path_factory.mktemp("counted") / "run", progress=False)
+        fit(short_settings(), run, progress=False)
         return 10**6 - disk.left
 
 
-@pytest.mark.parametrize("share", np.linspace(0, 1, 60 if SOAK else 6, endpoint=False))
+# The last of them is full while the summary is written.
+@pytest.mark.parametrize("share", [*np.linspace(0, 1, 60 if SOAK else 6, endpoint=False), 0.99])
 def test_a_disk_that_becomes_full_stops_the_run_which_then_goes_on(share, writes, tmp_path, whole):
     run = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
