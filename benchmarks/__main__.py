@@ -14,11 +14,14 @@ from agents.console import WRONG_INPUT, guarded, make_app, stdout_console
 from benchmarks import coverage as coverage_study
 from benchmarks import english, speed_env, speed_runs, speed_solver, speed_train
 from benchmarks.cases import BENCHMARKS, FAST_VS_STABLE, HEADS, find_benchmark
+from benchmarks.claims import judged, markdown_text, terminal_text
 from benchmarks.equivalence import equivalence_table
+from benchmarks.evidence import read_evidence
 from benchmarks.harness import run_benchmark
 from benchmarks.metrics import METRICS
-from benchmarks.pages import write_pages
+from benchmarks.pages import write_claims, write_pages
 from benchmarks.plots import write_plots
+from benchmarks.recommendations import advise
 from benchmarks.references import LANGUAGES, PROBLEMS, reference_table
 from benchmarks.references import measure as measure_references
 from benchmarks.rows import RESULTS, Rows, frame, read_rows
@@ -50,6 +53,13 @@ class Format(StrEnum):
     terminal = "terminal"
     markdown = "markdown"
     csv = "csv"
+
+
+class TextFormat(StrEnum):
+    """How text is shown."""
+
+    terminal = "terminal"
+    markdown = "markdown"
 
 
 @app.callback()
@@ -132,6 +142,31 @@ def equivalence(
     print(equivalence_table(frame(benchmark, rows.good)))
     if rows.complaint:
         print(rows.complaint, file=sys.stderr)
+        raise typer.Exit(WRONG_INPUT)
+
+
+@app.command()
+@guarded
+def claims(
+    form: Annotated[TextFormat, typer.Option("--format")] = TextFormat.terminal,
+    results: Results = RESULTS,
+    readme: Annotated[
+        bool, typer.Option("--readme", help="write the committed results into README.md and docs/claims.md")
+    ] = False,
+) -> None:
+    """Tell of every claim of the report whether the runs support it, and what they recommend."""
+    if readme:
+        if (form, results) != (TextFormat.terminal, RESULTS):
+            raise SettingError("--readme writes the committed results; leave the other options out.")
+        for path in write_claims():
+            print(f"wrote {path}")
+        return
+    evidence = read_evidence(results)
+    found = judged(evidence)
+    text = markdown_text if form is TextFormat.markdown else terminal_text
+    print(text(found, advise(evidence, found)))
+    if evidence.complaint:
+        print(evidence.complaint, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT)
 
 

@@ -47,7 +47,7 @@ def measure(benchmark: str, case: str, seed: int, folder: Path, run: Path) -> bo
     """
     declared = find_benchmark(benchmark).find_case(case)
     settings, begun = declared.settings(seed), declared.start_settings(seed)
-    start = begun and _finished(begun, run.with_name(f"{run.name}-start"))
+    start = _finished(begun, run.with_name(f"{run.name}-start")) if begun else None
     result = _finished(settings.model_copy(update={"from_run": str(start.run)}) if start else settings, run)
     return append(benchmark, folder, row_of(case, result, start))
 

@@ -232,12 +232,12 @@ def score(row: Row) -> Figure:
     """The return in per cent of the optimum on the same problems: 100 is perfect with hindsight of the whole message.
     This figure can be compared between sizes.
     """
-    return _score(row.held_out[GREEDY].mean_return, row)
+    return share_of_optimum(row.held_out[GREEDY].mean_return, row)
 
 
 def score_sampled(row: Row) -> Figure:
     """The same with tokens drawn by their probability."""
-    return _score(row.held_out[SAMPLED].mean_return, row)
+    return share_of_optimum(row.held_out[SAMPLED].mean_return, row)
 
 
 def share_of_greedy(row: Row) -> Figure:
@@ -369,7 +369,8 @@ def mean_optimum(task: Task, split: str, problems: int) -> float:
     return float(optimal_returns(dynamics, drawn).mean())
 
 
-def _score(mean_return: float, row: Row) -> Figure:
+def share_of_optimum(mean_return: float, row: Row) -> Figure:
+    """A mean return on the run's held-out problems in per cent of their optimum; None where that is not above zero."""
     share = float(optima.score(mean_return, optimum(row)))
     return None if np.isnan(share) else 100 * share
 

@@ -1,4 +1,4 @@
-"""Write the committed results into README and the benchmark's page, between marks, so that they cannot drift apart."""
+"""Write the committed results into README and the pages of them, between marks, so that they cannot drift apart."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,10 +7,13 @@ import pandas as pd
 
 from agents import run_dir
 from benchmarks.cases import FAST_VS_STABLE, GENERALISATION, HEADS, REACH, find_benchmark
+from benchmarks.claims import bullets, details, judged, verdict_table
 from benchmarks.english import PUBLISHED as PUBLISHED_PARAPHRASES
 from benchmarks.english import neighbour_table, paraphrase_text
 from benchmarks.equivalence import equivalence_table
+from benchmarks.evidence import Evidence, read_evidence
 from benchmarks.metrics import METRICS, SECTIONS
+from benchmarks.recommendations import advise
 from benchmarks.references import published as published_references
 from benchmarks.references import reference_table
 from benchmarks.rows import RESULTS, Rows, frame, read_rows
@@ -36,6 +39,7 @@ REACH_METRICS = (
     "test_tokens",
 )
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
+CLAIMS_PAGE = ROOT / "docs" / "claims.md"
 TASK_PAGE, ENGLISH_PAGE = ROOT / "docs" / "task.md", ROOT / "docs" / "english.md"
 
 
@@ -107,13 +111,45 @@ def write_pages() -> list[Path]:
     rows = committed()
     if complaint := "\n".join(found.complaint for found in rows.values() if found.complaint):
         raise SettingError(f"README stays as it is.\n{complaint}")
-    pages = rendered(rows)
+    return _written(rendered(rows))
+
+
+def claim_pages(evidence: Evidence) -> dict[Path, str]:
+    """README and the claims' page with the verdicts that these runs give.
+
+    Raises:
+        SettingError: a page is missing, or its marks are.
+    """
+    found = judged(evidence)
+    advice = bullets(advise(evidence, found))
+    in_full = {"verdicts": verdict_table(found), "recommendations": advice, "details": details(found)}
+    in_full |= {
+        f"runs of {benchmark}": caption(rows) if rows else "None yet."
+        for benchmark, rows in evidence.by_benchmark.items()
+    }
+    texts = {README: {"verdicts": in_full["verdicts"], "recommendations": advice}, CLAIMS_PAGE: in_full}
+    return {path: _filled(path, of_page, "claims") for path, of_page in texts.items()}
+
+
+def write_claims() -> list[Path]:
+    """Put the verdicts of the committed results into README and the claims' page; which files these are.
+
+    Raises:
+        SettingError: no results, or such as are left out.
+    """
+    evidence = read_evidence(RESULTS)
+    if evidence.complaint:
+        raise SettingError(f"README stays as it is.\n{evidence.complaint}")
+    return _written(claim_pages(evidence))
+
+
+def _written(pages: dict[Path, str]) -> list[Path]:
     for path, text in pages.items():
         run_dir.write_text(path, text)
     return list(pages)
 
 
-def _filled(path: Path, texts: dict[str, str]) -> str:
+def _filled(path: Path, texts: dict[str, str], command: str = "table") -> str:
     try:
         page = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -121,7 +157,7 @@ def _filled(path: Path, texts: dict[str, str]) -> str:
             f"cannot read {str(path)!r}: {error.strerror}; work in a checkout of the project."
         ) from error
     for mark, text in texts.items():
-        begin, end = f"<!-- {mark}: written by python -m benchmarks table --readme -->", f"<!-- end of {mark} -->"
+        begin, end = f"<!-- {mark}: written by python -m benchmarks {command} --readme -->", f"<!-- end of {mark} -->"
         before, found, rest = page.partition(begin)
         _, ended, after = rest.partition(end)
         if not (found and ended) or begin in after:

@@ -180,9 +180,9 @@ def _why_foreign(row: Row, benchmark: Benchmark) -> str | None:
     cases = {case.name: case for case in benchmark.cases}
     if row.case not in cases:
         return f"the benchmark has no case {row.case!r}; known: {', '.join(cases)}."
-    case, start = cases[row.case], row.start and row.start.settings
-    expected = case.settings(row.seed)
-    for of_row, of_case, whose in ((row.settings, expected, ""), (start, case.start_settings(row.seed), "start.")):
+    case = cases[row.case]
+    expected, begun = case.settings(row.seed), row.start.settings if row.start else None
+    for of_row, of_case, whose in ((row.settings, expected, ""), (begun, case.start_settings(row.seed), "start.")):
         if different := _difference(of_row, of_case):
             name, was, now = different
             return f"{row.case} has {whose}{name}={now!r} today, this run had {was!r}."
@@ -196,8 +196,8 @@ def _difference(of_row: Settings | None, of_case: Settings | None) -> tuple[str,
     """The first setting in which they differ, with both values; the sections of other algorithms do not count."""
     if of_row is None or of_case is None:
         return None if of_row is of_case else ("run", of_row and of_row.name, of_case and of_case.name)
-    told = (without_others(settings, of_case.algorithm) for settings in (of_row, of_case))
-    return next(differences(*told), None)
+    theirs, ours = (without_others(settings, of_case.algorithm) for settings in (of_row, of_case))
+    return next(differences(theirs, ours), None)
 
 
 def _of_other_versions(rows: dict[int, Row]) -> dict[int, str]:
