@@ -1,6 +1,6 @@
 """Say how sure a figure is: intervals over seeds, over pairs of seeds, over problems inside one model.
 
-Which interval covers what, at 5 and 10 seeds, is measured by `python -m benchmarks coverage`.
+Which interval covers what, at 3, 5 and 10 seeds, is measured by `python -m benchmarks coverage`.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from agents.checkpoints import load
 from agents.console import WRONG_INPUT, guarded, make_app, stdout_console
 from benchmarks import coverage as coverage_study
 from benchmarks import english, speed_env, speed_runs, speed_solver, speed_train
-from benchmarks.cases import BENCHMARKS, FAST_VS_STABLE, HEADS, find_benchmark
+from benchmarks.cases import BENCHMARKS, CLAIMS, FAST_VS_STABLE, HEADS, find_benchmark
 from benchmarks.claims import judged, markdown_text, terminal_text
 from benchmarks.equivalence import equivalence_table
 from benchmarks.evidence import read_evidence
@@ -89,7 +89,8 @@ def run(
         named = ", ".join(str(job) for job in failed)
         print(f"{len(failed)} runs failed: {named}. The same command again tries them again.", file=sys.stderr)
         raise typer.Exit(FAILED)
-    print(f"python -m benchmarks table {benchmark}" + (f" --results {results}" if results != RESULTS else ""))
+    shown = CLAIMS if benchmark == CLAIMS else f"table {benchmark}"
+    print(f"python -m benchmarks {shown}" + (f" --results {results}" if results != RESULTS else ""))
 
 
 @app.command()

@@ -4,7 +4,7 @@ import numpy as np
 
 from agents.stats import Interval, difference_interval
 from benchmarks.claim_cases import grid_variant
-from benchmarks.evidence import LEAST_RUNS, PLAIN, Evidence, Source, claimed, numbers, sized
+from benchmarks.evidence import LEAST_RUNS, PLAIN, Evidence, Source, cell, claimed, numbers, sized
 from benchmarks.metrics import LAST, mean_last_100, score, steps_per_second
 from benchmarks.row import Row
 from benchmarks.verdict import NOT_DECIDABLE, Claim, Part, Parts, above, below, told, within
@@ -20,7 +20,7 @@ def size_against_time(evidence: Evidence) -> Parts:
     after 2,000. Episodes bring more (Welch), and units at most 5 points of score (interval of the difference below 5).
     """
     heads = (
-        ("the tied head", sized("fast"), claimed(f"grid/{grid_variant(512, 1000)}")),
+        ("the tied head", sized("fast"), cell(512, 1000)),
         ("plain logits", PLAIN, claimed(f"plain/{grid_variant(512, 1000)}")),
     )
     return [part for head in heads for part in _doubled(evidence, *head)]

@@ -22,7 +22,8 @@ from agents.stats import (
     problem_interval,
 )
 
-SEEDS = (5, 10)  # runs in a sample
+SEEDS = (3, 5, 10)  # runs in a sample
+MANY = 10  # runs in a sample that a smaller one is compared with
 NEW_SEEDS = 5  # runs in the mean that is predicted
 COLLAPSE_SHARE, COLLAPSE_DEPTH = 0.1, 5.0
 
@@ -80,12 +81,13 @@ def _held(population: Population, count: int, trials: int, generator: np.random.
     for _ in range(trials):
         sample = population.draw(generator, count)
         new_mean = float(population.draw(generator, NEW_SEEDS).mean())
-        others = population.draw(generator, count)
+        others = population.draw(generator, MANY)
         found: dict[str, tuple[Interval, float]] = {
             "mean, Student's t": (mean_interval(sample), population.mean),
             "mean, bootstrap": (problem_interval(sample), population.mean),
-            "difference of two means, Welch": (difference_interval(sample, others), 0.0),
+            "difference of two means, Welch": (difference_interval(sample, others[:count]), 0.0),
             "difference from the mean of 5 runs, Welch": (difference_interval(sample, others[:5]), 0.0),
+            "difference from the mean of 10 runs, Welch": (difference_interval(sample, others), 0.0),
             f"mean of {NEW_SEEDS} new runs, its own mean's t": (mean_interval(sample), new_mean),
             f"mean of {NEW_SEEDS} new runs, prediction": (prediction_interval(sample, NEW_SEEDS), new_mean),
         }

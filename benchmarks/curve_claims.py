@@ -6,8 +6,8 @@ import numpy as np
 
 from agents.stats import difference_interval, mean_interval
 from benchmarks.cases import AS_REPORTED, PRESET
-from benchmarks.claim_cases import RATES, REPORTED_RATE, STUDIED, grid_variant
-from benchmarks.evidence import Evidence, claimed, numbers, sized
+from benchmarks.claim_cases import RATES, REPORTED_RATE, STUDIED
+from benchmarks.evidence import Evidence, cell, claimed, numbers, sized
 from benchmarks.metrics import (
     LAST,
     adequacy_of_quarter,
@@ -167,8 +167,7 @@ def peak(evidence: Evidence, variant: str) -> Parts:
 
 
 def _cause_of_peak(evidence: Evidence, half: float) -> Parts:
-    large = claimed(f"grid/{grid_variant(512, 5000)}")
-    both, tokens = (evidence.difference(each, sized("fast"), max_return) for each in (large, sized("intermediate")))
+    both, tokens = (evidence.difference(cell(units, 5000), sized("fast"), max_return) for units in (512, 256))
     return [
         Part(
             f"In fast's 30 steps 512 units with 5,000 tokens change the best episode by {told(both)}.",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from agents.stats import Interval, difference_interval, mean_interval
 from benchmarks.cases import CLAIMS, FAST_VS_STABLE, HEADS, PRESET
+from benchmarks.claim_cases import MEASURED, grid_variant
 from benchmarks.metrics import Figure, Of
 from benchmarks.row import Row
 from benchmarks.rows import Rows, read_rows_if_any
@@ -38,6 +39,12 @@ def sized(size: str, variant: str = PRESET) -> Source:
 def claimed(case: str) -> Source:
     """The runs of a case that was declared for the claims."""
     return Source(CLAIMS, case)
+
+
+def cell(units: int, tokens: int) -> Source:
+    """The runs of a cell of the capacity grid: two of them are presets."""
+    size = MEASURED.get((units, tokens))
+    return sized(size) if size else claimed(f"grid/{grid_variant(units, tokens)}")
 
 
 class TooFewRunsError(Exception):

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from benchmarks.cases import AS_REPORTED
-from benchmarks.claim_cases import RATES, REPORTED_RATE, UNITS, grid_variant
-from benchmarks.evidence import Evidence, Source, TooFewRunsError, claimed, sized
+from benchmarks.claim_cases import RATES, REPORTED_RATE, UNITS
+from benchmarks.evidence import Evidence, TooFewRunsError, cell, claimed, sized
 from benchmarks.metrics import mean_last_100, score, test_return, training_minutes
 from benchmarks.open_questions import POINTS
 from benchmarks.verdict import CONTRADICTED, SUPPORTED, Verdict, number
@@ -68,9 +68,7 @@ def learning_rate(evidence: Evidence) -> str | None:
 
 def units(evidence: Evidence) -> str | None:
     """The least width that is less than a point of score behind every wider one, for fast's words."""
-    sources: dict[int, Source] = {
-        width: sized("fast") if width == 256 else claimed(f"grid/{grid_variant(width, 1000)}") for width in UNITS
-    }
+    sources = {width: cell(width, 1000) for width in UNITS}
     for width in UNITS[:-1]:
         wider = [evidence.difference(sources[more], sources[width], score) for more in UNITS if more > width]
         if all(interval.high < POINTS for interval in wider):

@@ -7,6 +7,7 @@ import pytest
 
 from agents.stats import Interval
 from benchmarks import pages
+from benchmarks.claim_cases import grid_cases
 from benchmarks.claims import (
     CONTRADICTED,
     NOT_DECIDABLE,
@@ -157,6 +158,7 @@ def test_the_reports_trainings_are_judged_by_the_rules(name, runs, expected):
     assert found.rule
 
 
+ALL_CELLS = {case.name: {} for case in grid_cases()}
 WIDE = "grid/512-units-1000-tokens", "plain/512-units-1000-tokens"
 LONGER = {"fast/preset": {"middle": 1.8}, "fast/fast": {"middle": 0.5}}
 WIDER = {WIDE[0]: {"ends": 2.4, "score": 81}, WIDE[1]: {"ends": 1.1, "score": 41}}
@@ -174,8 +176,8 @@ WIDER = {WIDE[0]: {"ends": 2.4, "score": 81}, WIDE[1]: {"ends": 1.1, "score": 41
         ("hybrid", [HYBRID, {"stable/hybrid": {"score": 70}, "stable/short-hybrid": {"score": 60}}], CONTRADICTED),
         ("hybrid", [HYBRID, {"stable/hybrid": {"score": 70}, "stable/short-hybrid": {"score": 70}}], NOT_DECIDABLE),
         ("mps", [], NOT_DECIDABLE),
-        ("intermediate", [{"grid/512-units-5000-tokens": {"score": 75}}], SUPPORTED),
-        ("intermediate", [{"grid/512-units-5000-tokens": {"score": 79}}], CONTRADICTED),
+        ("intermediate", [ALL_CELLS, {"grid/512-units-5000-tokens": {"score": 75}}], SUPPORTED),
+        ("intermediate", [ALL_CELLS, {"grid/512-units-5000-tokens": {"score": 79}}], CONTRADICTED),
         ("rewards", [REWARDS], SUPPORTED),
         ("rewards", [REWARDS, {"fast/reward-potential": {"score": 90}}], CONTRADICTED),
         ("rewards", [REWARDS, {"fast/reward-terminal-far": {"score": 80}}], NOT_DECIDABLE),
@@ -308,6 +310,17 @@ def test_the_published_verdicts_are_those_of_the_committed_results(monkeypatch):
     monkeypatch.undo()  # the optimum is solved, or remembered
     for path, text in pages.claim_pages(read_evidence(pages.RESULTS)).items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: type python -m benchmarks claims --readme"
+
+
+def test_pages_are_not_written_from_results_of_which_some_are_left_out(tmp_path, monkeypatch):
+    append("fast-vs-stable", tmp_path, made("fast/preset", 0))
+    with results_file("fast-vs-stable", tmp_path).open("a") as file:
+        file.write("nonsense\n")
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    before = pages.CLAIMS_PAGE.read_bytes()
+    with pytest.raises(SettingError, match="README stays as it is"):
+        pages.write_claims()
+    assert pages.CLAIMS_PAGE.read_bytes() == before
 
 
 def test_the_pages_marks_name_the_command_that_writes_them():

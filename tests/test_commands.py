@@ -131,6 +131,9 @@ def run(monkeypatch, tmp_path, capsys):
             "benchmarks table tiny --results taken",
             "there are no results of 'tiny' in 'taken'; type python -m benchmarks",
         ),
+        ("benchmarks claims --results taken", "there are no results in 'taken' that claims can be tested with; type"),
+        ("benchmarks claims --results empty", "cannot read"),
+        ("benchmarks claims --readme --format markdown", "--readme writes the committed results; leave"),
         ("benchmarks table --metric test_retrun", "Did you mean 'test_return'?"),
         ("benchmarks table --case fast/presett", "Did you mean 'fast/preset'?"),
         ("benchmarks table tiny --readme", "--readme writes the committed results of fast-vs-stable"),
@@ -256,6 +259,19 @@ def test_a_table_with_a_damaged_row_shows_the_good_ones_names_it_and_exits_with_
         assert "line 3, is left out: it is damaged" in error
     assert run(f"benchmarks plots tiny --results {results} --out pictures")[0] == 2
     assert len(list((results / "pictures").iterdir())) == 10
+
+
+def test_claims_are_told_from_what_there_is_in_both_formats(run, tmp_path):
+    append("claims", tmp_path, make_row("claims", "fast/curriculum"))
+    code, out, error = run(f"benchmarks claims --results {tmp_path}")
+    assert (code, error) == (0, "")
+    assert "curriculum: NOT RUN YET\n  A curriculum helps.\n  - There are 1 runs of fast/curriculum of claims" in out
+    with results_file("claims", tmp_path).open("a") as file:
+        file.write("nonsense\n")
+    code, out, error = run(f"benchmarks claims --results {tmp_path} --format markdown")
+    assert code == 2
+    assert "line 2, is left out: it is damaged" in error
+    assert "| A curriculum helps. | **not run yet** | There are 1 runs" in out
 
 
 def test_a_table_shows_the_rows_and_columns_asked_for(run):
