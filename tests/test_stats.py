@@ -99,7 +99,7 @@ def test_the_published_coverage_is_what_the_study_measures():
     assert set(published.index) == set(measured.index)
     share = published.coverage
     error = np.sqrt(share * (1 - share) / 200 + share * (1 - share) / published.trials)
-    assert (abs(measured.coverage - share) / error).max() < 4.5  # the largest of 39 normal deviates
+    assert (abs(measured.coverage - share) / error).max() < 4.5  # the largest of 66 normal deviates
 
 
 def test_the_page_shows_the_published_figures():
