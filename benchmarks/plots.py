@@ -8,26 +8,23 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from agents.plots import running_mean
 from agents.scores import GREEDY
 from agents.stats import mean_interval
+from benchmarks import series
 from benchmarks.case import Benchmark, Case
-from benchmarks.cases import AS_REPORTED, PRESET
-from benchmarks.metrics import LAST, QUARTERS
+from benchmarks.cases import AS_REPORTED
+from benchmarks.metrics import QUARTERS
 from benchmarks.reported import reported
 from benchmarks.row import Row
+from benchmarks.series import LABELS, Runs, Series, by_case, label
 from token_env.errors import SettingError
 from token_env.files import write_bytes
 
 COLOURS = ("#1f4e79", "#c55a11", "#2e7d32", "#6a1b9a")  # of variants, or of sizes
 LEVEL, REPORTED = "#757575", "#b71c1c"
-LABELS = {AS_REPORTED: "as-reported settings", PRESET: "our preset"}
-POINTS = 250  # of a learning curve
 MIDDLE = (0.05, 0.95)  # quantiles between which a phase's episodes are drawn
-
-Runs = list[tuple[Case, list[Row]]]
 
 
 def write_plots(benchmark: Benchmark, rows: list[Row], folder: Path) -> list[Path]:
@@ -36,8 +33,7 @@ def write_plots(benchmark: Benchmark, rows: list[Row], folder: Path) -> list[Pat
     Raises:
         SettingError: the folder cannot be made.
     """
-    by_case = [(case, [row for row in rows if row.case == case.name]) for case in benchmark.cases]
-    runs = [(case, found) for case, found in by_case if found]
+    runs = by_case(benchmark, rows)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -63,9 +59,7 @@ def learning_curves(runs: Runs) -> Figure:
     """The running mean of 100 episodes, averaged over seeds, with its 95 % interval; references as levels."""
 
     def draw(axes: Axes, case: Case, rows: list[Row], colour: str) -> None:
-        curves = np.array([running_mean(row.returns, LAST) for row in rows])
-        drawn = np.unique(np.linspace(0, curves.shape[1] - 1, POINTS).astype(int))
-        _band(axes, drawn + 1, curves[:, drawn], colour, _label(case))
+        _band(axes, series.returns(rows), colour, label(case))
         if case.variant != AS_REPORTED:
             for name in ("greedy", "fluent"):
                 level = rows[0].held_out[name].mean_return
@@ -89,9 +83,7 @@ def loss_curves(runs: Runs) -> Figure:
     """The loss of every update, averaged over seeds, with its 95 % interval."""
 
     def draw(axes: Axes, case: Case, rows: list[Row], colour: str) -> None:
-        losses = np.array([[np.nan if loss is None else loss for loss in row.losses] for row in rows])
-        updates = np.linspace(0, len(rows[0].returns), losses.shape[1] + 1)[1:]
-        _band(axes, updates, losses, colour, _label(case))
+        _band(axes, series.losses(rows), colour, label(case))
 
     return _size_by_size(runs, draw, "Loss curves", "loss of an update", linear_to=0.1)
 
@@ -117,7 +109,7 @@ def reward_progression(runs: Runs) -> Figure:
                 )
             part = np.concatenate([row.returns[round(phase.first * scale) : round(phase.last * scale)] for row in rows])
             low, high = np.quantile(part, MIDDLE)
-            axes.vlines(place + shift, low, high, color=colour, linewidth=9, label=_label(case) if place == 0 else "")
+            axes.vlines(place + shift, low, high, color=colour, linewidth=9, label=label(case) if place == 0 else "")
         axes.set_xticks(
             np.arange(len(phases)) + 0.28,
             [f"{phase.first * scale:,.0f}–\n{phase.last * scale:,.0f}" for phase in phases],
@@ -140,7 +132,7 @@ def rarity(runs: Runs) -> Figure:
         shares = [
             [100 * (row.held_out[GREEDY].adequacy_by_rarity[q] or 0.0) for row in rows] for q in range(len(QUARTERS))
         ]
-        _bars(axes, at, shares, width, COLOURS[place], f"{case.size}, {_label(case)}, {_seeds([(case, rows)])}")
+        _bars(axes, at, shares, width, COLOURS[place], f"{case.size}, {label(case)}, {_seeds([(case, rows)])}")
         greedy = [100 * (share or 0.0) for share in rows[0].held_out["greedy"].adequacy_by_rarity]
         axes.hlines(
             greedy,
@@ -182,7 +174,7 @@ def speed(runs: Runs) -> Figure:
             axes.hlines(rate, place - 0.4, place + 0.4, color=REPORTED, linewidth=2)
     axes.plot([], [], color=REPORTED, linewidth=2, label="reported (Apple GPU)")
     axes.set_xticks(
-        range(len(runs)), [f"{case.size}\n{_label(case)}\n{_seeds([(case, rows)])}" for case, rows in runs], fontsize=8
+        range(len(runs)), [f"{case.size}\n{label(case)}\n{_seeds([(case, rows)])}" for case, rows in runs], fontsize=8
     )
     axes.legend(loc="upper right")
     return figure
@@ -227,15 +219,11 @@ def _single(title: str, ylabel: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _band(axes: Axes, at: ArrayLike, curves: NDArray[np.float64], colour: str, label: str) -> None:
-    """The mean of curves [seeds, points] with Student's t interval around it."""
-    intervals = [
-        mean_interval(values[np.isfinite(values)]) if np.isfinite(values).any() else (np.nan,) * 3
-        for values in curves.T
-    ]
-    mean, low, high = np.array(intervals).T
-    axes.plot(at, mean, color=colour, linewidth=1.5, label=label)
-    axes.fill_between(at, low, high, color=colour, alpha=0.25, linewidth=0)
+def _band(axes: Axes, curve: Series, colour: str, label: str) -> None:
+    """The mean over seeds with its interval around it."""
+    band = curve.band
+    axes.plot(curve.at, band.mean, color=colour, linewidth=1.5, label=label)
+    axes.fill_between(curve.at, band.low, band.high, color=colour, alpha=0.25, linewidth=0)
 
 
 def _bars(
@@ -259,10 +247,6 @@ def _bars(
         alpha=0.8,
         label=label,
     )
-
-
-def _label(case: Case) -> str:
-    return LABELS.get(case.variant, case.variant)
 
 
 def _seeds(runs: Runs) -> str:
