@@ -5,6 +5,7 @@ deviations lower). An honest 95 % interval covers the truth in 95 % of the trial
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from agents.stats import (
     problem_interval,
 )
 
+PUBLISHED = Path(__file__).parent / "results" / "coverage.csv"
 SEEDS = (3, 5, 10)  # runs in a sample
 MANY = 10  # runs in a sample that a smaller one is compared with
 NEW_SEEDS = 5  # runs in the mean that is predicted
@@ -101,17 +103,22 @@ def _held(population: Population, count: int, trials: int, generator: np.random.
     return held
 
 
-def coverage_table(measured: pd.DataFrame) -> str:
-    """The study as a Markdown table: a row an interval and number of seeds, a column a kind of runs."""
+def published() -> pd.DataFrame:
+    """The study that is committed."""
+    return pd.read_csv(PUBLISHED)
+
+
+def coverage_cells(measured: pd.DataFrame) -> list[list[str]]:
+    """The study in words: interval, number of seeds, and the coverage of each kind of runs, in the order there."""
     table = measured.pivot_table(index=["interval", "seeds"], columns="runs", values="coverage", sort=False)
-    heading = [
-        "| 95 % interval for | seeds | " + " | ".join(POPULATIONS) + " |",
-        "|---|---|" + "---|" * len(POPULATIONS),
-    ]
-    rows = [
-        f"| {interval} | {seeds} | "
-        + " | ".join(f"{100 * table.loc[(interval, seeds), name]:.1f} %" for name in POPULATIONS)
-        + " |"
+    return [
+        [interval, str(seeds), *(f"{100 * table.loc[(interval, seeds), name]:.1f} %" for name in POPULATIONS)]
         for interval, seeds in sorted(table.index)
     ]
-    return "\n".join(heading + rows)
+
+
+def coverage_table(measured: pd.DataFrame) -> str:
+    """The study as a Markdown table: a row an interval and number of seeds, a column a kind of runs."""
+    heading = ["95 % interval for", "seeds", *POPULATIONS]
+    rows = ["| " + " | ".join(row) + " |" for row in (heading, *coverage_cells(measured))]
+    return "\n".join([rows[0], "|---|---|" + "---|" * len(POPULATIONS), *rows[1:]])
