@@ -1,6 +1,7 @@
-"""Run a benchmark, show its table, draw its pictures: `python -m benchmarks run fast-vs-stable --seeds 10`."""
+"""Run a benchmark, show its table, draw its pictures, put all on one page: `python -m benchmarks report --open`."""
 
 import sys
+import webbrowser
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,7 @@ from benchmarks.plots import write_plots
 from benchmarks.recommendations import advise
 from benchmarks.references import LANGUAGES, PROBLEMS, reference_table
 from benchmarks.references import measure as measure_references
+from benchmarks.report import write_report
 from benchmarks.rows import RESULTS, Rows, frame, read_rows
 from benchmarks.summary import long_table
 from benchmarks.table import caption, for_console, lines, markdown
@@ -195,6 +197,23 @@ def plots(
         print(f"wrote {path}")
     if rows.complaint:
         print(rows.complaint, file=sys.stderr)
+        raise typer.Exit(WRONG_INPUT)
+
+
+@app.command()
+@guarded
+def report(
+    results: Results = RESULTS,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="the page")] = Path("runs/report.html"),
+    show: Annotated[bool, typer.Option("--open", help="open it in the browser")] = False,
+) -> None:
+    """Write all results as one HTML page that opens without a network; nothing is run."""
+    complaint = write_report(results, out)
+    print(f"wrote {out}")
+    if show:
+        webbrowser.open(out.absolute().as_uri())
+    if complaint:
+        print(complaint, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT)
 
 

@@ -46,6 +46,11 @@ def label(case: Case) -> str:
     return LABELS.get(case.variant, case.variant)
 
 
+def ours(runs: Runs) -> Runs:
+    """The runs but for those with the report's settings, which learn nothing."""
+    return [(case, rows) for case, rows in runs if case.variant != AS_REPORTED]
+
+
 def by_case(benchmark: Benchmark, rows: Iterable[Row]) -> Runs:
     """The rows of every case that has any, in the benchmark's order."""
     listed = list(rows)

@@ -146,6 +146,17 @@ def for_console(console: Console, table: Lines, title: str) -> list[Table]:
     return [terminal(_of_size(table, size), f"{title}: {size}") for size in sizes]
 
 
+def told_columns(table: Lines) -> Lines:
+    """The columns that tell anything."""
+    every = [row[1:-1] for rows in table.sections.values() for row in rows]
+    places = [place for place, cells in enumerate(zip(*every, strict=True)) if set(cells) != {NOTHING}]
+    sections = {
+        title: [[row[0], *(row[1 + place] for place in places), row[-1]] for row in rows]
+        for title, rows in table.sections.items()
+    }
+    return Lines([table.columns[place] for place in places], table.winner, sections)
+
+
 def _of_size(table: Lines, size: str) -> Lines:
     """The columns of one size, and who wins; rows of which it tells nothing are left out."""
     places = [place for place, column in enumerate(table.columns) if column.size == size]

@@ -1,0 +1,133 @@
+"""Draw how the returns of training episodes are distributed: tenth by tenth of the training, and at its end."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from benchmarks.case import Case
+from benchmarks.metrics import LAST
+from benchmarks.report.drawing import (
+    Drawing,
+    Numbers,
+    colour,
+    dash,
+    drawing,
+    exact,
+    return_axis,
+    squeezed_below,
+    title,
+)
+from benchmarks.reported import reported
+from benchmarks.row import Row
+from benchmarks.series import LABELS, Runs, ours
+
+PARTS = 10  # of a training
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+STEP = 2.6  # between the boxes of two sizes, in per cent of the training
+BIN = 0.1  # of returns
+
+
+def returns_by_tenth(runs: Runs) -> Drawing:
+    """The episodes of every tenth of the training, of all seeds together, beside the ranges of the report."""
+    sizes = list(dict.fromkeys(case.size for case, _ in runs))
+    variants = list(dict.fromkeys(case.variant for case, _ in runs))
+    views = [LABELS.get(variant, variant) for variant in reversed(variants)]  # ours first
+    quantiles = [(case, _quantiles(rows)) for case, rows in runs]
+    traces = [_boxes(case, found, (sizes.index(case.size) - (len(sizes) - 1) / 2) * STEP) for case, found in quantiles]
+    layout = {
+        "xaxis": {"title": "share of the training, %", "range": [0, 100], "dtick": 10},
+        "yaxis": return_axis("return of an episode"),
+        "hovermode": "closest",
+    }
+    rows = [
+        [title(case), f"{place * 10}–{place * 10 + 10} %", *(f"{value:+.2f}".replace("-", "−") for value in tenth)]
+        for case, found in quantiles
+        for place, tenth in ((0, found[0]), (PARTS - 1, found[-1]))
+    ]
+    says = (
+        "Returns of training episodes in each tenth of the training: median, quartiles, and the range of the middle "
+        "90 %, with the ranges that the report gave as outlines."
+    )
+    heading = ["", "episodes", *(f"{quantile:.0%} quantile" for quantile in QUANTILES)]
+    return drawing([*_reported(sizes), *traces], layout, says, Numbers(heading, rows), views)
+
+
+def _quantiles(rows: list[Row]) -> NDArray[np.float64]:
+    """Of each tenth, [tenths, quantiles]."""
+    returns = np.array([row.returns for row in rows])
+    return np.array([np.quantile(part, QUANTILES) for part in np.array_split(returns, PARTS, axis=1)])
+
+
+def _boxes(case: Case, quantiles: NDArray[np.float64], shift: float) -> go.Box:
+    at = (np.arange(PARTS) + 0.5) * 100 / PARTS + shift
+    lowest, q1, median, q3, highest = squeezed_below(quantiles).T
+    words = [" · ".join(f"{value:+.2f}" for value in tenth).replace("-", "−") for tenth in quantiles]
+    return go.Box(
+        x=exact(at),
+        lowerfence=lowest,
+        q1=q1,
+        median=median,
+        q3=q3,
+        upperfence=highest,
+        width=STEP * 0.8,
+        name=title(case),
+        fillcolor=colour(case.size, "band"),
+        line={"color": colour(case.size), "width": 1.4},
+        text=words,
+        hoverinfo="name+text",
+        meta={"view": LABELS.get(case.variant, case.variant)},
+    )
+
+
+def _reported(sizes: list[str]) -> Iterator[go.Scatter]:
+    """The ranges of the report, phase by phase, as outlines."""
+    for size in sizes:
+        phases = reported().phases.get(size)
+        if not phases:
+            continue
+        scale = 100 / phases[-1].last
+        corners: list[tuple[float, float]] = []
+        for phase in phases:
+            left, right = phase.first * scale + 0.4, phase.last * scale - 0.4
+            corners += [(left, phase.low), (left, phase.high), (right, phase.high), (right, phase.low)]
+            corners += [(left, phase.low), (np.nan, np.nan)]
+        x, y = np.array(corners).T
+        yield go.Scatter(
+            x=exact(x),
+            y=squeezed_below(y),
+            mode="lines",
+            line={"color": colour(size), "width": 1, "dash": "dot"},
+            name=f"{size} · reported range",
+            hoverinfo="skip",
+        )
+
+
+def last_returns(runs: Runs) -> Drawing:
+    """The last 100 episodes of all seeds together, with our presets."""
+    traces, told = [], []
+    for case, rows in ours(runs):
+        returns = np.concatenate([row.returns[-LAST:] for row in rows])
+        edges = np.arange(np.floor(returns.min() / BIN), np.ceil(returns.max() / BIN) + 2) * BIN
+        shares = 100 * np.histogram(returns, edges)[0] / len(returns)
+        traces.append(
+            go.Scatter(
+                x=exact(edges),
+                y=exact(np.append(shares, 0.0)),
+                name=title(case),
+                mode="lines",
+                line={"color": colour(case.size), "width": 1.8, "shape": "hv", "dash": dash(case)},
+                fill="tozeroy",
+                fillcolor=colour(case.size, "band"),
+                hovertemplate=f"%{{y:.1f}} % from %{{x:.1f}} to {BIN:g} more",
+            )
+        )
+        told.append([title(case), *(f"{value:+.2f}".replace("-", "−") for value in np.quantile(returns, QUANTILES))])
+    layout = {
+        "xaxis": {"title": "return of an episode"},
+        "yaxis": {"title": f"episodes in {BIN:g} of return, %", "rangemode": "tozero"},
+        "hovermode": "closest",
+    }
+    says = "How the returns of the last 100 training episodes are distributed, over all seeds."
+    return drawing(traces, layout, says, Numbers(["", *(f"{quantile:.0%} quantile" for quantile in QUANTILES)], told))

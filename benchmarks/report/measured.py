@@ -1,0 +1,55 @@
+"""Gather what was measured, as the page shows it: nothing here runs anything."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from benchmarks.cases import FAST_VS_STABLE, find_benchmark
+from benchmarks.claims import Verdict, judged
+from benchmarks.evidence import Evidence, read_evidence
+from benchmarks.metrics import METRICS
+from benchmarks.recommendations import advise
+from benchmarks.rows import RESULTS, frame
+from benchmarks.series import Runs, by_case
+from benchmarks.summary import summarise
+from benchmarks.table import NOTHING, cell_text
+
+
+class Measured(NamedTuple):
+    """What was measured; benchmarks that were not run have no frame."""
+
+    folder: Path
+    evidence: Evidence
+    frames: Mapping[str, pd.DataFrame]  # by benchmark: a row a run
+    verdicts: list[Verdict]
+    advice: list[str]
+
+    def runs(self, benchmark: str) -> Runs:
+        """The rows of every case of a benchmark."""
+        return by_case(find_benchmark(benchmark), self.evidence.by_benchmark[benchmark])
+
+    def told(self, metric: str, case: str, benchmark: str = FAST_VS_STABLE) -> str:
+        """A figure of a case in words, with its interval; a dash where there are no runs of it."""
+        found = self.frames.get(benchmark)
+        if found is None or case not in set(found["case"]):
+            return NOTHING
+        return cell_text(summarise(found[found["case"] == case], METRICS[metric])[case], METRICS[metric])
+
+    def command(self, benchmark: str) -> str:
+        """What to type to make the results of a benchmark."""
+        elsewhere = f" --results {self.folder}" if self.folder != RESULTS else ""
+        return f"python -m benchmarks run {benchmark}{elsewhere}"
+
+
+def read_measured(folder: Path) -> Measured:
+    """All results in a folder.
+
+    Raises:
+        SettingError: there are none that the page could show, or a file cannot be read.
+    """
+    evidence = read_evidence(folder)
+    frames = {name: frame(name, rows) for name, rows in evidence.by_benchmark.items() if rows}
+    verdicts = judged(evidence)
+    return Measured(folder, evidence, frames, verdicts, advise(evidence, verdicts))
