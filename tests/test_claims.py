@@ -19,7 +19,7 @@ from benchmarks.claims import (
     terminal_text,
     verdicts,
 )
-from benchmarks.evidence import Evidence, read_evidence
+from benchmarks.evidence import Evidence, TooFewRunsError, read_evidence, sized
 from benchmarks.recommendations import advise
 from benchmarks.row import Figures, Start
 from benchmarks.rows import Rows, append, results_file
@@ -198,6 +198,12 @@ def test_a_hybrid_that_used_more_compute_than_the_other_proves_nothing(start, ex
     assert verdict("hybrid", PRESETS, HYBRID, ahead).verdict == expected  # 750 episodes and 750 or 975 of 1,500
 
 
+def test_stable_at_other_rates_is_compared_with_as_many_episodes_at_the_reports():
+    later_better = {"stable/as-reported": {"ends": -185.0, "until": 450}}  # -190 in the 400 that are compared
+    between = {**rates(**{"1e_5": FALLING, "1e_4": FALLING}), "stable/rate-1e-3": {"ends": -187.0}}
+    assert verdict("lr", REPORTED, PRESETS, later_better, between).verdict == CONTRADICTED
+
+
 @pytest.mark.parametrize(("minutes", "expected"), [(0.25, SUPPORTED), (0.9, CONTRADICTED)])
 def test_devices_are_compared_where_there_are_runs_on_both(minutes, expected):
     runs = [made("fast/preset", seed, minutes=1.0 + 0.01 * seed) for seed in SEEDS]
@@ -224,8 +230,8 @@ def test_a_claim_whose_runs_are_missing_is_not_run_and_says_what_to_type():
 
 def test_two_runs_are_too_few():
     two = Evidence({"fast-vs-stable": Rows(None, [made("fast/preset", seed) for seed in (0, 1)], {})})
-    found = {each.name: each for each in judged(two)}
-    assert found["long_tail"].verdict == NOT_RUN
+    with pytest.raises(TooFewRunsError, match=r"2 runs of fast/preset of fast-vs-stable, of 3"):
+        two.rows(sized("fast"))
 
 
 def test_what_decided_comes_first():
