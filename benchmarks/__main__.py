@@ -18,7 +18,7 @@ from benchmarks.cases import BENCHMARKS, CLAIMS, FAST_VS_STABLE, HEADS, find_ben
 from benchmarks.claims import judged, markdown_text, terminal_text
 from benchmarks.equivalence import equivalence_table
 from benchmarks.evidence import read_evidence
-from benchmarks.harness import run_benchmark
+from benchmarks.harness import EXECUTORS, run_benchmark
 from benchmarks.metrics import METRICS
 from benchmarks.pages import write_claims, write_pages
 from benchmarks.plots import write_plots
@@ -74,16 +74,24 @@ def benchmarks() -> None:
 def run(
     benchmark: Name,
     seeds: Annotated[int, typer.Option(min=1, help="runs of every case, from seed 0")] = 10,
-    workers: Annotated[int, typer.Option(min=1, help="runs made side by side, each on one thread")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="runs made side by side, each on one thread; without it one, on Ray one a cpu"),
+    ] = None,
     cases: CaseNames = None,
     results: Results = RESULTS,
     runs: Annotated[Path, typer.Option(metavar="DIR", help="where the directories of the runs go")] = Path(
         "runs/benchmarks"
     ),
+    executor: Annotated[str, typer.Option(help=", ".join(EXECUTORS))] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="of the Ray cluster; without it the one that this machine belongs to"),
+    ] = None,
 ) -> None:
     """Make the runs that are missing; the same command again goes on where it stopped."""
     try:
-        failed = run_benchmark(benchmark, results, runs, seeds, workers, cases)
+        failed = run_benchmark(benchmark, results, runs, seeds, workers, cases, executor, address)
     except KeyboardInterrupt:
         print("what is finished is kept; the same command again goes on.", file=sys.stderr)
         raise

@@ -1,7 +1,11 @@
-"""Run a benchmark: make the runs that its results lack, each in a process of its own."""
+"""Run a benchmark: make the runs that its results lack, wherever an executor makes them."""
 
+import os
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from pathlib import Path
 
 from agents.provenance import versions
@@ -9,7 +13,9 @@ from benchmarks.cases import find_benchmark
 from benchmarks.executor import Executor, Job, Place, Processes
 from benchmarks.row import Row, made_with, named
 from benchmarks.rows import read_rows_if_any, sole_writer
-from token_env.errors import SettingError
+from token_env.errors import SettingError, find
+
+Opened = AbstractContextManager[Executor]
 
 
 def run_benchmark(
@@ -17,8 +23,10 @@ def run_benchmark(
     folder: Path,
     runs: Path,
     seeds: int,
-    workers: int = 1,
+    workers: int | None = None,
     cases: list[str] | None = None,
+    executor: str = "local",
+    address: str | None = None,
 ) -> list[Job]:
     """Make the runs that the results lack, and say on standard error how it gets on.
 
@@ -27,16 +35,19 @@ def run_benchmark(
         folder: where the results are, or go.
         runs: where the directories of the runs go; a finished one stays there.
         seeds: of each case, from 0; fewer where the case says so.
-        workers: runs made side by side, each on one thread.
+        workers: runs made side by side, each on one thread; None: one here, as many as there are cpus on a cluster.
         cases: only these; all if None.
+        executor: where the runs are made, a name in `EXECUTORS`.
+        address: of the cluster, HOST:PORT; None: the one that this machine belongs to.
 
     Returns:
         The runs that failed.
 
     Raises:
-        SettingError: an unknown benchmark or case, results of other versions, or somebody else at work there.
+        SettingError: an unknown benchmark, case or executor, results of other versions, somebody else at work there, or
+            no cluster, or one that is gone.
     """
-    declared = find_benchmark(benchmark)
+    declared, opened = find_benchmark(benchmark), find("executor", executor, EXECUTORS)
     chosen = [declared.find_case(name) for name in cases] if cases else declared.cases
     with sole_writer(benchmark, folder):
         rows = read_rows_if_any(benchmark, folder)
@@ -49,7 +60,7 @@ def run_benchmark(
         print(f"{len(jobs) - len(missing)} of {len(jobs)} runs are there; results: {rows.path}", file=sys.stderr)
         if not missing:
             return []
-        with Processes(Place(benchmark, folder, runs), workers) as makes:
+        with opened(Place(benchmark, folder, runs), workers, address) as makes:
             return _work_off(missing, makes)
 
 
@@ -77,3 +88,21 @@ def _work_off(jobs: list[Job], executor: Executor) -> list[Job]:
             print(f"[{done}/{len(jobs)}] {outcome}; about {left / 60:.0f} min left", file=sys.stderr, flush=True)
             failed += [outcome.job] if outcome.failure else []
     return failed
+
+
+def _local(place: Place, workers: int | None, address: str | None) -> Opened:
+    if address:
+        raise SettingError("--address is that of a Ray cluster; type --executor ray with it.")
+    return Processes(place, workers or 1)
+
+
+def _ray(place: Place, workers: int | None, address: str | None) -> Opened:
+    if find_spec("ray") is None:
+        raise SettingError("--executor ray needs Ray; type pip install 'tokentask[ray]'.")
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")  # read at import; else it tries for a quarter of an hour
+    from benchmarks.ray_cluster import on_ray  # half a second, where it is asked for
+
+    return on_ray(place, workers, address)
+
+
+EXECUTORS: dict[str, Callable[[Place, int | None, str | None], Opened]] = {"local": _local, "ray": _ray}
