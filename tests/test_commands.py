@@ -126,6 +126,8 @@ def run(monkeypatch, tmp_path, capsys):
         ("benchmarks speed env --growth", "type python -m benchmarks speed train --growth"),
         ("benchmarks run fast-vs-stabel", "Did you mean 'fast-vs-stable'?"),
         ("benchmarks run tiny --case tiny/pppo", "unknown case 'tiny/pppo'. Did you mean 'tiny/ppo'?"),
+        ("benchmarks run tiny --executor rey", "unknown executor 'rey'. Did you mean 'ray'? Known: local, ray."),
+        ("benchmarks run tiny --results new --address head:6379", "type --executor ray with it"),
         ("benchmarks run tiny --results empty", "cannot write into 'empty'"),
         (
             "benchmarks table tiny --results taken",

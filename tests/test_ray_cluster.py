@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
@@ -12,7 +13,6 @@ from agents import load
 from benchmarks.harness import run_benchmark
 from benchmarks.rows import read_rows, results_file
 from tests import ray_nodes
-from tests.postgres import free_port
 from tests.test_harness import command, first_worker, gone, measured, run_to_the_end, workers_of
 from token_env import SettingError
 
@@ -36,7 +36,17 @@ def on_ray(folder, address):
     return words[:workers] + words[workers + 2 :]
 
 
-def wait_until(true, seconds=60.0):
+@contextmanager
+def started(words):
+    """A command that runs; whatever fails, it ends."""
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as harness:
+        try:
+            yield harness
+        finally:
+            harness.kill()
+
+
+def wait_until(true, seconds=120.0):
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until
@@ -47,10 +57,10 @@ def wait_until(true, seconds=60.0):
 def test_a_run_whose_node_dies_is_made_again_and_nodes_of_other_versions_are_refused(tmp_path, nodes):
     here, there = tmp_path / "here", tmp_path / "there"
     nodes.add()
-    harness = subprocess.Popen(on_ray(there, nodes.address), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    wait_until(lambda: len(workers_of(tmp_path / "scratch")) == 2)
-    nodes.kill(1)
-    out, error = harness.communicate()
+    with started(on_ray(there, nodes.address)) as harness:
+        wait_until(lambda: len(workers_of(tmp_path / "scratch")) == 2)
+        nodes.kill(1)
+        out, error = harness.communicate()
     assert harness.returncode == 0, error
     assert error.count("it is made again") == 1
     assert out == f"python -m benchmarks table tiny --results {there}\n"
@@ -74,20 +84,19 @@ def test_a_run_whose_node_dies_is_made_again_and_nodes_of_other_versions_are_ref
 
 @needs_ray
 def test_ctrl_c_ends_all_and_a_cluster_that_goes_leaves_what_is_finished(tmp_path, nodes):
-    harness = subprocess.Popen(on_ray(tmp_path, nodes.address), stderr=subprocess.PIPE, text=True)
-    first_worker(tmp_path / "scratch")
-    harness.send_signal(signal.SIGINT)
-    _, error = harness.communicate()
+    with started(on_ray(tmp_path, nodes.address)) as harness:
+        first_worker(tmp_path / "scratch", 120.0)
+        harness.send_signal(signal.SIGINT)
+        _, error = harness.communicate()
     assert harness.returncode == 130, error
     assert "the same command again goes on" in error
     assert gone(tmp_path / "scratch", 60.0)
     assert not list((tmp_path / "scratch").glob("tokentask-*"))
 
-    words = [sys.executable, "-c", IMPATIENT, *on_ray(tmp_path, nodes.address)[3:]]
-    harness = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: results_file("tiny", tmp_path).exists() and workers_of(tmp_path / "scratch"))
-    nodes.kill(0)
-    _, error = harness.communicate()
+    with started([sys.executable, "-c", IMPATIENT, *on_ray(tmp_path, nodes.address)[3:]]) as harness:
+        wait_until(lambda: results_file("tiny", tmp_path).exists() and workers_of(tmp_path / "scratch"))
+        nodes.kill(0)
+        _, error = harness.communicate()
     assert harness.returncode == 2, error
     assert "is gone. What is finished is kept; with a cluster, the same command goes on." in error
     assert "Traceback" not in error
@@ -99,7 +108,7 @@ def test_ctrl_c_ends_all_and_a_cluster_that_goes_leaves_what_is_finished(tmp_pat
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        (f"127.0.0.1:{free_port()}", "no Ray cluster answers at 127.0.0.1:"),
+        ("127.0.0.1:1", "no Ray cluster answers at 127.0.0.1:1; type --address of one"),
         ("ray://head:10001", "--address 'ray://head:10001' is not HOST:PORT of the head of a Ray cluster"),
     ],
 )
