@@ -47,8 +47,9 @@ def run_benchmark(
         SettingError: an unknown benchmark, case or executor, results of other versions, somebody else at work there, or
             no cluster, or one that is gone.
     """
-    declared, opened = find_benchmark(benchmark), find("executor", executor, EXECUTORS)
+    declared = find_benchmark(benchmark)
     chosen = [declared.find_case(name) for name in cases] if cases else declared.cases
+    makes = find("executor", executor, EXECUTORS)(Place(benchmark, folder, runs), workers, address)
     with sole_writer(benchmark, folder):
         rows = read_rows_if_any(benchmark, folder)
         if rows.complaint:
@@ -60,8 +61,8 @@ def run_benchmark(
         print(f"{len(jobs) - len(missing)} of {len(jobs)} runs are there; results: {rows.path}", file=sys.stderr)
         if not missing:
             return []
-        with opened(Place(benchmark, folder, runs), workers, address) as makes:
-            return _work_off(missing, makes)
+        with makes as opened:
+            return _work_off(missing, opened)
 
 
 def _require_these_versions(rows: list[Row], path: Path) -> None:
