@@ -1,5 +1,6 @@
 """Play what was trained: an agent says tokens, with the memory and the masks that its algorithm has."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -19,19 +20,21 @@ from token_env.observations import Observations
 from token_env.task import Task
 
 BoolArray = NDArray[np.bool_]
-Memory = tuple[Tensor, Tensor]  # hidden and cell state of an LSTM, [layers, N, units] each
+# Of an agent the hidden and cell state of its LSTM, [layers, N, units] each; of an ensemble what each member remembers.
+Memory = tuple[Any, ...]
 
 
-class Agent:
-    """A trained policy with its task: what `agents.load` gives. It computes in float32, however it was trained."""
+class TokenPolicy(ABC):
+    """Whatever says tokens by their probabilities: an agent, or several as one.
 
-    def __init__(self, settings: Settings, dynamics: Dynamics, policy: BasePolicy) -> None:
-        self.settings = settings
-        self.dynamics = dynamics
-        self.policy: Any = policy  # SB3's and sb3-contrib's have no base class that tells what they take
-        row = find_algorithm(settings.algorithm)
-        self._products = choose_products(settings.matmul, FLOAT32, policy.device.type)
-        self.uses_mask, self.recurrent = row.uses_mask, row.recurrent
+    Args:
+        dynamics: of the task it can play.
+        uses_mask: whether it is kept to legal tokens.
+        kind: what it is, for messages.
+    """
+
+    def __init__(self, dynamics: Dynamics, uses_mask: bool, kind: str) -> None:
+        self.dynamics, self.uses_mask, self._kind = dynamics, uses_mask, kind
 
     @property
     def task(self) -> Task:
@@ -78,9 +81,42 @@ class Agent:
         tokens = np.asarray(distribution.get_actions(deterministic=deterministic).cpu().numpy(), dtype=np.int64)
         return tokens if np.ndim(observation) > 1 else tokens[0], state
 
+    @abstractmethod
+    def distribution(
+        self,
+        observations: Observations,
+        state: Memory | None = None,
+        episode_start: BoolArray | None = None,
+        action_masks: BoolArray | None = None,
+    ) -> tuple[Any, Memory | None]:
+        """SB3's distribution over tokens after observations [N, D], and what is remembered of them.
+
+        The rest is as for `predict`. The next call overwrites the distribution.
+        """
+
     def logits(self, observations: Observations) -> NDArray[np.float32]:
         """Unnormalised log-probabilities of all tokens, [N, V], where episodes begin with observations [N, D]."""
         return np.asarray(self.distribution(observations)[0].distribution.logits.cpu().numpy())
+
+    def check_masks(self) -> None:
+        """Refuse masks where there can be none.
+
+        Raises:
+            SettingError: it was trained without masks.
+        """
+        if not self.uses_mask:
+            raise SettingError(f"{self._kind} takes no action masks; leave them out, or train maskable-ppo.")
+
+
+class Agent(TokenPolicy):
+    """A trained policy with its task: what `agents.load` gives. It computes in float32, however it was trained."""
+
+    def __init__(self, settings: Settings, dynamics: Dynamics, policy: BasePolicy) -> None:
+        row = find_algorithm(settings.algorithm)
+        super().__init__(dynamics, row.uses_mask, f"a {settings.algorithm} agent")
+        self.settings, self.recurrent = settings, row.recurrent
+        self.policy: Any = policy  # SB3's and sb3-contrib's have no base class that tells what they take
+        self._products = choose_products(settings.matmul, FLOAT32, policy.device.type)
 
     def distribution(
         self,
@@ -89,10 +125,7 @@ class Agent:
         episode_start: BoolArray | None = None,
         action_masks: BoolArray | None = None,
     ) -> tuple[Any, Memory | None]:
-        """SB3's distribution over tokens after observations [N, D], and what a recurrent agent remembers of them.
-
-        The rest is as for `predict`. The next call overwrites the distribution.
-        """
+        """See `TokenPolicy`."""
         seen, _ = self.policy.obs_to_tensor(np.asarray(observations, dtype=self.policy.observation_space.dtype))
         if action_masks is not None:
             self.check_masks()
@@ -100,34 +133,22 @@ class Agent:
             if self.recurrent:
                 starts = np.zeros(len(seen)) if episode_start is None else episode_start
                 started = torch.as_tensor(starts, dtype=torch.float32, device=seen.device)
-                memory: Memory
                 distribution, memory = self.policy.get_distribution(seen, state or self._nothing(len(seen)), started)
                 return distribution, memory
             masks = {} if action_masks is None else {"action_masks": action_masks}
             return self.policy.get_distribution(seen, **masks), None
 
-    def check_masks(self) -> None:
-        """Refuse masks where there can be none.
-
-        Raises:
-            SettingError: the agent was trained by an algorithm without masks.
-        """
-        if not self.uses_mask:
-            raise SettingError(
-                f"a {self.settings.algorithm} agent takes no action masks; leave them out, or train maskable-ppo."
-            )
-
-    def _nothing(self, rows: int) -> Memory:
+    def _nothing(self, rows: int) -> tuple[Tensor, Tensor]:
         layers, _, units = self.policy.lstm_hidden_state_shape
         zeros = torch.zeros(layers, rows, units, device=self.policy.device)
         return zeros, zeros
 
 
 class Player:
-    """An agent that plays episodes, as `token_env.evaluate` takes it: it remembers, and keeps to the legal tokens.
+    """A policy that plays episodes, as `token_env.evaluate` takes it: it remembers, and keeps to the legal tokens.
 
     Args:
-        agent: who plays.
+        agent: who plays, or several as one.
         deterministic: the most probable token if true, else one drawn by its probability.
         masked: whether only legal tokens are said; None: as it was trained.
         ranks: how many tokens may be said, from the most frequent; None: all. Deterministic only.
@@ -137,7 +158,7 @@ class Player:
     """
 
     def __init__(
-        self, agent: Agent, deterministic: bool = True, masked: bool | None = None, ranks: int | None = None
+        self, agent: TokenPolicy, deterministic: bool = True, masked: bool | None = None, ranks: int | None = None
     ) -> None:
         if masked:
             agent.check_masks()

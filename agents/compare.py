@@ -8,13 +8,10 @@ import numpy as np
 from rich.table import Table
 
 from agents.agent import Agent, Player
+from agents.shared_task import smallest
 from agents.stats import Interval, probability_of_improvement, problem_interval
-from token_env.errors import SettingError
 from token_env.evaluate import Evaluation, evaluate
 from token_env.task import Task
-
-# What two agents must have in common to read the same observation.
-SEEN_ALIKE = ("observation", "lookahead", "reward")
 
 
 class Comparison(NamedTuple):
@@ -49,20 +46,10 @@ def compare(a: Agent, b: Agent, split: str, problem_ids: Iterable[int]) -> Compa
     Raises:
         SettingError: agents of different languages, or that see different observations.
     """
-    smaller, larger = sorted((a, b), key=lambda agent: (agent.task.vocab_size, agent.task.max_steps))
-    shared = smaller.task.vocab_size
-    if larger.language.truncate(shared).fingerprint != smaller.language.fingerprint:
-        raise SettingError(
-            f"the agents speak different languages ({smaller.settings.env.language!r} is no beginning of "
-            f"{larger.settings.env.language!r}); compare runs of one language."
-        )
-    for name in (*SEEN_ALIKE, *(["max_steps"] if a.task.observation == "tokens" else [])):  # tokens count the steps
-        values = getattr(a.task, name), getattr(b.task, name)
-        if values[0] != values[1]:
-            raise SettingError(f"the agents see different observations: env.{name} is {values[0]!r} and {values[1]!r}.")
+    smaller = smallest((a, b))
     task = dataclasses.replace(smaller.task, split=split, num_problems=None)
     ids = list(problem_ids)
-    return Comparison(task, *(evaluate(Player(agent, ranks=shared), ids, task=task) for agent in (a, b)))
+    return Comparison(task, *(evaluate(Player(agent, ranks=task.vocab_size), ids, task=task) for agent in (a, b)))
 
 
 def comparison_table(comparison: Comparison, names: tuple[str, str], title: str) -> Table:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from agents.agent import Agent
+from agents.agent import TokenPolicy
 from agents.stats import problem_interval, score_interval
 from token_env.evaluate import Evaluation, Policy, adequacy_by_rarity, evaluate
 from token_env.references import REFERENCES, ReferencePolicy, find_reference
@@ -28,7 +28,7 @@ HEADINGS = (
 )
 
 
-def evaluate_agent(agent: Agent, split: str, ids: Iterable[int]) -> dict[str, dict[str, Any]]:
+def evaluate_agent(agent: TokenPolicy, split: str, ids: Iterable[int]) -> dict[str, dict[str, Any]]:
     """The figures of an agent on these problems, choosing the most probable token, and sampling.
 
     The samples are the same at every call; torch's generator is left as it was.
