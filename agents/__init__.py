@@ -9,6 +9,7 @@ if find_spec("stable_baselines3") is None:
 if TYPE_CHECKING:
     from agents.agent import Agent
     from agents.checkpoints import load
+    from agents.ensemble import Ensemble
     from agents.extractors import TokenExtractor
     from agents.fit import Result
     from agents.run_dir import Metrics, load_metrics
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # Where each public name lives; imported when first used, so that a command starts without what it does not need.
 _HOMES = {
     "Agent": "agents.agent",
+    "Ensemble": "agents.ensemble",
     "Metrics": "agents.run_dir",
     "Result": "agents.fit",
     "Settings": "agents.settings",
@@ -29,6 +31,7 @@ _HOMES = {
 }
 __all__ = [
     "Agent",
+    "Ensemble",
     "Metrics",
     "Result",
     "Settings",
