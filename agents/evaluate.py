@@ -1,15 +1,22 @@
 """Evaluate runs or reference policies on held-out problems: `python -m agents.evaluate RUN --split test`."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from agents.ab_log import read_log
+from agents.ab_verdict import judge, verdict_table
+from agents.agent import Agent
 from agents.compare import compare, comparison_table
 from agents.console import run_command, stdout_console
+from agents.ensemble import RULES, Ensemble
+from agents.ensemble_scores import play_beside_members, standing_table
 from agents.report import EPISODES_SHOWN, print_episodes
 from agents.scores import evaluate_agent, evaluate_references, score_table
 from agents.targets import load_runs, reference_task
-from token_env.errors import unknown_name
+from token_env.errors import SettingError, find, unknown_name
 from token_env.evaluate import checked_problems
 from token_env.problem import SPLITS
 from token_env.references import REFERENCES
@@ -17,11 +24,11 @@ from token_env.references import REFERENCES
 
 def evaluate(
     targets: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="RUN_or_POLICY", help="the directory of a run, or of two to compare, or reference policies"
         ),
-    ],
+    ] = None,
     size: Annotated[str | None, typer.Option(help="of the task that reference policies play [default: fast]")] = None,
     language: Annotated[
         str | None,
@@ -29,29 +36,75 @@ def evaluate(
     ] = None,
     split: Annotated[str, typer.Option(help="train, validation or test")] = "test",
     problems: Annotated[int, typer.Option(help="how many problems of the split, from its first")] = 200,
+    ensemble: Annotated[
+        str | None, typer.Option(metavar="RULE", help=f"play the runs as one, by {', '.join(RULES)}, beside each")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="which of two deployed models is better, by their log")
+    ] = None,
 ) -> None:
     """Evaluate a run beside the reference policies, two runs problem by problem, or reference policies alone."""
+    if log:
+        if targets or ensemble:
+            raise SettingError("--log reads what deployed models answered; leave out runs, policies and --ensemble.")
+        print_verdict(log)
+        return
+    if not targets:
+        raise SettingError("nothing was named; type a run, reference policies, or --log with a file.")
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     ids = checked_problems(problems)
-    title = f"{problems} {split} problems"
-    if all(target in REFERENCES for target in targets):
+    if ensemble:
+        find("ensemble rule", ensemble, RULES)
+        members = load_runs(targets, size, language, len(targets), "two or more runs")
+        print_ensemble(Ensemble(members, ensemble), targets, split, ids)
+    elif all(target in REFERENCES for target in targets):
         task = reference_task(size, language)
-        stdout_console().print(score_table(evaluate_references(task, split, ids, targets), title))
-        return
+        stdout_console().print(
+            score_table(evaluate_references(task, split, ids, targets), f"{problems} {split} problems")
+        )
+    else:
+        print_runs(targets, size, language, split, ids)
+
+
+def print_runs(targets: list[str], size: str | None, language: str | None, split: str, ids: range) -> None:
+    """A run beside the reference policies, or two runs."""
+    title = f"{len(ids)} {split} problems"
     allowed = f"one run, two runs to compare, or any number of reference policies ({', '.join(REFERENCES)})"
     agent, *others = load_runs(targets, size, language, 2, allowed)
     if others:
         comparison = compare(agent, others[0], split, ids)
         played = f"{title} of {comparison.task.vocab_size} tokens and {comparison.task.max_steps} steps"
-        names = [
-            f"{name} (masked)" if one.uses_mask else name for name, one in zip(targets, (agent, *others), strict=True)
-        ]
-        stdout_console().print(comparison_table(comparison, (names[0], names[1]), played))
+        first, second = named(targets, (agent, *others))
+        stdout_console().print(comparison_table(comparison, (first, second), played))
         return
     scores = evaluate_agent(agent, split, ids) | evaluate_references(agent.task, split, ids)
     stdout_console().print(score_table(scores, title, agent.uses_mask))
     print_episodes(agent, split, ids[:EPISODES_SHOWN])
+
+
+def named(names: Sequence[str], agents: Sequence[Agent]) -> list[str]:
+    """What agents are called in tables: by these names, and whether they are kept to legal tokens."""
+    return [f"{name} (masked)" if agent.uses_mask else name for name, agent in zip(names, agents, strict=True)]
+
+
+def print_ensemble(ensemble: Ensemble, names: list[str], split: str, ids: range) -> None:
+    """An ensemble beside its members."""
+    standing = play_beside_members(ensemble, named(names, ensemble.members), split, ids)
+    task = standing.task
+    title = f"{len(ids)} {split} problems of {task.vocab_size} tokens and {task.max_steps} steps"
+    stdout_console().print(standing_table(standing, ensemble.rule, title))
+    print(standing.verdict)
+
+
+def print_verdict(path: Path) -> None:
+    """Two deployed models, by their log."""
+    verdict = judge(read_log(path))
+    log = verdict.log
+    stdout_console().print(verdict_table(verdict, f"{path}: {len(log.a.returns) + len(log.b.returns):,} requests"))
+    if log.left_out:
+        print(log.left_out)
+    print(verdict.sentence)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def load_runs(targets: Sequence[str], size: str | None, language: str | None, mo
     if neither:
         raise SettingError(f"{neither[0]!r} is no directory of a run; type {allowed}.{nearest(neither[0], REFERENCES)}")
     if missing:
-        raise SettingError(f"{missing[0]!r} is a reference policy and the rest are runs; type {allowed}.")
+        raise SettingError(f"{missing[0]!r} is a reference policy, not a run; type {allowed}.")
     if len(targets) > most:
         raise SettingError(f"{len(targets)} runs were named; type {allowed}.")
     if size or language:

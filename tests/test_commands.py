@@ -97,11 +97,20 @@ def run(monkeypatch, tmp_path, capsys):
         ("train ppo --size=", "unknown size ''"),
         ("evaluate none", "'none' is no directory of a run; type one run, two runs to compare, or"),
         ("evaluate taken", "'taken' is no finished run"),
-        ("evaluate greedy taken", "'greedy' is a reference policy and the rest are runs"),
+        ("evaluate greedy taken", "'greedy' is a reference policy, not a run; type one run"),
         ("evaluate optimal lookahed", "'lookahed' is no directory of a run"),
         ("evaluate optimal lookahed", "Did you mean 'lookahead'?"),
         ("evaluate taken taken taken", "3 runs were named"),
         ("evaluate taken taken", "'taken' is no finished run"),
+        ("evaluate --split test", "nothing was named; type a run, reference policies, or --log with a file."),
+        ("evaluate taken taken --ensemble votes", "unknown ensemble rule 'votes'. Did you mean 'vote'?"),
+        ("evaluate greedy taken --ensemble vote", "'greedy' is a reference policy, not a run; type two or more runs."),
+        ("evaluate taken taken taken --ensemble vote", "'taken' is no finished run"),
+        ("evaluate taken --log empty", "leave out runs, policies and --ensemble"),
+        ("evaluate --log none", "cannot read 'none': No such file or directory; type --log with a file."),
+        ("evaluate --log taken", "cannot read 'taken': Is a directory"),
+        ("evaluate --log empty", "'empty' gives no verdict: it is empty"),
+        ("evaluate --log short.txt", "'short.txt' gives no verdict: none of its 0 whole lines is a decision"),
         ("benchmarks coverage --out none/x.csv --trials 1", "cannot write"),
         ("evaluate greedy --size huge", "unknown size 'huge'"),
         ("evaluate taken --size fast", "a run has its own size"),
@@ -217,6 +226,25 @@ def test_two_runs_are_compared_on_the_same_problems(run):
     assert code == 0
     for expected in ("50 test problems of 64 tokens and 8 steps", "mean difference A - B", "verdict"):
         assert expected in out
+
+
+def test_an_ensemble_is_evaluated_beside_its_members(run):
+    common = "--no-progress --device cpu --episodes 40 --set evaluation.problems=2"
+    run(f"train ppo --size tiny {common} --out a")
+    run(f"train maskable-ppo --size tiny {common} --set env.vocab_size=100 --out b")
+    run(f"train ppo --size tiny {common} --set env.language_seed=1 --out other")
+    code, out, _ = run("evaluate --ensemble mean-prob a b --problems 20")
+    assert code == 0
+    for expected in ("20 test problems of 64 tokens and 8 steps", "ensemble (mean-prob)", "b (masked)", "ms/token"):
+        assert expected in out
+    assert "ensemble" in out.splitlines()[-1]
+    for line, message in (
+        ("a other", "the agents speak different languages"),
+        ("a", "an ensemble has at least 2 members, 1 was given"),
+    ):
+        code, out, error = run(f"evaluate --ensemble vote {line}")
+        assert (code, out) == (2, "")
+        assert message in error
 
 
 @pytest.mark.parametrize("algorithm", ["maskable-ppo", "recurrent-ppo", "trpo"])
