@@ -22,7 +22,7 @@ TIMED_ALONE = 10  # problems that are played one at a time, for the time of a to
 
 
 class Timed:
-    """A policy that plays episodes, with a clock: how many milliseconds a token took at each of its steps."""
+    """A policy that plays episodes, with a clock: how much processor time a token took at each of its steps."""
 
     def __init__(self, policy: EpisodePolicy) -> None:
         self._policy = policy
@@ -32,14 +32,14 @@ class Timed:
         self, observations: Observations, episode_starts: BoolArray, action_masks: Callable[[], BoolArray]
     ) -> ArrayLike:
         """Tokens to say, [N]; see `token_env.EpisodePolicy`."""
-        started = time.perf_counter()
+        started = time.process_time()
         said = self._policy.act(observations, episode_starts, action_masks)
-        self.milliseconds.append(1000 * (time.perf_counter() - started) / len(observations))
+        self.milliseconds.append(1000 * (time.process_time() - started) / len(observations))
         return said
 
     @property
     def a_token(self) -> float:
-        """Milliseconds, the median over the steps: what else the machine did meanwhile hardly moves it."""
+        """Milliseconds, the median over the steps: the first ones take longer."""
         return float(np.median(self.milliseconds))
 
 
@@ -47,7 +47,7 @@ class Played(NamedTuple):
     """What a member or the ensemble did with its most probable tokens."""
 
     evaluation: Evaluation
-    alone: float  # milliseconds a token where one problem is played
+    alone: float  # milliseconds of processor time a token, of all threads, where one problem is played
     side_by_side: float  # the same where many are, `ROWS` at most
 
 
