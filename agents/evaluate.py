@@ -50,7 +50,7 @@ def evaluate(
         print_verdict(log)
         return
     if not targets:
-        raise SettingError("nothing was named; type a run, reference policies, or --log with a file.")
+        raise SettingError("nothing was named; type a run, reference policies, or --log FILE; --help tells more.")
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     ids = checked_problems(problems)

@@ -102,7 +102,10 @@ def run(monkeypatch, tmp_path, capsys):
         ("evaluate optimal lookahed", "Did you mean 'lookahead'?"),
         ("evaluate taken taken taken", "3 runs were named"),
         ("evaluate taken taken", "'taken' is no finished run"),
-        ("evaluate --split test", "nothing was named; type a run, reference policies, or --log with a file."),
+        (
+            "evaluate --split test",
+            "nothing was named; type a run, reference policies, or --log FILE; --help tells more.",
+        ),
         ("evaluate taken taken --ensemble votes", "unknown ensemble rule 'votes'. Did you mean 'vote'?"),
         ("evaluate greedy taken --ensemble vote", "'greedy' is a reference policy, not a run; type two or more runs."),
         ("evaluate taken taken taken --ensemble vote", "'taken' is no finished run"),
