@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from agents.agent import Agent, BoolArray, Memory, TokenPolicy
+from agents.elementwise import exp
 from agents.large_categorical import LargeCategoricalDistribution
 from agents.shared_task import smallest
 from token_env.errors import SettingError, find
@@ -20,7 +21,7 @@ TIE = 1e-6  # of a vote: the mean probability counts so much, which decides betw
 
 def mean_prob(log_probs: Tensor) -> Tensor:
     """Logits of the mean of the probabilities: what any member finds likely can be said."""
-    return log_probs.logsumexp(dim=0)
+    return exp(log_probs).mean(dim=0).log()
 
 
 def mean_logit(log_probs: Tensor) -> Tensor:
@@ -30,8 +31,9 @@ def mean_logit(log_probs: Tensor) -> Tensor:
 
 def vote(log_probs: Tensor) -> Tensor:
     """Logits of the shares of the votes: each member has one, for its most probable token."""
-    votes = torch.nn.functional.one_hot(log_probs.argmax(dim=2), log_probs.shape[2]).sum(dim=0)
-    return (votes + TIE * log_probs.double().exp().mean(dim=0)).log()
+    votes, ones = torch.zeros_like(log_probs[0]), torch.ones_like(log_probs[:, :, 0])
+    votes.scatter_add_(1, log_probs.argmax(dim=2).T, ones.T)
+    return (votes.double() + TIE * exp(log_probs).mean(dim=0)).log()
 
 
 # From log-probabilities of M members, [M, N, V], to logits [N, V].

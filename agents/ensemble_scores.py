@@ -99,7 +99,7 @@ def standing_table(standing: Standing, rule: str, title: str) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("policy")
     many = min(ROWS, len(standing.ensemble.evaluation.returns))
-    for heading in ("score", "return", "ensemble - it", "tokens", "ms/token", f"of {many} at once"):
+    for heading in ("score", "return", "ensemble - it", "tokens", "CPU ms/token", f"of {many} at once"):
         table.add_column(heading, justify="right")
     named = {f"ensemble ({rule})": standing.ensemble, **standing.members}
     for name, played in sorted(named.items(), key=lambda item: -item[1].evaluation.mean_return):

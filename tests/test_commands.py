@@ -238,7 +238,7 @@ def test_an_ensemble_is_evaluated_beside_its_members(run):
     run(f"train ppo --size tiny {common} --set env.language_seed=1 --out other")
     code, out, _ = run("evaluate --ensemble mean-prob a b --problems 20")
     assert code == 0
-    for expected in ("20 test problems of 64 tokens and 8 steps", "ensemble (mean-prob)", "b (masked)", "ms/token"):
+    for expected in ("20 test problems of 64 tokens and 8 steps", "ensemble (mean-prob)", "b (masked)", "CPU ms/token"):
         assert expected in out
     assert "ensemble" in out.splitlines()[-1]
     for line, message in (
