@@ -1,13 +1,22 @@
 """What the pages publish of languages and reference policies is what the code computes."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agents.algorithms import algorithm_settings
+from agents.settings import make_settings, preset_layer
+from agents.storages import open_storage
+from agents.tuning import read_outcome
 from benchmarks import english, references
+from benchmarks.rows import RESULTS
 from token_env import REFERENCES, SIZES, SettingError, Task, evaluate
 from token_env.languages import find_language
+
+TUNING = (Path(__file__).parent.parent / "docs" / "tuning.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +63,22 @@ def test_published_best_paraphrases_are_the_solvers():
         assert problem["optimal"]["said"] == " ".join(words[token] for token in played.actions[row])
         assert problem["optimal"]["return"] == pytest.approx(played.optimal_returns[row], abs=1e-3)
         assert problem["agent"]["return"] <= problem["optimal"]["return"]
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
+def test_the_preset_of_fast_has_the_numbers_of_the_published_study(algorithm, tmp_path):
+    name = f"{algorithm}-fast"
+    journal = shutil.copy(RESULTS / f"{name}.journal", tmp_path)  # opening one may repair it
+    with open_storage(f"journal:{journal}") as storage:
+        outcome = read_outcome(storage, name)
+    assert len(outcome.trials) == 40
+    preset = algorithm_settings(make_settings(preset_layer("fast"), {"algorithm": algorithm})).model_dump()
+    winner = algorithm_settings(outcome.winner.settings).model_dump()
+    assert preset.keys() == winner.keys()
+    for key, value in winner.items():
+        assert preset[key] == (pytest.approx(value, rel=5e-3) if isinstance(value, float) else value), key
+    low, high = (f"{bound:.4f}" for bound in (outcome.promise.low, outcome.promise.high))
+    assert f"[{low}, {high}]" in TUNING
 
 
 def test_neighbours_are_the_nearest_by_meaning():
