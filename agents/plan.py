@@ -67,6 +67,8 @@ def make_stage(storage: BaseStorage, name: str, stage: str) -> str:
 
 
 def _make_study(storage: BaseStorage, name: str) -> optuna.Study:
+    if name in {study.study_name for study in storage.get_all_studies()}:
+        return optuna.load_study(storage=storage, study_name=name)  # to create one writes, even where it is refused
     return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
 
 
