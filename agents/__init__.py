@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if find_spec("stable_baselines3") is None:
-    raise ImportError("the agents need more than the environment does; type pip install 'tokentask[agents]'")
+    raise ImportError("the agents need more than the environment does; type pip install -c constraints.txt '.[agents]'")
 
 if TYPE_CHECKING:
     from agents.agent import Agent

@@ -45,7 +45,10 @@ class Log(NamedTuple):
     def left_out(self) -> str:
         """Which lines were left out; empty if none was."""
         told = ["the last line, which has no end"] if self.torn else []
-        for count, what in ((self.foreign, "no decision"), (self.repeated, "about a request that was answered before")):
+        for count, what in (
+            (self.foreign, "that is no decision" if self.foreign == 1 else "that are no decisions"),
+            (self.repeated, "about a request that was answered before"),
+        ):
             if count:
                 told.append(f"{count:,} line{'s' * (count > 1)} {what}")
         return f"left out: {'; '.join(told)}" if told else ""

@@ -54,5 +54,5 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
 def stdout_console() -> Console:
     """Where tables go: as wide as the terminal, or 120 columns where there is none."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    console = Console(markup=False)  # names of runs and files may look like it
+    return console if console.is_terminal else Console(width=120, markup=False)

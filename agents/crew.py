@@ -4,6 +4,7 @@ import multiprocessing
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -109,6 +110,8 @@ class Crew:
             if process.exitcode is None:
                 process.kill()
                 process.join()
-            if self._trials and process.pid:
-                self._trials.hand_back(process.pid)
-        self._busy.clear()
+        ended, self._busy = self._busy, []
+        for process in ended:
+            with suppress(Exception):  # a storage that is gone; whoever comes back to it finds the trial lost
+                if self._trials and process.pid:
+                    self._trials.hand_back(process.pid)

@@ -67,7 +67,7 @@ class Standing(NamedTuple):
         """Whether it beats every member, by intervals that exclude zero."""
         gains = {name: self.gain(name) for name in self.members}
         worse = [name for name, gain in gains.items() if gain.high < 0]
-        open_still = [name for name, gain in gains.items() if gain.low <= 0 <= gain.high]
+        open_still = [name for name, gain in gains.items() if not (gain.low > 0 or gain.high < 0)]  # NaN, too
         if not worse and not open_still:
             return "the ensemble is better than every member"
         if worse:

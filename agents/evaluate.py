@@ -54,7 +54,9 @@ def evaluate(
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     ids = checked_problems(problems)
-    if ensemble:
+    if ensemble is not None:
+        if len(set(targets)) < len(targets):
+            raise SettingError("a run was named twice; type each member of an ensemble once.")
         find("ensemble rule", ensemble, RULES)
         members = load_runs(targets, size, language, len(targets), "two or more runs")
         print_ensemble(Ensemble(members, ensemble), targets, split, ids)

@@ -41,7 +41,7 @@ def check_installed() -> None:
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise SettingError(f"ONNX needs {', '.join(missing)}; type pip install 'tokentask[onnx]'.")
+        raise SettingError(f"ONNX needs {', '.join(missing)}; type pip install -c constraints.txt '.[onnx]'.")
 
 
 def onnx_bytes(agent: Agent) -> bytes:

@@ -61,6 +61,17 @@ def begin_study(storage: BaseStorage, name: str, plan: Plan) -> None:
         )
 
 
+def check_versions(name: str, plan: Plan) -> None:
+    """Make sure that what is trained now is trained with the versions that the study was made with.
+
+    Raises:
+        SettingError: with others.
+    """
+    here = _compared(Plan(settings=plan.settings))["versions"]
+    for library, was, now in _differences(_compared(plan)["versions"], here):
+        raise SettingError(f"the study {name!r} was made with {library} {was}, here is {now}; install that version.")
+
+
 def make_stage(storage: BaseStorage, name: str, stage: str) -> str:
     """Make sure that a study has the study of this stage beside it; its name."""
     return _make_study(storage, f"{name}.{stage}").study_name

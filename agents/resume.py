@@ -99,6 +99,8 @@ def resumed_settings(
 def _check_unfinished(path: Path, played: int, episodes: int) -> None:
     """Make sure that something is left to play, and nothing to lose by it."""
     summary = run_dir.read_json(path / run_dir.SUMMARY) if (path / run_dir.SUMMARY).exists() else None
+    if summary is not None and not (isinstance(summary, dict) and {"episodes", "status"} <= summary.keys()):
+        raise SettingError(f"{str(path / run_dir.SUMMARY)!r} is damaged; remove it to go on from the last checkpoint.")
     if summary and summary["episodes"] > played:  # a model of so many episodes: it must not be begun anew
         raise SettingError(f"{str(path)!r} has no checkpoint to go on from; start a new run with --from {path}.")
     if played > episodes:
@@ -143,7 +145,10 @@ def _began_on(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What `run.json` holds, and what of it has to be the same for a run to repeat."""
     made = run_dir.read_json(path / run_dir.RUN)
     try:
-        return made, machine_of(made)
+        machine = machine_of(made)
+        if not (isinstance(machine["device"], str) and isinstance(made.get("resumed", []), list)):
+            raise TypeError("a device, or a list of when it was resumed")
+        return made, machine
     except (LookupError, TypeError, AttributeError) as error:
         raise SettingError(f"{str(path / run_dir.RUN)!r} is damaged: it lacks {error}.") from error
 

@@ -102,7 +102,7 @@ def read_state(path: Path) -> State:
 
 def remove_leftovers(run: Path) -> None:
     """Remove what writes that were killed have left behind."""
-    for place in (run, run / run_dir.CHECKPOINTS):
+    for place in (run, run / run_dir.CHECKPOINTS, run / run_dir.BEST):
         for path in place.glob(".*.*.????????"):  # as `write_bytes` names its temporary files
             with contextlib.suppress(OSError):
                 path.unlink()

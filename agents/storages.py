@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.engine import make_url
@@ -19,6 +20,7 @@ JOURNALS = Path("runs/studies")  # where journals are that nobody named
 FORMS = "journal:PATH, postgresql://USER:PASSWORD@HOST/DATABASE, grpc://HOST:PORT, sqlite:///FILE"
 CONNECT_SECONDS = 10  # for a server to answer
 JOURNAL_BEGINS = b'{"op_code":'
+NEEDS_MORE = "needs a package more; type pip install -c constraints.txt '.[studies]'."
 LOCK_SECONDS = 10  # after which the lock of a process that was killed is taken away
 
 
@@ -73,6 +75,12 @@ def check_workers(url: str, workers: int) -> None:
         )
 
 
+def of_the_storage(error: BaseException) -> bool:
+    """Whether an error says that a storage does not answer, and nothing about what was asked."""
+    of_grpc = any(kind.__name__ == "RpcError" for kind in type(error).__mro__)  # of a package that is optional
+    return of_grpc or isinstance(error, (StorageInternalError, SQLAlchemyError))
+
+
 @contextmanager
 def open_storage(url: str, create: bool = False) -> Iterator[BaseStorage]:
     """The storage at a complete URL, until its connections are closed.
@@ -82,8 +90,23 @@ def open_storage(url: str, create: bool = False) -> Iterator[BaseStorage]:
         create: whether a journal or an SQLite file is made that is not there.
 
     Raises:
-        SettingError: it is not there, cannot be reached or read, or needs a package that is not installed.
+        SettingError: it is not there, cannot be reached or read, does not answer any more, or needs a package that is
+            not installed.
     """
+    with _opened(url, create) as storage:
+        try:
+            yield storage
+        except Exception as error:
+            if not of_the_storage(error):
+                raise
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise SettingError(
+                f"the storage does not answer any more: {reason[0]}; what has ended is kept, the same command goes on."
+            ) from error
+
+
+@contextmanager
+def _opened(url: str, create: bool) -> Iterator[BaseStorage]:
     kind, _, rest = url.partition(":")
     if kind == "journal":
         yield _journal(Path(rest), create)
@@ -124,20 +147,23 @@ def _journal(path: Path, create: bool) -> JournalStorage:
 def _database(url: str, create: bool) -> RDBStorage:
     try:
         named = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise SettingError(f"that names no database; type --storage with one of {FORMS}.") from None
     shown = named.render_as_string(hide_password=True)
-    file = named.get_backend_name() == "sqlite" and named.database
-    if file and not create and not Path(file).is_file():
+    is_file, file = named.get_backend_name() == "sqlite", named.database
+    if is_file and not file:
+        raise SettingError(f"{shown} names no file; type --storage sqlite:///FILE.")
+    if is_file and file and not create and not Path(file).is_file():
         raise SettingError(f"there is no database {file!r}; type --storage with the study's.")
-    options = {} if file else {"connect_args": {"connect_timeout": CONNECT_SECONDS}, "pool_pre_ping": True}
+    options = {} if is_file else {"connect_args": {"connect_timeout": CONNECT_SECONDS}, "pool_pre_ping": True}
     try:
         return RDBStorage(url, engine_kwargs=options)
     except ImportError as error:
-        raise SettingError(f"{shown} needs a package more; type pip install 'tokentask[studies]'.") from error
+        raise SettingError(f"{shown} {NEEDS_MORE}") from error
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise SettingError(f"cannot open {shown}: {reason}; is it running, and the password right?") from None
+        hint = "is its directory there?" if is_file else "is it running, and the password right?"
+        raise SettingError(f"cannot open {shown}: {reason}; {hint}") from None
     except RuntimeError as error:  # tables of another version of Optuna
         raise SettingError(f"cannot use {shown} with Optuna {optuna.__version__}: {error}") from None
 
@@ -152,7 +178,10 @@ def _proxy(url: str) -> GrpcStorageProxy:
         raise SettingError(f"{url!r} names no proxy; type --storage grpc://HOST:PORT.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = GrpcStorageProxy(host=host, port=port)
+        try:
+            storage = GrpcStorageProxy(host=host, port=port)
+        except ImportError as error:
+            raise SettingError(f"{url} {NEEDS_MORE}") from error
     try:
         storage.wait_server_ready(timeout=CONNECT_SECONDS)
     except ConnectionError:

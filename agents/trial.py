@@ -14,7 +14,7 @@ from optuna.trial import Trial, TrialState
 
 from agents.plan import STAGES, read_plan
 from agents.settings import Settings
-from agents.storages import open_storage
+from agents.storages import of_the_storage, open_storage
 from agents.study import make_pruner, make_sampler, report_once, score_on, seed_set, suggested, train_and_score, try_out
 from agents.trials import Trials
 
@@ -73,6 +73,8 @@ def play(trials: Trials, number: int) -> None:
     except UpdateFinishedTrialError:
         return  # another process was given the same trial, and was faster
     except Exception as error:
+        if of_the_storage(error):
+            raise  # the trial is as good as before: it waits again
         trials.fail(number, f"{type(error).__name__}: {error}".strip()[:MOST_WORDS])
 
 

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from agents.algorithms import with_defaults, with_parameters
 from agents.crew import Crew, Show
-from agents.plan import Plan, begin_study, make_stage, read_plan
+from agents.plan import Plan, begin_study, check_versions, make_stage, read_plan
 from agents.settings import Settings
 from agents.stats import Interval, paired_interval, prediction_interval
 from agents.storages import open_storage
@@ -102,10 +102,11 @@ def check(url: str, name: str, workers: int, announce: Announce) -> Check:
     """Train the winner of a finished study once more on a fourth set of seeds, and what it has to beat.
 
     Raises:
-        SettingError: no such study, or one that is not finished.
+        SettingError: no such study, one that is not finished, or one that was made with other versions.
     """
     with open_storage(url) as storage, Crew(url, workers) as crew:
         outcome = read_outcome(storage, name)
+        check_versions(name, outcome.plan)
         began = outcome.plan.settings
         listed = {outcome.winner.label: outcome.winner.settings, PRESET: began, DEFAULTS: with_defaults(began)}
         found = {one.label: one for one in _train_again(crew, storage, name, "check", listed, announce)}
@@ -154,7 +155,7 @@ def _train_again(
         SettingError: one of them failed, or in the first of these stages all of them.
     """
     plan, trials = read_plan(storage, name), Trials(storage, make_stage(storage, name, stage))
-    there = {(trial.user_attrs[LABEL], trial.user_attrs[SEED]) for trial in trials.all()}
+    there = {_training_of(trial) for trial in trials.all() if trial.state != TrialState.FAIL}
     trials.add(
         waiting_trial(
             attributes={LABEL: label, SEED: seed, SETTINGS: settings.to_dict(), TESTED: stage in TESTED_STAGES}
@@ -163,6 +164,7 @@ def _train_again(
         for label, settings in listed.items()
         if (label, seed) not in there
     )
+    _end_twins(trials)
     crew.work_off(trials, None, announce(f"{name}: {', '.join(listed)}, with {plan.final_seeds} new seeds each"))
     found = _whole(trials, plan)
     missing = set(listed) - {one.label for one in found}
@@ -170,6 +172,20 @@ def _train_again(
         reasons = [trial.user_attrs[ERROR] for trial in trials.all() if ERROR in trial.user_attrs]
         raise SettingError(f"a training of {', '.join(sorted(missing))} failed: {reasons[-1]}")
     return found
+
+
+def _training_of(trial: FrozenTrial) -> tuple[str, int]:
+    return trial.user_attrs[LABEL], trial.user_attrs[SEED]
+
+
+def _end_twins(trials: Trials) -> None:
+    """End those that another host has added, too; whoever adds last sees them all."""
+    first: set[tuple[str, int]] = set()
+    for trial in trials.all():
+        if trial.state == TrialState.WAITING and _training_of(trial) in first:
+            trials.end(trial.number, TrialState.PRUNED)
+        elif trial.state != TrialState.FAIL:
+            first.add(_training_of(trial))
 
 
 def _whole(trials: Trials, plan: Plan) -> list[Contender]:

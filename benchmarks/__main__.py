@@ -133,7 +133,7 @@ def table(
         print(f"{markdown(lines(declared, data, shown, with_middle=True))}\n\n{caption(rows.good)}")
     else:
         console = stdout_console()
-        wide = console if console.is_terminal else Console(width=WIDE)
+        wide = console if console.is_terminal else Console(width=WIDE, markup=False)
         for drawn in for_console(wide, lines(declared, data, shown), declared.title):
             wide.print(drawn)
         wide.print(caption(rows.good), highlight=False, markup=False)

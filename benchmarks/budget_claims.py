@@ -76,7 +76,8 @@ def hybrid(evidence: Evidence) -> Parts:
     found = [_at_equal_compute(evidence, *budget) for budget in budgets]
     outcomes = {outcome for _, outcome in found} - {NOT_DECIDABLE}
     verdict = outcomes.pop() if len(outcomes) == 1 else NOT_DECIDABLE
-    return [Part(words, verdict) for words, _ in found]
+    decisive_first = sorted(found, key=lambda each: each[1] != verdict)
+    return [Part(words, verdict) for words, _ in decisive_first]
 
 
 def _at_equal_compute(evidence: Evidence, alone: Source, both: Source) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from benchmarks.cases import CLAIMS, FAST_VS_STABLE, HEADS, PRESET
 from benchmarks.claim_cases import MEASURED, grid_variant
 from benchmarks.metrics import Figure, Of
 from benchmarks.row import Row
-from benchmarks.rows import Rows, read_rows_if_any
+from benchmarks.rows import RESULTS, Rows, read_rows_if_any
 from token_env.errors import SettingError
 
 LEAST_RUNS = 3  # the fewest of which the coverage of an interval is known
@@ -114,9 +114,12 @@ def read_evidence(folder: Path) -> Evidence:
     """
     evidence = Evidence({name: read_rows_if_any(name, folder) for name in (FAST_VS_STABLE, HEADS, CLAIMS)})
     if not evidence.all_rows:
+        if evidence.complaint:
+            raise SettingError(evidence.complaint)
+        there = "" if folder == RESULTS else f" --results {folder}"
         raise SettingError(
             f"there are no results in {str(folder)!r} that claims can be tested with; "
-            f"type python -m benchmarks run {CLAIMS}, and the same of {FAST_VS_STABLE} and {HEADS}."
+            f"type python -m benchmarks run {CLAIMS}{there}, and the same of {FAST_VS_STABLE} and {HEADS}."
         )
     return evidence
 

@@ -99,7 +99,7 @@ def _local(place: Place, workers: int | None, address: str | None) -> Opened:
 
 def _ray(place: Place, workers: int | None, address: str | None) -> Opened:
     if find_spec("ray") is None:
-        raise SettingError("--executor ray needs Ray; type pip install 'tokentask[ray]'.")
+        raise SettingError("--executor ray needs Ray; type pip install -c constraints.txt '.[ray]'.")
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")  # read at import; else it tries for a quarter of an hour
     from benchmarks.ray_cluster import on_ray  # half a second, where it is asked for
 

@@ -91,6 +91,6 @@ def _row_of_grid(evidence: Evidence, tokens: int) -> Part:
 OPEN_QUESTIONS = (
     Claim("intermediate", "256 hidden units are enough for 5,000 tokens.", intermediate),
     Claim("rewards", "The dense reward is the one to train with.", rewards),
-    Claim("curriculum", "A curriculum helps.", curriculum),
+    Claim("curriculum", "A curriculum brings more than a point of score.", curriculum),
     Claim("masks", "Masks can be used in training and left out afterwards.", masks),
 )

@@ -13,10 +13,10 @@ Advice = Callable[[Evidence], str | None]
 
 
 def fast(evidence: Evidence) -> str | None:
-    """Where fast takes less time than stable and gets nearer to its optimum, or as near."""
+    """Where fast takes less time than stable and is less than a point of score further from its optimum, or nearer."""
     minutes = evidence.difference(sized("stable"), sized("fast"), training_minutes)
     nearer = evidence.difference(sized("fast"), sized("stable"), score)
-    if minutes.low <= 0 or nearer.high < 0:
+    if minutes.low <= 0 or nearer.low <= -POINTS:
         return None
     took, stable = (evidence.mean(sized(size), training_minutes).estimate for size in ("fast", "stable"))
     reach = (
@@ -80,7 +80,7 @@ ADVICE: tuple[Advice, ...] = (fast, stable, intermediate, learning_rate, units)
 BY_VERDICT = {  # what a verdict recommends; what was found first follows
     ("hybrid", SUPPORTED): "Start stable from a run of fast (`--from RUN`).",
     ("hybrid", CONTRADICTED): "Train stable from the beginning, not from a run of fast.",
-    ("size_vs_time", SUPPORTED): "Spend compute on episodes before hidden units.",
+    ("size_vs_time", SUPPORTED): "Double the episodes before the hidden units.",
     ("rewards", SUPPORTED): "Train with the dense reward wherever it can be had.",
     ("curriculum", SUPPORTED): "Train with `--curriculum`.",
     ("curriculum", CONTRADICTED): "Leave the curriculum out.",

@@ -178,7 +178,7 @@ def terminal(table: Lines, title: str) -> Table:
         drawn.add_column(f"{column.size}\n{VARIANTS.get(column.variant, column.variant)}", justify="right")
     drawn.add_column(table.winner)
     for name, members in table.sections.items():
-        drawn.add_row(f"[bold]{name}")
+        drawn.add_row(name, style="bold")
         for row in members:
             drawn.add_row(*row)
         drawn.add_section()

@@ -172,6 +172,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, help="of the requests; without one they are new every time")
     parser.add_argument("--latency", action="store_true", help="tell the milliseconds of a call instead")
     options = parser.parse_args(arguments)
+    if options.requests < 1 or (options.seed or 0) < 0:
+        parser.error("--requests is at least 1, and --seed at least 0.")
     try:
         deployment = Deployment(options.a, options.b, options.share_b, options.log)
         if options.latency:

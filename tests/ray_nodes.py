@@ -21,7 +21,7 @@ QUICK = {  # a node is dead after four seconds without a sign
 def why_not() -> str | None:
     """Why no cluster can be started here; None if one can."""
     if find_spec("ray") is None:
-        return "Ray is not installed; type pip install 'tokentask[ray]'"
+        return "Ray is not installed; type pip install -c constraints.txt '.[ray]'"
     return "Ray has clusters of one node only on macOS" if sys.platform == "darwin" else None
 
 

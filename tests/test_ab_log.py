@@ -151,7 +151,7 @@ FOREIGN = {
 def test_foreign_lines_are_left_out_and_counted(log, kind):
     first, *rest = lines([1.0, 2.0], [3.0, 4.0])
     found = read_log(log(first, FOREIGN[kind], *rest))
-    assert (found.foreign, found.left_out) == (1, "left out: 1 line no decision")
+    assert (found.foreign, found.left_out) == (1, "left out: 1 line that is no decision")
     np.testing.assert_array_equal(found.a.returns, [1.0, 2.0])
     with pytest.raises(SettingError, match=r"gives no verdict: none of its 1 whole lines is a decision"):
         read_log(log(FOREIGN[kind]))
@@ -194,5 +194,5 @@ def test_the_command_tells_shares_returns_latencies_and_the_verdict(log, monkeyp
     assert rows["A"][-4:-1:2] == ["50.00", "95.00"]
     assert rows["B"][-4:-1:2] == ["10.00", "10.00"]
     *_, left_out, sentence = out.splitlines()
-    assert left_out == "left out: 1 line no decision"
+    assert left_out == "left out: 1 line that is no decision"
     assert sentence.startswith("A is better: B - A is -1.00")

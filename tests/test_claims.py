@@ -51,7 +51,7 @@ def made(case, seed, **figure):
     return row.model_copy(
         update={
             "returns": made_returns(len(row.returns), seed, shift, **figure),
-            "losses": (None,) if figure.get("broken") else (1.0,),
+            "losses": (1.0,),
             "held_out": row.held_out | {"agent (greedy)": made_figures(row, shift, **figure)},
             "without_masks": made_figures(row, shift, score=figure["free"]) if "free" in figure else None,
             "training": row.training.model_copy(
@@ -132,7 +132,6 @@ HYBRID = {"stable/hybrid": {"start": 15.0}, "stable/short": {"score": 60}, "stab
     ("name", "runs", "expected"),
     [
         ("lr", [REPORTED, PRESETS, rates(**{"1e_5": FALLING, "1e_4": FALLING})], SUPPORTED),
-        ("lr", [REPORTED, PRESETS, rates(**{"1e_5": {"broken": True, "ends": -300.0}, "1e_4": FALLING})], SUPPORTED),
         ("lr", [REPORTED, PRESETS, rates(**{"1e_5": FALLING, "1e_4": FALLING, "1e_3": RISING})], CONTRADICTED),
         ("lr", [REPORTED, PRESETS, rates(**{"1e_5": FALLING, "1e_4": {"ends": -195, "first": -300}})], CONTRADICTED),
         ("lr", [REPORTED, PRESETS, rates(("stable",), **{"1e_5": FALLING, "1e_4": FALLING})], NOT_DECIDABLE),

@@ -147,5 +147,7 @@ def test_the_clock_tells_milliseconds_a_token():
     ],
 )
 def test_the_verdict_needs_intervals_that_exclude_zero(ensemble, verdict):
+    one = {"a": Played(played([1.0]), 1, 1)}
+    assert "no difference shown" in Standing(Task(), one, Played(played([2.0]), 1, 1)).verdict
     members = {"a": Played(played([1.1, 2.0, 3.0]), 1, 1), "b": Played(played([0.0, 0.0, 0.0]), 1, 1)}
     assert Standing(Task(), members, Played(played(ensemble), 1, 1)).verdict == verdict

@@ -168,7 +168,7 @@ def test_without_the_packages_of_the_extra_the_message_names_it(command, tmp_pat
     monkeypatch.setattr("agents.onnx_model.find_spec", lambda name: None)
     code, _, error = command(export, "run --format onnx")
     assert code == WRONG_INPUT
-    assert "pip install 'tokentask[onnx]'" in error
+    assert "pip install -c constraints.txt '.[onnx]'" in error
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

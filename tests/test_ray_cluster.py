@@ -121,5 +121,7 @@ def test_an_address_without_a_cluster_is_named(tmp_path, address, message):
 
 def test_without_ray_the_message_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.harness.find_spec", lambda name: None)
-    with pytest.raises(SettingError, match=r"--executor ray needs Ray; type pip install 'tokentask\[ray\]'"):
+    with pytest.raises(
+        SettingError, match=r"--executor ray needs Ray; type pip install -c constraints\.txt '\.\[ray\]'"
+    ):
         run_benchmark("tiny", tmp_path, tmp_path / "runs", seeds=1, executor="ray")

@@ -308,7 +308,12 @@ def test_the_device_of_the_run_is_used_again(killed, monkeypatch):
 
 
 def test_a_damaged_description_of_the_run_is_refused(killed):
-    for content in ("{", "[]", '{"machine": {}}'):
+    (killed / run_dir.SUMMARY).write_text('{"status": "finished"}')
+    refused(killed, r"summary\.json' is damaged")
+    (killed / run_dir.SUMMARY).unlink()
+    made = json.loads((killed / run_dir.RUN).read_text())
+    wrong = [made | {"resumed": 3}, made | {"machine": made["machine"] | {"device": 3}}]
+    for content in ("{", "[]", '{"machine": {}}', *map(json.dumps, wrong)):
         (killed / run_dir.RUN).write_text(content)
         refused(killed, r"cannot read '.*run\.json'|run\.json' is damaged")
     (killed / run_dir.RUN).unlink()

@@ -2,6 +2,7 @@
 
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from agents.storages import check_workers, complete_url, open_storage
@@ -62,11 +63,10 @@ def test_a_journal_is_never_relative(tmp_path, monkeypatch):
     assert complete_url("grpc://host:13000", "x") == "grpc://host:13000"
 
 
-@pytest.mark.parametrize("url", ["", "journal:", "mine.journal", "mysql://host/db", "http://host"])
+@pytest.mark.parametrize("url", ["journal:", "mine.journal", "mysql://host/db", "http://host"])
 def test_something_else_than_a_storage_is_refused(url):
-    if url:
-        with pytest.raises(SettingError, match=r"unknown storage .* type --storage with one of journal:PATH"):
-            complete_url(url, "x")
+    with pytest.raises(SettingError, match=r"unknown storage .* type --storage with one of journal:PATH"):
+        complete_url(url, "x")
 
 
 def test_sqlite_is_for_one_worker(tmp_path):
@@ -109,6 +109,22 @@ def test_a_server_that_is_not_there_is_named_without_its_password(monkeypatch):
         opened(f"grpc://127.0.0.1:{port}")
     with pytest.raises(SettingError, match=r"names no proxy; type --storage grpc://HOST:PORT"):
         opened("grpc://nothing")
+
+
+def test_storages_without_a_place_are_refused():
+    with pytest.raises(SettingError, match=r"names no file; type --storage sqlite:///FILE"):
+        opened("sqlite://")
+    with pytest.raises(SettingError, match=r"that names no database"):
+        opened(complete_url("postgresql://me:password@host:port/db", "x"))
+
+
+def test_a_storage_that_goes_away_is_told_of(tmp_path):
+    url = f"journal:{tmp_path}/x.journal"
+    with (
+        pytest.raises(SettingError, match=r"does not answer any more: gone; what has ended is kept"),
+        open_storage(url, create=True),
+    ):
+        raise StorageInternalError("gone")
 
 
 def test_a_wrong_password_is_refused(postgres_url):

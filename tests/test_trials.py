@@ -5,6 +5,7 @@ import os
 import platform
 
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from agents import trial as trial_module
@@ -156,6 +157,16 @@ def test_an_exception_fails_that_trial_alone(trials, monkeypatch, error):
     play(trials, trials.claim())
     assert states(trials) == "FCWW"
     assert trials.all()[0].user_attrs["error"] == f"{type(error).__name__}: {error}"
+
+
+def test_a_storage_that_does_not_answer_fails_no_trial(trials, monkeypatch):
+    def raise_it(*_):
+        raise StorageInternalError("the server closed the connection")
+
+    monkeypatch.setattr(trial_module, "try_out", raise_it)
+    with pytest.raises(StorageInternalError):
+        play(trials, trials.claim())
+    assert states(trials) == "RWWW"  # until its process is gone
 
 
 def test_a_value_that_is_no_number_fails_that_trial_alone(trials, monkeypatch):

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 import configs
 from agents import tuning
 from agents.fit import fit
-from agents.plan import Plan
+from agents.plan import Plan, begin_study
 from agents.settings import make_settings
 from agents.stats import prediction_interval
 from agents.storages import complete_url, open_storage
@@ -23,6 +23,7 @@ from agents.trials import Trials, worker_of
 from agents.tuned_preset import preset_text
 from agents.tuning import check, read_outcome, tune
 from tests.test_study import quick
+from token_env.errors import SettingError
 
 SOAK = bool(os.environ.get("SOAK"))
 KILLS = 12 if SOAK else 3
@@ -224,6 +225,57 @@ def test_a_check_trains_the_winner_and_what_it_has_to_beat_on_a_fourth_set(finis
     assert [one.label for one in checked.others] == [tuning.PRESET, tuning.DEFAULTS]
     mean = sum(checked.winner.test_scores) / 3
     assert checked.kept == (outcome.promise.low <= mean <= outcome.promise.high)
+
+
+def test_a_check_with_other_versions_is_refused(finished, monkeypatch):
+    url, _ = finished
+    monkeypatch.setattr("agents.plan.versions", lambda: {"python": "3.11.0", "torch": "1.0"})
+    with pytest.raises(SettingError, match=r"was made with \w+.*, here is .*; install that version"):
+        check(url, "x", 2, quietly)
+
+
+class PretendCrew:
+    """Ends what waits: the first ones as failed, the others with a value."""
+
+    def __init__(self, failing):
+        self.failing, self.ran = failing, []
+
+    def work_off(self, trials, total, show):
+        for trial in trials.all():
+            if trial.state == TrialState.WAITING:
+                self.ran.append(trial.number)
+                if len(self.ran) <= self.failing:
+                    trials.fail(trial.number, "MemoryError: no more")
+                else:
+                    trials.end(trial.number, TrialState.COMPLETE, 0.5)
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A study without trials."""
+    with open_storage(complete_url(f"journal:{tmp_path}/x.journal", "x"), create=True) as storage:
+        begin_study(storage, "x", plan())
+        yield storage
+
+
+def test_what_failed_after_the_trials_is_trained_again_by_the_next_command(begun):
+    arguments = (begun, "x", "final", {"trial 0": quick()}, quietly)
+    with pytest.raises(SettingError, match=r"a training of trial 0 failed: MemoryError"):
+        tuning._train_again(PretendCrew(1), *arguments)
+    again = PretendCrew(0)
+    (found,) = tuning._train_again(again, *arguments)
+    assert found.scores == (0.5, 0.5)
+    assert len(again.ran) == 1
+    assert tuning._train_again(PretendCrew(0), *arguments) == [found]
+
+
+def test_what_two_hosts_have_added_is_trained_once(begun, monkeypatch):
+    arguments = (begun, "x", "final", {"trial 0": quick()}, quietly)
+    add, crew = Trials.add, PretendCrew(0)
+    monkeypatch.setattr(Trials, "add", lambda self, trials: [add(self, [trial, trial]) for trial in trials])
+    tuning._train_again(crew, *arguments)
+    assert len(crew.ran) == 2
+    assert len(Trials(begun, "x.final").all()) == 4
 
 
 def test_more_trials_go_on_from_those_that_are_there(finished):
