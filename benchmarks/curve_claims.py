@@ -95,7 +95,9 @@ def _rates_of(size: str, runs: dict[str, list[Row]]) -> Parts:
     count = f"{len(runs[REPORTED_RATE][0].returns):,}"
     return [
         Part(
-            f"{size.capitalize()}: of the others {best} ends highest, {told(over[best])} from {REPORTED_RATE}.", optimal
+            f"{size.capitalize()}: of the others {best} ends highest; its end less that of {REPORTED_RATE}: "
+            f"{told(over[best])}.",
+            optimal,
         ),
         *(_divergence(size, rate, runs[rate]) for rate in DIVERGING),
         Part(f"{size.capitalize()}, mean of the last {LAST} of {count} episodes by rate: {listed}."),
@@ -145,10 +147,13 @@ def consistent(evidence: Evidence, variant: str) -> Parts:
     lowest = evidence.mean(fast, lowest_last_20)
     average, varying, scores = (evidence.difference(fast, stable, figure) for figure in (mean_last_20, spread, score))
     return [
-        Part(f"With {_named(variant)} fast's last 20 episodes average {told(average)} from stable's.", above(average)),
+        Part(
+            f"With {_named(variant)} the mean of fast's last 20 episodes less that of stable's is {told(average)}.",
+            above(average),
+        ),
         Part(f"The lowest of fast's last 20 is {told(lowest)}.", above(lowest)),
-        Part(f"The standard deviation of its last {LAST} is {told(varying)} from stable's.", below(varying)),
-        Part(f"By the score, which compares sizes, fast is {told(scores, '+.1f')} points from stable."),
+        Part(f"The standard deviation of its last {LAST} less that of stable's is {told(varying)}.", below(varying)),
+        Part(f"By the score, which compares sizes, fast less stable is {told(scores, '+.1f')} points."),
     ]
 
 
@@ -159,7 +164,9 @@ def peak(evidence: Evidence, variant: str) -> Parts:
     they bring less.
     """
     higher = evidence.difference(sized("stable", variant), sized("fast", variant), max_return)
-    first = Part(f"With {_named(variant)} the best episode of stable is {told(higher)} from fast's.", above(higher))
+    first = Part(
+        f"With {_named(variant)} the best episode of stable less that of fast is {told(higher)}.", above(higher)
+    )
     return [first, *(_cause_of_peak(evidence, higher.estimate / 2) if variant == PRESET else [])]
 
 
@@ -183,7 +190,7 @@ def long_tail(evidence: Evidence, variant: str) -> Parts:
     over = evidence.difference(sized("stable", variant), sized("fast", variant), quarters[-1])
     parts = [
         Part(
-            f"With {_named(variant)} stable's share of the rarest quarter is {told(over, '+.1f')} points from fast's.",
+            f"With {_named(variant)} stable's share of the rarest quarter less fast's is {told(over, '+.1f')} points.",
             above(over),
         )
     ]

@@ -79,7 +79,10 @@ def intermediate(evidence: Evidence) -> Parts:
         Part(f"512 instead of 256 units change the score by {told(more, '+.1f')} points.", below(more, POINTS)),
         Part(f"With plain logits they change it by {told(plain, '+.1f')} points."),
         *(_row_of_grid(evidence, tokens) for tokens in TOKENS),
-        Part(f"Intermediate is {told(stable, '+.1f')} points from stable, in {took:.1f} minutes, not {longer:.1f}."),
+        Part(
+            f"The score of intermediate less that of stable is {told(stable, '+.1f')} points, in {took:.1f} minutes, "
+            f"not {longer:.1f}."
+        ),
     ]
 
 
