@@ -235,7 +235,7 @@ def test_two_runs_are_too_few():
 
 def test_what_decided_comes_first():
     found = verdict("consistency", REPORTED, PRESETS, {"stable/preset": {"ends": 2.0, "spread": 0.2}})
-    assert found.found[0].startswith("The standard deviation of its last 100 is +0.")
+    assert found.found[0].startswith("The standard deviation of its last 100 less that of stable's is +0.")
 
 
 @pytest.mark.parametrize(
