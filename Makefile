@@ -15,7 +15,7 @@ help:
 	@echo "make demo    set up, train PPO on a language fitted from Python's documentation, show what it learned"
 	@echo "make test    set up, run the tests"
 	@echo "make check   formatting, lint, types, import rules, then the tests: what continuous integration runs"
-	@echo "make soak    the long forms of the tests that kill processes"
+	@echo "make soak    the long forms of the tests that kill processes, and those of Ray clusters"
 	@echo "make bench   the comparison of sizes at 200 episodes each, in ten minutes, into $(BENCH)"
 	@echo "make english fit the bundled English again from WordNet's glosses, the Debian package wordnet-base"
 	@echo "make format  put the code into its format"
@@ -47,7 +47,8 @@ check: $(READY)
 	$(MAKE) test
 
 soak: $(READY)
-	SOAK=1 $(BIN)/python -m pytest -n 2 tests/test_harness.py tests/test_resume.py tests/test_tune.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	SOAK=1 $(BIN)/python -m pytest -n 2 tests/test_harness.py tests/test_resume.py tests/test_tune.py tests/test_ray_cluster.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks run short $(BENCH_OPTIONS) --results $(BENCH) --runs $(BENCH)/runs
