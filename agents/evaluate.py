@@ -55,10 +55,10 @@ def evaluate(
         raise unknown_name("split", split, SPLITS)
     ids = checked_problems(problems)
     if ensemble is not None:
-        if len(set(targets)) < len(targets):
-            raise SettingError("a run was named twice; type each member of an ensemble once.")
         find("ensemble rule", ensemble, RULES)
         members = load_runs(targets, size, language, len(targets), "two or more runs")
+        if len(set(targets)) < len(targets):
+            raise SettingError("a run was named twice; type each member of an ensemble once.")
         print_ensemble(Ensemble(members, ensemble), targets, split, ids)
     elif all(target in REFERENCES for target in targets):
         task = reference_task(size, language)
