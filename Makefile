@@ -48,7 +48,7 @@ check: $(READY)
 
 soak: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
-	SOAK=1 $(BIN)/python -m pytest -n 2 tests/test_harness.py tests/test_resume.py tests/test_tune.py tests/test_ray_cluster.py
+	SOAK=1 $(BIN)/python -m pytest -n 2 tests/benchmarks/runner tests/agents/training/test_resume.py tests/agents/tuning/test_rounds.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks run short $(BENCH_OPTIONS) --results $(BENCH) --runs $(BENCH)/runs
@@ -59,13 +59,13 @@ bench: $(READY)
 english: $(READY)
 	@for tool in apt-get dpkg-deb; do command -v $$tool > /dev/null || { \
 		echo "make english gets WordNet with $$tool, which is not here; with WordNet's data files in DIRECTORY, type" >&2; \
-		echo "$(BIN)/python -m token_env.fit_english DIRECTORY" >&2; exit 2; }; done
+		echo "$(BIN)/python -m token_env.languages.fit_english DIRECTORY" >&2; exit 2; }; done
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	(cd "$$folder" && { apt-get -q download wordnet-base || \
 		{ apt-get -q update && apt-get -q download wordnet-base; }; }) || \
 		{ echo "apt-get could not download wordnet-base; is there a network, and a Debian archive in sources.list?" >&2; exit 2; }; \
 	dpkg-deb -x "$$folder"/wordnet-base_*.deb "$$folder"; \
-	$(BIN)/python -m token_env.fit_english "$$folder/usr/share/wordnet" \
+	$(BIN)/python -m token_env.languages.fit_english "$$folder/usr/share/wordnet" \
 		--source "the glosses in Debian's wordnet-base $$(dpkg-deb -f "$$folder"/wordnet-base_*.deb Version)"
 
 format: $(READY)

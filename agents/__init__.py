@@ -7,27 +7,28 @@ if find_spec("stable_baselines3") is None:
     raise ImportError("the agents need more than the environment does; type pip install -c constraints.txt '.[agents]'")
 
 if TYPE_CHECKING:
-    from agents.agent import Agent
-    from agents.checkpoints import load
-    from agents.ensemble import Ensemble
-    from agents.extractors import TokenExtractor
-    from agents.fit import Result
-    from agents.run_dir import Metrics, load_metrics
-    from agents.settings import Settings, make_settings
-    from agents.vec_env import TokenVecEnv
+    from agents.algorithms.vec_env import TokenVecEnv
+    from agents.evaluation.agent import Agent
+    from agents.evaluation.ensemble import Ensemble
+    from agents.policies.extractors import TokenExtractor
+    from agents.runs.metrics import Metrics, load_metrics
+    from agents.runs.model_files import load
+    from agents.settings.layers import make_settings
+    from agents.settings.schema import Settings
+    from agents.training.finish import Result
 
 # Where each public name lives; imported when first used, so that a command starts without what it does not need.
 _HOMES = {
-    "Agent": "agents.agent",
-    "Ensemble": "agents.ensemble",
-    "Metrics": "agents.run_dir",
-    "Result": "agents.fit",
-    "Settings": "agents.settings",
-    "TokenExtractor": "agents.extractors",
-    "TokenVecEnv": "agents.vec_env",
-    "load": "agents.checkpoints",
-    "load_metrics": "agents.run_dir",
-    "make_settings": "agents.settings",
+    "Agent": "agents.evaluation.agent",
+    "Ensemble": "agents.evaluation.ensemble",
+    "Metrics": "agents.runs.metrics",
+    "Result": "agents.training.finish",
+    "Settings": "agents.settings.schema",
+    "TokenExtractor": "agents.policies.extractors",
+    "TokenVecEnv": "agents.algorithms.vec_env",
+    "load": "agents.runs.model_files",
+    "load_metrics": "agents.runs.metrics",
+    "make_settings": "agents.settings.layers",
 }
 __all__ = [
     "Agent",

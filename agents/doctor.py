@@ -8,12 +8,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agents import run_dir
-from agents.checkup import examine
-from agents.console import run_command, stdout_console
-from agents.device_check import check_device
-from agents.devices import resolve_device
-from agents.precision import LIBRARIES
+from agents.cli.console import run_command, stdout_console
+from agents.diagnosis.device_check import check_device
+from agents.diagnosis.machine_report import examine
+from agents.machine.devices import resolve_device
+from agents.machine.matmul import LIBRARIES
+from agents.runs.json_files import write_json
 from token_env import SIZES
 from token_env.errors import SettingError
 
@@ -46,7 +46,7 @@ def doctor(
     found = check_device(device) if device else examine(sizes or SIZES)
     if out:
         try:
-            run_dir.write_json(out, found)
+            write_json(out, found)
         except OSError as error:
             raise SettingError(f"cannot write {str(out)!r}: {error.strerror}; type --json with another.") from error
     if device:

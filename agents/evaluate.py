@@ -6,20 +6,21 @@ from typing import Annotated
 
 import typer
 
-from agents.ab_log import read_log
-from agents.ab_verdict import judge, verdict_table
-from agents.agent import Agent
-from agents.compare import compare, comparison_table
-from agents.console import run_command, stdout_console
-from agents.ensemble import RULES, Ensemble
-from agents.ensemble_scores import play_beside_members, standing_table
-from agents.report import EPISODES_SHOWN, print_episodes
-from agents.scores import evaluate_agent, evaluate_references, score_table
-from agents.targets import load_runs, reference_task
+from agents.cli.console import run_command, stdout_console
+from agents.cli.printing import EPISODES_SHOWN, print_episodes
+from agents.cli.targets import load_runs, reference_task
+from agents.evaluation.ab_test import judge
+from agents.evaluation.agent import Agent
+from agents.evaluation.comparison import compare
+from agents.evaluation.deployment_log import read_log
+from agents.evaluation.ensemble import RULES, Ensemble
+from agents.evaluation.ensemble_scores import play_beside_members
+from agents.evaluation.scores import evaluate_agent, evaluate_references
+from agents.evaluation.tables import comparison_table, score_table, standing_table, verdict_table
+from token_env.episodes.evaluate import checked_problems
+from token_env.episodes.references import REFERENCES
 from token_env.errors import SettingError, find, unknown_name
-from token_env.evaluate import checked_problems
-from token_env.problem import SPLITS
-from token_env.references import REFERENCES
+from token_env.rules.problems import SPLITS
 
 
 def evaluate(

@@ -2,43 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
-import safetensors.torch
 import typer
-from numpy.typing import NDArray
 
-from agents.agent import Agent, BoolArray, Memory
-from agents.algorithms import build_policy
-from agents.checkpoints import fill, own_weights, read_weights
-from agents.console import run_command
-from agents.onnx_model import OnnxPlayer, check_installed, description, onnx_bytes
-from agents.sb3_zip import ZipPlayer, needs_tokentask, zip_bytes
-from agents.scores import held_out
-from agents.targets import load_runs
+from agents.cli.console import run_command
+from agents.cli.targets import load_runs
+from agents.evaluation.agent import Agent
+from agents.exports.onnx_file import OnnxPlayer, check_installed, onnx_bytes
+from agents.exports.parity import disagreement
+from agents.exports.safetensors_file import safetensors_bytes, safetensors_player
+from agents.exports.sb3_zip import ZipPlayer, needs_tokentask, zip_bytes
+from token_env.episodes.evaluate import EpisodePolicy
 from token_env.errors import SettingError, find
-from token_env.evaluate import EpisodePolicy, evaluate
 from token_env.files import write_bytes
-from token_env.observations import Observations
-
-OBSERVATIONS = 1_000  # on which what was written says what the agent says
-NEAR = 1e-3  # nats, between tokens of which rounding may choose either
-
-
-def safetensors_bytes(agent: Agent) -> bytes:
-    """Weights in one file, with what a reader needs to know in its metadata."""
-    weights = {name: tensor.contiguous() for name, tensor in own_weights(agent.policy).items()}
-    content: bytes = safetensors.torch.save(weights, metadata=description(agent))
-    return content
-
-
-def safetensors_player(agent: Agent, content: bytes) -> EpisodePolicy:
-    """The weights of such a file in a new policy."""
-    policy = build_policy(agent.settings, agent.dynamics)
-    fill(policy, read_weights(content, "that were written"), "that were written")
-    return Agent(agent.settings, agent.dynamics, policy).greedy
-
 
 # By format: the ending of the file, what writes it, and who plays it.
 FORMATS: dict[str, tuple[str, Callable[[Agent], bytes], Callable[[Agent, bytes], EpisodePolicy]]] = {
@@ -87,36 +64,6 @@ def check_out(path: Path) -> None:
     if path.is_dir() or not path.absolute().parent.is_dir():
         reason = "it is a directory" if path.is_dir() else f"there is no directory {str(path.parent)!r}"
         raise SettingError(f"cannot write {str(path)!r}: {reason}; type --out with a file.")
-
-
-def disagreement(agent: Agent, other: EpisodePolicy) -> tuple[int, int]:
-    """On how many observations another player says something else than the agent, and on how many it was asked."""
-    beside = Beside(agent, other)
-    task = held_out(agent.task, "test")
-    evaluate(beside, range(-(-OBSERVATIONS // task.max_steps)), task=task)
-    return beside.differing, beside.seen
-
-
-class Beside:
-    """The agent that plays episodes, with another player that is asked what it would say."""
-
-    def __init__(self, agent: Agent, other: EpisodePolicy) -> None:
-        self._agent, self._other = agent, other
-        self._memory: Memory | None = None
-        self.differing, self.seen = 0, 0
-
-    def act(
-        self, observations: Observations, episode_starts: BoolArray, action_masks: Callable[[], BoolArray]
-    ) -> NDArray[np.int64]:
-        """Tokens to say, [N]; see `token_env.EpisodePolicy`."""
-        masks = action_masks() if self._agent.uses_mask else None
-        distribution, self._memory = self._agent.distribution(observations, self._memory, episode_starts, masks)
-        logits: Any = distribution.distribution.logits.cpu().numpy()
-        rows, tokens = np.arange(len(logits)), logits.argmax(axis=1)
-        said = self._other.act(observations, episode_starts, action_masks)
-        self.differing += int((logits[rows, tokens] - logits[rows, said] > NEAR).sum())
-        self.seen += len(rows)
-        return np.asarray(tokens, dtype=np.int64)
 
 
 if __name__ == "__main__":

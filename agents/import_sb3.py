@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 import configs
-from agents import checkpoints, run_dir
-from agents.console import run_command
-from agents.model_card import write_card
-from agents.sb3_zip import fill_from_zip
-from agents.targets import load_runs
+from agents.cli.console import run_command
+from agents.cli.targets import load_runs
+from agents.exports.sb3_zip import fill_from_zip
+from agents.runs import model_files, run_dir
+from agents.runs.model_card import write_card
 from token_env.errors import SettingError
 
 
@@ -29,7 +29,7 @@ def import_sb3(
     (agent,) = load_runs([like], None, None, 1, "--like with the directory of a run")
     fill_from_zip(agent.policy, file)
     path = run_dir.create(out, {run_dir.CONFIG: configs.dump(agent.settings.to_dict()).encode()})
-    checkpoints.save(path, agent.settings, agent.dynamics, agent.policy)
+    model_files.save(path, agent.settings, agent.dynamics, agent.policy)
     write_card(path, {})
     print(f"{path}: the weights of {file}, the task and the policy of {like}")
 

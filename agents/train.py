@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from agents.algorithms import ALGORITHMS
-from agents.console import BY_SIGNAL, run_command, stdout_console
-from agents.fit import fit, resume_command
-from agents.report import print_run
-from agents.resume import resume
-from agents.settings import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer, read_layer
+from agents.algorithms.table import ALGORITHMS
+from agents.cli.console import BY_SIGNAL, run_command, stdout_console
+from agents.cli.printing import print_run
+from agents.settings.layers import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer, read_layer
+from agents.training.fit import fit, resume_command
+from agents.training.resume import resume
 from token_env.errors import SettingError
 
 

@@ -8,20 +8,21 @@ import optuna
 import typer
 from optuna.storages import run_grpc_proxy_server
 
-from agents.algorithms import ALGORITHMS, check_budget, tunable
-from agents.board import Board
-from agents.compare import interval_text
-from agents.console import guarded, make_app, stdout_console
-from agents.plan import STAGES, make_plan
-from agents.run_dir import write_text
-from agents.settings import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer
-from agents.storages import JOURNALS, check_workers, complete_url, open_storage
-from agents.study import PRUNERS, SAMPLERS
-from agents.study_page import best_trials_table, finalists_table, find_study, outcome_lines, study_page
-from agents.tuned_preset import interval_words, preset_text, provenance_lines
-from agents.tuning import check as check_promise
-from agents.tuning import read_outcome
-from agents.tuning import tune as run_study
+from agents.algorithms.budget import check_budget
+from agents.algorithms.table import ALGORITHMS, tunable
+from agents.cli.console import guarded, make_app, stdout_console
+from agents.evaluation.statistics import interval_text
+from agents.runs.json_files import write_text
+from agents.settings.layers import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer
+from agents.tuning.live_view import Board
+from agents.tuning.outcome import read_outcome
+from agents.tuning.page import best_trials_table, finalists_table, find_study, outcome_lines, study_page
+from agents.tuning.plan import STAGES, make_plan
+from agents.tuning.preset import interval_words, preset_text, provenance_lines
+from agents.tuning.rounds import check as check_promise
+from agents.tuning.rounds import tune as run_study
+from agents.tuning.samplers import PRUNERS, SAMPLERS
+from agents.tuning.storages import JOURNALS, check_workers, complete_url, open_storage
 from token_env.errors import SettingError, find, unknown_name
 
 app = make_app()

@@ -9,19 +9,19 @@ from typing import Annotated
 
 import typer
 
-from agents.console import run_command, stdout_console
-from agents.episode import film, play, show_live, still
-from agents.report import LEGEND
-from agents.scores import repeatable_sampling
-from agents.targets import load_runs, reference_task
-from token_env.batch import Batch
+from agents.cli.console import run_command, stdout_console
+from agents.cli.printing import LEGEND
+from agents.cli.targets import load_runs, reference_task
+from agents.evaluation.episodes import film, play, show_live, still
+from agents.evaluation.scores import repeatable_sampling
+from token_env.drawing.as_text import draw_text, print_text
+from token_env.episodes.batch import Batch
+from token_env.episodes.evaluate import Policy
+from token_env.episodes.references import REFERENCES, ReferencePolicy
 from token_env.errors import SettingError, unknown_name
-from token_env.evaluate import Policy
 from token_env.files import write_bytes
-from token_env.problem import SPLITS
-from token_env.references import REFERENCES, ReferencePolicy
-from token_env.render import draw_text, print_text
-from token_env.task import Task
+from token_env.rules.problems import SPLITS
+from token_env.rules.task import Task
 
 ENDINGS = (".gif", ".png")
 

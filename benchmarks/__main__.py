@@ -9,35 +9,38 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agents import run_dir
-from agents.checkpoints import load
-from agents.console import WRONG_INPUT, guarded, make_app, stdout_console
-from benchmarks import coverage as coverage_study
-from benchmarks import english, speed_env, speed_runs, speed_solver, speed_train
-from benchmarks.cases import BENCHMARKS, CLAIMS, FAST_VS_STABLE, HEADS, find_benchmark
-from benchmarks.claims import judged, markdown_text, terminal_text
-from benchmarks.equivalence import equivalence_table
-from benchmarks.evidence import read_evidence
-from benchmarks.harness import EXECUTORS, run_benchmark
-from benchmarks.metrics import METRICS
-from benchmarks.pages import write_claims, write_pages
-from benchmarks.plots import write_plots
-from benchmarks.recommendations import advise
-from benchmarks.references import LANGUAGES, PROBLEMS, reference_table
-from benchmarks.references import measure as measure_references
+from agents.cli.console import WRONG_INPUT, guarded, make_app, stdout_console
+from agents.runs.json_files import write_json, write_text
+from agents.runs.model_files import load
+from benchmarks.claims.evidence import read_evidence
+from benchmarks.claims.judge import judged, markdown_text, terminal_text
+from benchmarks.claims.recommendations import advise
+from benchmarks.files import RESULTS
+from benchmarks.measures.equivalence import equivalence_table
+from benchmarks.measures.frame import frame
+from benchmarks.measures.metrics import METRICS
+from benchmarks.measures.results_file import Rows, read_rows
+from benchmarks.measures.summary import long_table
+from benchmarks.pages.documents import write_claims, write_pages
+from benchmarks.pages.plots import write_plots
+from benchmarks.pages.table import caption, for_console, lines, markdown
+from benchmarks.published import coverage as coverage_study
+from benchmarks.published import english
+from benchmarks.published.references import LANGUAGES, PROBLEMS, reference_table
+from benchmarks.published.references import measure as measure_references
 from benchmarks.report import write_report
-from benchmarks.rows import RESULTS, Rows, frame, read_rows
-from benchmarks.summary import long_table
-from benchmarks.table import caption, for_console, lines, markdown
+from benchmarks.runner.harness import EXECUTORS, run_benchmark
+from benchmarks.speed import environment, overheads, solver, training
+from benchmarks.suite.cases import BENCHMARKS, CLAIMS, FAST_VS_STABLE, HEADS, find_benchmark
 from token_env import SIZES
 from token_env.errors import SettingError, find
 
 app = make_app()
 SPEED = {
-    "env": speed_env.speed_table,
-    "solver": speed_solver.speed_table,
-    "train": speed_train.speed_tables,
-    "runs": speed_runs.speed_table,
+    "env": environment.speed_table,
+    "solver": solver.speed_table,
+    "train": training.speed_tables,
+    "runs": overheads.speed_table,
 }
 FAILED = 1
 WIDE = 230  # columns of the table where there is no terminal
@@ -240,7 +243,7 @@ def speed(
         raise SettingError(
             f"--growth is measured of train, not of {subject}; type python -m benchmarks speed train --growth."
         )
-    stdout_console().print((speed_train.growth_table if growth else measured)(repeats))
+    stdout_console().print((training.growth_table if growth else measured)(repeats))
 
 
 @app.command()
@@ -253,7 +256,7 @@ def coverage(
     _check_out(out)
     measured = coverage_study.coverage(trials)
     if out:
-        run_dir.write_text(out, measured.to_csv(index=False))
+        write_text(out, measured.to_csv(index=False))
     print(coverage_study.coverage_table(measured))
 
 
@@ -270,7 +273,7 @@ def references(
     _check_out(out)
     measured = measure_references(sizes or SIZES, problems=problems)
     if out:
-        run_dir.write_text(out, measured.to_csv(index=False))
+        write_text(out, measured.to_csv(index=False))
     for language in LANGUAGES:
         print(f"\n{language}\n{reference_table(measured, language)}")
 
@@ -285,7 +288,7 @@ def paraphrases(
     _check_out(out)
     told = english.paraphrases(load(run))
     if out:
-        run_dir.write_json(out, told)
+        write_json(out, told)
     print(english.paraphrase_text(told))
 
 

@@ -8,7 +8,7 @@ Shows `search_space` and `try_out` of `agents.study`; `objective` is the two in 
 import optuna
 
 from agents import make_settings
-from agents.settings import preset_layer
+from agents.settings.layers import preset_layer
 from agents.study import own_parameters, search_space, seed_set, suggested, try_out
 
 

@@ -6,19 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from tests import postgres
+from tests.support import postgres
+from tests.support.text import TEXT
 from token_env import Language
-from token_env.language import from_arrays
-from token_env.optima import FOLDER_VARIABLE
+from token_env.languages.language import from_arrays
+from token_env.optimum.cache import FOLDER_VARIABLE
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 settings.register_profile("tests", deadline=None, max_examples=25, print_blob=True)
 settings.load_profile("tests")
-
-TEXT = """
-The cat sat on the mat and the dog sat on the log. The dog saw the cat, and the cat saw the dog.
-A cat on a mat is a happy cat; a dog on a log is a happy dog. Happy dogs and happy cats sat and saw the sun.
-"""
 
 
 @pytest.fixture(autouse=True, scope="session")

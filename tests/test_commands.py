@@ -13,12 +13,12 @@ from agents import evaluate as evaluate_command
 from agents import train as train_command
 from agents import tune as tune_command
 from agents import watch as watch_command
-from agents.console import run_command
-from agents.precision import Cpu
-from agents.saver import Saver
+from agents.cli.console import run_command
+from agents.machine.matmul import Cpu
+from agents.training.saver import Saver
 from benchmarks import __main__ as benchmarks_command
-from benchmarks.rows import append, results_file
-from tests.benchmark_rows import make_row
+from benchmarks.measures.results_file import append, results_file
+from tests.support.benchmark_rows import make_row
 
 COMMANDS = {
     "doctor": doctor_command.doctor,
@@ -178,7 +178,7 @@ def run(monkeypatch, tmp_path, capsys):
     ],
 )
 def test_wrong_input_gives_one_clear_message_exit_code_2_and_no_file(run, tmp_path, line, message):
-    if "mps" in line and "mps" in __import__("agents.devices", fromlist=["x"]).available_devices():
+    if "mps" in line and "mps" in __import__("agents.machine.devices", fromlist=["x"]).available_devices():
         pytest.skip("this machine has mps")
     before = sorted(path.name for path in tmp_path.rglob("*"))
     code, out, error = run(line)
@@ -368,10 +368,12 @@ def test_speed_compares_every_interface_and_leaves_no_process_behind(run, monkey
 
 
 def test_speed_of_training_compares_our_trainers_with_stock_sb3(run, monkeypatch):
-    monkeypatch.setattr("benchmarks.speed_train.SIZES", ("tiny",))
-    monkeypatch.setattr("benchmarks.speed_train.REPEAT_WORK", 1.0)
-    monkeypatch.setattr("agents.precision.this_cpu", lambda: Cpu("AuthenticAMD", frozenset({"avx512f", "avx512_bf16"})))
-    monkeypatch.setattr("benchmarks.trainers.find_spec", lambda name: None)  # sbx is not installed
+    monkeypatch.setattr("benchmarks.speed.training.SIZES", ("tiny",))
+    monkeypatch.setattr("benchmarks.speed.training.REPEAT_WORK", 1.0)
+    monkeypatch.setattr(
+        "agents.machine.matmul.this_cpu", lambda: Cpu("AuthenticAMD", frozenset({"avx512f", "avx512_bf16"}))
+    )
+    monkeypatch.setattr("benchmarks.speed.trainers.find_spec", lambda name: None)  # sbx is not installed
     code, out, _ = run("benchmarks speed train --repeats 1")
     assert code == 0
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line[:1] == "│"]
@@ -385,14 +387,14 @@ def test_speed_of_training_compares_our_trainers_with_stock_sb3(run, monkeypatch
 
 
 def test_speed_of_the_solver_is_told_beside_the_plain_pass(run, monkeypatch):
-    monkeypatch.setattr("benchmarks.speed_solver.MEASURED", (("synthetic", "tiny"), ("english", "tiny")))
+    monkeypatch.setattr("benchmarks.speed.solver.MEASURED", (("synthetic", "tiny"), ("english", "tiny")))
     code, out, _ = run("benchmarks speed solver --repeats 1")
     assert code == 0
     assert [line.split("│")[1].strip() for line in out.splitlines() if line[:1] == "│"] == ["synthetic", "english"]
 
 
 def test_speed_of_runs_tells_what_each_care_takes_of_the_training(run, monkeypatch):
-    monkeypatch.setattr("benchmarks.speed_runs.SIZES", ("tiny",))
+    monkeypatch.setattr("benchmarks.speed.overheads.SIZES", ("tiny",))
     save = Saver._save
     code, out, _ = run("benchmarks speed runs --repeats 1")
     assert code == 0
@@ -455,7 +457,7 @@ def test_a_study_is_run_shown_exported_and_never_mixed_with_another(run, tmp_pat
 
 def test_a_study_of_other_versions_is_not_joined(run, tmp_path, monkeypatch):
     assert run(f"tune run a2c {STUDY}")[0] == 0
-    monkeypatch.setattr("agents.plan.versions", lambda: {"python": "3.11.0", "torch": "1.0"})
+    monkeypatch.setattr("agents.tuning.plan.versions", lambda: {"python": "3.11.0", "torch": "1.0"})
     code, _, error = run(f"tune run a2c {STUDY}")
     assert code == 2
     assert re.search(r"the study 'a2c-tiny' has versions\.\w+=.*; type --study with another name", error)

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import agents
-from agents.algorithms import algorithm_settings
-from agents.fit import fit
-from agents.settings import assignment_layer, make_settings, preset_layer, read_layer
+from agents.algorithms.table import algorithm_settings
+from agents.settings.layers import assignment_layer, make_settings, preset_layer, read_layer
+from agents.training.fit import fit
 from token_env import Task
 from token_env.env import TokenEnv
 

@@ -7,17 +7,17 @@ from typing import Any
 
 from gymnasium.envs.registration import register
 
-from token_env.dynamics import Dynamics
+from token_env.episodes.evaluate import EpisodePolicy, Evaluation, evaluate
+from token_env.episodes.references import REFERENCES, ReferencePolicy
 from token_env.errors import SettingError
-from token_env.evaluate import EpisodePolicy, Evaluation, evaluate
-from token_env.language import Language
-from token_env.languages import find_language
-from token_env.problem import Problem, Problems
-from token_env.references import REFERENCES, ReferencePolicy
-from token_env.rewards import REWARDS, Reward
-from token_env.solver import Solution, Solver
-from token_env.state import State, Transition
-from token_env.task import Task
+from token_env.languages.find import find_language
+from token_env.languages.language import Language
+from token_env.optimum.solver import Solution, Solver
+from token_env.rules.dynamics import Dynamics
+from token_env.rules.problems import Problem, Problems
+from token_env.rules.rewards import REWARDS, Reward
+from token_env.rules.state import State, Transition
+from token_env.rules.task import Task
 
 __all__ = [
     "REFERENCES",

@@ -7,15 +7,15 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from token_env.batch import Batch, checked_options
-from token_env.dynamics import Dynamics
+from token_env.drawing.as_text import draw_text, print_text
+from token_env.episodes.batch import Batch, checked_options
 from token_env.errors import unknown_name
-from token_env.language import Language
-from token_env.observations import Observations
-from token_env.problem import Problem
-from token_env.render import draw_text, print_text
-from token_env.state import Transition
-from token_env.task import Task, make_task
+from token_env.languages.language import Language
+from token_env.rules.dynamics import Dynamics
+from token_env.rules.observations import Observations
+from token_env.rules.problems import Problem
+from token_env.rules.state import Transition
+from token_env.rules.task import Task, make_task
 
 ROW = np.array([0])
 
@@ -189,7 +189,9 @@ class TokenEnv(gymnasium.Env[Observations, int]):
             gymnasium.logger.warn("render() needs a render mode; make the environment with render_mode='ansi'.")
             return None
         if self.render_mode == "rgb_array":
-            from token_env.picture import draw_pixels  # loads Pillow, which most users of the environment never need
+            from token_env.drawing.picture import (
+                draw_pixels,  # loads Pillow, which most users of the environment never need
+            )
 
             return draw_pixels(self._batch, 0)
         picture = draw_text(self._batch, 0)

@@ -10,16 +10,16 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from token_env.batch import RESET_OPTIONS, Batch, checked_options, seeded_generator
-from token_env.dynamics import Dynamics
+from token_env.drawing.as_text import draw_text
 from token_env.env import observation_space
+from token_env.episodes.batch import RESET_OPTIONS, Batch, checked_options, seeded_generator
 from token_env.errors import SettingError, find, unknown_name
-from token_env.language import Language
-from token_env.observations import Observations
-from token_env.problem import Problems
-from token_env.render import draw_text
-from token_env.state import Transition
-from token_env.task import Task, make_task
+from token_env.languages.language import Language
+from token_env.rules.dynamics import Dynamics
+from token_env.rules.observations import Observations
+from token_env.rules.problems import Problems
+from token_env.rules.state import Transition
+from token_env.rules.task import Task, make_task
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -222,7 +222,9 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
             return None
         if self.render_mode == "ansi":
             return tuple(draw_text(self._batch, row) for row in range(self.num_envs))
-        from token_env.picture import draw_pixels  # loads Pillow, which most users of the environment never need
+        from token_env.drawing.picture import (
+            draw_pixels,  # loads Pillow, which most users of the environment never need
+        )
 
         return tuple(draw_pixels(self._batch, row) for row in range(self.num_envs))
 

@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from agents.scores import GREEDY
-from agents.stats import Interval, mean_interval
-from benchmarks.case import Case
-from benchmarks.cases import AS_REPORTED
-from benchmarks.metrics import METRICS, QUARTERS, Metric
+from agents.evaluation.scores import GREEDY
+from agents.evaluation.statistics import Interval, mean_interval
+from benchmarks.measures.figures import QUARTERS
+from benchmarks.measures.metrics import METRICS, Metric
+from benchmarks.measures.row import Row
+from benchmarks.measures.series import Runs, ours
 from benchmarks.report.drawing import SYMBOLS, Drawing, Numbers, colour, drawing, exact, title, with_interval
-from benchmarks.reported import reported
-from benchmarks.row import Row
-from benchmarks.series import Runs, ours
+from benchmarks.suite.case import Case
+from benchmarks.suite.cases import AS_REPORTED
+from benchmarks.suite.reported import reported
 from token_env import SIZES
 
 MINUTES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # ticks

@@ -8,10 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from agents.stats import Interval
-from benchmarks import series
-from benchmarks.case import Case
-from benchmarks.metrics import optimum
+from agents.evaluation.statistics import Interval
+from benchmarks.measures import series
+from benchmarks.measures.figures import optimum
+from benchmarks.measures.row import Row
+from benchmarks.measures.series import Runs, Series
 from benchmarks.report.drawing import (
     Drawing,
     Numbers,
@@ -26,8 +27,7 @@ from benchmarks.report.drawing import (
     title,
     with_interval,
 )
-from benchmarks.row import Row
-from benchmarks.series import Runs, Series
+from benchmarks.suite.case import Case
 
 TOLD_AT = (0.25, 0.5, 0.75, 1.0)  # shares of a training that the tables tell of
 SEED_POINTS = 125  # of the curve of a single seed

@@ -6,8 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from benchmarks.case import Case
-from benchmarks.metrics import LAST
+from benchmarks.measures.figures import LAST
+from benchmarks.measures.row import Row
+from benchmarks.measures.series import LABELS, Runs, ours
 from benchmarks.report.drawing import (
     Drawing,
     Numbers,
@@ -19,9 +20,8 @@ from benchmarks.report.drawing import (
     squeezed_below,
     title,
 )
-from benchmarks.reported import reported
-from benchmarks.row import Row
-from benchmarks.series import LABELS, Runs, ours
+from benchmarks.suite.case import Case
+from benchmarks.suite.reported import reported
 
 PARTS = 10  # of a training
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

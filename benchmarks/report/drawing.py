@@ -13,10 +13,10 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
-from agents.stats import Interval
-from benchmarks.case import Case
-from benchmarks.cases import AS_REPORTED, PRESET
-from benchmarks.series import label
+from agents.evaluation.statistics import Interval
+from benchmarks.measures.series import label
+from benchmarks.suite.case import Case
+from benchmarks.suite.cases import AS_REPORTED, PRESET
 
 COLOURED = ("fast", "intermediate", "stable")
 DASHES = {PRESET: "solid", AS_REPORTED: "dot"}

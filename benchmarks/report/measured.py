@@ -6,15 +6,17 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from benchmarks.cases import FAST_VS_STABLE, find_benchmark
-from benchmarks.claims import Verdict, judged
-from benchmarks.evidence import Evidence, read_evidence
-from benchmarks.metrics import METRICS
-from benchmarks.recommendations import advise
-from benchmarks.rows import RESULTS, frame
-from benchmarks.series import Runs, by_case
-from benchmarks.summary import summarise
-from benchmarks.table import NOTHING, cell_text
+from benchmarks.claims.evidence import Evidence, read_evidence
+from benchmarks.claims.judge import judged
+from benchmarks.claims.recommendations import advise
+from benchmarks.claims.verdict import Verdict
+from benchmarks.files import RESULTS
+from benchmarks.measures.frame import frame
+from benchmarks.measures.metrics import METRICS
+from benchmarks.measures.series import Runs, by_case
+from benchmarks.measures.summary import summarise
+from benchmarks.pages.table import NOTHING, cell_text
+from benchmarks.suite.cases import FAST_VS_STABLE, find_benchmark
 
 
 class Measured(NamedTuple):

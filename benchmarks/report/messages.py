@@ -6,17 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import run_dir
-from agents.scores import held_out
-from benchmarks.english import MESSAGES, PUBLISHED
+from agents.runs.json_files import read_json
+from benchmarks.published.english import MESSAGES, PUBLISHED
 from token_env import SIZES
-from token_env.dynamics import Dynamics
+from token_env.episodes.evaluate import evaluate
+from token_env.episodes.references import REFERENCES
 from token_env.errors import SettingError, find
-from token_env.evaluate import evaluate
-from token_env.problem import Problems
-from token_env.references import REFERENCES
-from token_env.task import Task
-from token_env.terms import adequacy, fluency_penalty
+from token_env.rules.dynamics import Dynamics
+from token_env.rules.problems import Problems
+from token_env.rules.task import Task, held_out
+from token_env.rules.terms import adequacy, fluency_penalty
 
 SPEAKERS = {  # reference policies, and how the page calls them
     "verbatim": "the message itself",
@@ -65,7 +64,7 @@ def read_messages(folder: Path) -> Messages:
         SettingError: the agent's words cannot be read.
     """
     path = folder / PUBLISHED.name
-    told: dict[str, Any] = run_dir.read_json(path) if path.exists() else {}
+    told: dict[str, Any] = read_json(path) if path.exists() else {}
     agent = told.get("agent", {})
     size = find("size", str(agent.get("preset", "fast")), SIZES)
     task = held_out(Task(language="english", **size), "test")

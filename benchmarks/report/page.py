@@ -7,9 +7,9 @@ import jinja2
 import plotly.offline
 from markupsafe import Markup
 
-from agents import run_dir
-from benchmarks.claims import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED
-from benchmarks.metrics import METRICS
+from agents.runs.json_files import write_text
+from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED
+from benchmarks.measures.metrics import METRICS
 from benchmarks.report.measured import Measured, read_measured
 from benchmarks.report.sections import CASE_METRICS, SECTIONS, tiles
 from token_env.errors import SettingError
@@ -32,7 +32,7 @@ def write_report(folder: Path, out: Path) -> str:
     page = render(measured)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        run_dir.write_text(out, page)
+        write_text(out, page)
     except OSError as error:
         raise SettingError(f"cannot write {str(out)!r}: {error.strerror}; type --out with another file.") from error
     return measured.evidence.complaint

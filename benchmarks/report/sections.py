@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from benchmarks import coverage
-from benchmarks.cases import CLAIMS, FAST_VS_STABLE, PRESET, find_benchmark
-from benchmarks.metrics import METRICS
-from benchmarks.metrics import SECTIONS as METRIC_SECTIONS
+from benchmarks.measures.metrics import METRICS
+from benchmarks.measures.metrics import SECTIONS as METRIC_SECTIONS
+from benchmarks.pages.table import VARIANTS, caption, lines, told_columns
+from benchmarks.published import coverage
 from benchmarks.report import bars, curves, distributions, studies
 from benchmarks.report.measured import Measured
 from benchmarks.report.messages import read_messages
-from benchmarks.table import VARIANTS, caption, lines, told_columns
+from benchmarks.suite.cases import CLAIMS, FAST_VS_STABLE, PRESET, find_benchmark
 
 Content = Mapping[str, Any]
 

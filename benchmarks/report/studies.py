@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from agents.algorithms import algorithm_settings, without_others
-from agents.settings import Settings
-from agents.stats import Interval, mean_interval
-from benchmarks.cases import AS_REPORTED
-from benchmarks.metrics import LAST, METRICS, Metric
+from agents.algorithms.table import algorithm_settings, without_others
+from agents.evaluation.statistics import Interval, mean_interval
+from agents.settings.schema import Settings
+from benchmarks.measures.figures import LAST
+from benchmarks.measures.metrics import METRICS, Metric
+from benchmarks.measures.row import Row
+from benchmarks.measures.series import LABELS
 from benchmarks.report.drawing import (
     DASHES,
     SYMBOLS,
@@ -24,8 +26,7 @@ from benchmarks.report.drawing import (
     squeezed_below,
     with_interval,
 )
-from benchmarks.row import Row
-from benchmarks.series import LABELS
+from benchmarks.suite.cases import AS_REPORTED
 
 LEAST_RATES = 3  # that make a study of learning rates
 MAP_METRICS = ("score", "test_return", "training_minutes", "test_tokens", "policy_mb")

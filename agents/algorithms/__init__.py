@@ -1,0 +1,1 @@
+"""List the algorithms and build their SB3 models."""

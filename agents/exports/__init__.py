@@ -1,0 +1,1 @@
+"""Translate models to and from other formats: ONNX, safetensors, SB3 zips."""

@@ -1,0 +1,1 @@
+"""Ask the operating system and torch about devices, memory, processes, signals and random states."""

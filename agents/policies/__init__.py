@@ -1,0 +1,1 @@
+"""Define SB3 policy classes and their heads for large vocabularies."""

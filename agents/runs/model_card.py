@@ -1,0 +1,171 @@
+"""Write the model card of a run: `README.md`, from the run's own files, with the front matter that model hubs read."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agents.runs import checksums, run_dir
+from agents.runs.json_files import write_text, read_json
+from agents.algorithms.table import find_algorithm
+from agents.evaluation.scores import GREEDY, SAMPLED
+from token_env.episodes.references import REFERENCES
+
+CARD = """\
+---
+{front}---
+
+# {algorithm} on TokenTask, {name}, seed {seed}
+
+A policy that says messages of {env[max_steps]} words in the {language} language of {env[vocab_size]:,} tokens, one
+token at a time: near in meaning to what is to be said, and fluent after the token before. It was trained by
+reinforcement learning with the {algorithm} of {library} on the environment `TokenTask-v0` of tokentask.
+
+## Use
+
+```python
+import agents
+
+agent = agents.load("DIRECTORY")  # of this card; no pickle is read, no code of it is executed
+tokens, memory = agent.predict(observations{masks})
+```
+
+`python -m agents.evaluate DIRECTORY` plays it beside reference policies, and
+`python -m agents.export DIRECTORY --format onnx` makes an ONNX model of it.
+
+## Results
+
+{results}
+
+## Training
+
+{training}
+
+The settings are those of `config.yaml`: `python -m agents.train {algorithm} --config config.yaml` trains it again.
+
+| section | settings |
+| --- | --- |
+{settings}
+
+## Limits
+
+It was trained on one task in one language, with one seed; another seed gives another policy. It is no language model,
+and was trained for the environment's reward, whatever its words mean to a reader.
+
+## Files
+
+| file | SHA-256 |
+| --- | --- |
+{files}
+"""
+
+
+def write_card(run: Path, summary: dict[str, Any]) -> None:
+    """Write the card of a run whose model is saved.
+
+    Args:
+        run: its directory.
+        summary: what its `summary.json` will hold; empty if it was not trained here.
+
+    Raises:
+        SettingError: the run has no model.
+    """
+    write_text(run / run_dir.CARD, card(run, summary))
+
+
+def card(run: Path, summary: dict[str, Any]) -> str:
+    """The text of the card."""
+    settings = read_json(run / run_dir.MODEL)["settings"]
+    made = read_json(run / run_dir.RUN) if summary else {}
+    algorithm, env = settings["algorithm"], settings["env"]
+    row = find_algorithm(algorithm)
+    sections = {name: settings[name] for name in ("env", "policy", row.section)}
+    told = "\n".join(f"| {name} | {_inline(section)} |" for name, section in sections.items())
+    sums = checksums.read_sums(run / run_dir.CHECKSUMS)
+    return CARD.format(
+        front=yaml.safe_dump(front_matter(settings, summary), sort_keys=False, allow_unicode=True),
+        algorithm=algorithm,
+        name=settings["name"],
+        seed=settings["seed"],
+        env=env,
+        language=language_name(env),
+        library="sb3-contrib" if row.learner.__module__.startswith("sb3_contrib") else "Stable-Baselines3",
+        masks=", action_masks=masks" if row.uses_mask else ", state=memory" if row.recurrent else "",
+        results=_results(settings, summary),
+        training=_training(settings, made, summary),
+        settings=told,
+        files="\n".join(f"| `{name}` | `{digest}` |" for name, digest in sums.items()),
+    )
+
+
+def front_matter(settings: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
+    """What model hubs read: the library, tags, and the results on held-out problems where there are some."""
+    env, name = settings["env"], f"{settings['algorithm']}-{settings['name']}"
+    tags = ["reinforcement-learning", "deep-reinforcement-learning", "stable-baselines3", "tokentask"]
+    front: dict[str, Any] = {
+        "library_name": "stable-baselines3",
+        "tags": [*tags, "TokenTask-v0", settings["algorithm"]],
+    }
+    greedy = summary.get("evaluation", {}).get(GREEDY)
+    if greedy is None:
+        return front
+    of_task = f"TokenTask-v0, {env['vocab_size']} tokens, {env['max_steps']} steps, {language_name(env)} language"
+    width = greedy["half_width"]
+    reward = f"{greedy['mean_return']:.3f}" + ("" if width is None else f" +/- {width:.3f}")
+    metrics = [
+        {"type": "mean_reward", "value": reward, "name": "mean return, 95 % interval over problems", "verified": False}
+    ]
+    if greedy["score"] is not None:
+        score = f"{greedy['score']:.3f}"
+        metrics.append({"type": "score", "value": score, "name": "return / optimum", "verified": False})
+    result = {
+        "task": {"type": "reinforcement-learning", "name": "reinforcement-learning"},
+        "dataset": {"name": of_task, "type": "TokenTask-v0"},
+        "metrics": metrics,
+    }
+    return front | {"model-index": [{"name": name, "results": [result]}]}
+
+
+def language_name(env: dict[str, Any]) -> str:
+    """How the language is called, without the place of a text on this machine."""
+    return str(env["language"]).partition(":")[0]
+
+
+def _results(settings: dict[str, Any], summary: dict[str, Any]) -> str:
+    scores = summary.get("evaluation")
+    if not scores:
+        return "It was not evaluated."
+    split, (first, *_) = settings["evaluation"]["split"], scores.values()
+    lines = [
+        f"{first['problems']} {split} problems, none of which it was trained on; ± is half of the 95 % interval over "
+        "problems.",
+        "",
+        "| policy | return | score | distinct tokens |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    order = [name for name in (GREEDY, SAMPLED, *REFERENCES) if name in scores]
+    return "\n".join([*lines, *(_result_row(name, scores[name]) for name in order)])
+
+
+def _result_row(name: str, row: dict[str, Any]) -> str:
+    width = "" if row["half_width"] is None else f" ± {row['half_width']:.3f}"
+    score = "—" if row["score"] is None else f"{row['score']:.3f}"
+    return f"| {name} | {row['mean_return']:+.3f}{width} | {score} | {row['distinct_tokens']} |"
+
+
+def _training(settings: dict[str, Any], made: dict[str, Any], summary: dict[str, Any]) -> str:
+    if not summary:
+        return "How it was trained is not recorded."
+    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
+    ended = "" if summary["status"] == "finished" else f", {summary['status']}"
+    from_run = " It started from the weights of another run." if settings["from_run"] else ""
+    return (
+        f"{summary['episodes']:,} episodes, {summary['steps']:,} steps, in {summary['training_seconds']:,.0f} s on "
+        f"{summary['device']} ({made['machine']['processor']}){ended}.{from_run} With {versions}; "
+        f"revision {made['revision'] or 'not known'}."
+    )
+
+
+def _inline(section: dict[str, Any]) -> str:
+    shown = {name: value for name, value in section.items() if name != "language"}
+    return ", ".join(f"{name} {value}" for name, value in shown.items())

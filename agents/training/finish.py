@@ -1,0 +1,119 @@
+"""Sum a training up: its figures, what its agent scores, how long it took."""
+
+import signal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from agents.algorithms.models import build_policy
+from agents.evaluation.agent import Agent
+from agents.evaluation.scores import evaluate_agent, evaluate_references, policy_figures
+from agents.evaluation.statistics import WINDOW
+from agents.machine.matmul import FLOAT32
+from agents.machine.signals import Interrupted, Stopper
+from agents.machine.usage import device_memory_mb, peak_memory_mb
+from agents.policies.bf16 import multiply_in
+from agents.runs import learning_curve, model_files, run_dir
+from agents.runs.checkpoints import read_state, state_file
+from agents.runs.json_files import write_json
+from agents.runs.model_card import write_card
+from agents.runs.weights import own_weights
+from agents.settings.schema import Settings
+from agents.training.build import Training
+from agents.training.guards import check_weights
+from agents.training.recorder import Recorder
+from agents.training.state import policy_weights
+from agents.training.validation import Validation, best_of
+from token_env.episodes.references import REFERENCES
+from token_env.files import write_bytes
+
+
+def final_scores(agent: Agent, trained_on: list[int]) -> dict[str, Any]:
+    """What the summary says of the trained agent.
+
+    `evaluation`: the agent and the reference policies on held-out problems; `training_problems`: the agent, greedy,
+    on as many of the problems that it played last in training.
+    """
+    split, count = agent.settings.evaluation.split, agent.settings.evaluation.problems
+    held_out = evaluate_agent(agent, split, range(count)) | evaluate_references(agent.task, split, range(count))
+    seen = policy_figures(agent.greedy, agent.task, trained_on[-count:])
+    return {"evaluation": held_out, "training_problems": seen}
+
+
+def training_summary(settings: Settings, device: str, recorder: Recorder, taken: tuple[float, float]) -> dict[str, Any]:
+    """The figures of the training itself, which took so many seconds of wall-clock and of processor time."""
+    returns, (seconds, cpu_seconds) = recorder.returns, taken
+    steps = len(returns) * settings.env.max_steps
+    last = returns[-WINDOW:]
+    return {
+        "algorithm": settings.algorithm,
+        "name": settings.name,
+        "seed": settings.seed,
+        "device": device,
+        "episodes": len(returns),
+        "steps": steps,
+        "training_seconds": round(seconds, 3),
+        "cpu_seconds": round(cpu_seconds, 3),
+        "steps_per_second": round(steps / seconds, 1),
+        "mean_last_100": float(np.mean(last)) if last else None,
+        "max_return": max(returns) if returns else None,
+        "distinct_tokens_last_100": len(np.unique(np.array(recorder.last_tokens))),
+        "device_memory_mb": device_memory_mb(device),
+        "device_use_percent": float(np.mean(recorder.device_use)) if recorder.device_use else None,
+    }
+
+
+class Result(NamedTuple):
+    """What a training leaves behind."""
+
+    run: Path  # the directory of the run
+    agent: Agent
+    summary: dict[str, Any]  # what summary.json holds
+    interrupted: int  # the number of the signal that ended it early; then the summary has no evaluation; else 0
+
+
+def finish(
+    path: Path,
+    training: Training,
+    recorder: Recorder,
+    taken: tuple[float, float],
+    validations: list[Validation],
+    stopper: Stopper,
+) -> Result:
+    """Save the model and the best one, evaluate unless a signal ended the run, sum it up."""
+    settings, dynamics, policy = training.settings, training.dynamics, training.model.policy
+    check_weights(own_weights(policy))
+    model_files.save(path, settings, dynamics, policy)
+    summary = training_summary(settings, training.device, recorder, taken) | {"peak_memory_mb": peak_memory_mb()}
+    summary |= save_best(path, training, validations)
+    multiply_in(policy, FLOAT32)
+    agent = Agent(settings, dynamics, policy.to("cpu"))
+    full_from = training.curriculum.state.full_from if training.curriculum else 0  # before, ids meant other problems
+    interrupted, evaluated = stopper.asked, {}
+    if not interrupted:
+        try:
+            evaluated = final_scores(agent, recorder.problem_ids[full_from:])
+        except KeyboardInterrupt as stop:
+            interrupted = stop.number if isinstance(stop, Interrupted) else signal.SIGINT
+    levels = {name: row["mean_return"] for name, row in evaluated.get("evaluation", {}).items() if name in REFERENCES}
+    title = f"{settings.algorithm} {settings.name}, seed {settings.seed}, {dynamics.language.recipe['kind']} language"
+    write_bytes(path / run_dir.LEARNING_CURVE, learning_curve.learning_curve(recorder.returns, title, levels))
+    summary |= {"status": "interrupted" if interrupted else "finished"} | evaluated
+    summary |= {"full_difficulty_from": full_from} if training.curriculum else {}
+    write_card(path, summary)
+    write_json(path / run_dir.SUMMARY, summary)  # the last file: whoever finds it finds the others
+    return Result(path, agent, summary, int(interrupted))
+
+
+def save_best(path: Path, training: Training, validations: list[Validation]) -> dict[str, Any]:
+    """Save the policy that did best on validation problems as a model of its own; what the summary says of it."""
+    episodes = best_of(validations)
+    if episodes is None:
+        return {"best": None}
+    best: Any = build_policy(training.settings, training.dynamics)
+    best.load_state_dict(policy_weights(read_state(state_file(path, episodes))), strict=False)
+    (path / run_dir.BEST).mkdir(exist_ok=True)
+    model_files.save(path / run_dir.BEST, training.settings, training.dynamics, best)
+    told = [{"episodes": played, "mean_return": value} for played, value in validations]
+    return {"best": {"episodes": episodes, "mean_return": dict(validations)[episodes]}, "validations": told}

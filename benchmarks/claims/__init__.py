@@ -1,0 +1,1 @@
+"""Judge each claim of the report by a rule over measured runs."""

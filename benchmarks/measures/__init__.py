@@ -1,0 +1,1 @@
+"""Store the results of runs and compute every metric from them."""

@@ -1,0 +1,299 @@
+"""Compute every metric from a row. A function's docstring is the metric's definition, which the documentation shows."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.algorithms.table import algorithm_settings
+from agents.evaluation.scores import GREEDY, SAMPLED
+from agents.evaluation.statistics import running_mean
+from benchmarks.measures.convergence import convergence_episode
+from benchmarks.measures.row import Row
+from benchmarks.suite.reported import reported
+from token_env.optimum import cache
+from token_env.optimum.cache import keep_optima, optimal_returns
+from token_env.rules.dynamics import Dynamics
+from token_env.rules.task import Task, held_out
+
+LAST, LATEST = 100, 20  # episodes or updates at the end of a training
+QUARTERS = ("commonest", "second", "third", "rarest")
+
+Figure = float | int | str | None  # None: the run has none
+Of = Callable[[Row], Figure]
+
+
+def episodes(row: Row) -> Figure:
+    """Episodes played in training."""
+    return len(row.returns)
+
+
+def vocab_size(row: Row) -> Figure:
+    """Tokens the agent can say: the actions."""
+    return row.settings.env.vocab_size
+
+
+def hidden(row: Row) -> Figure:
+    """Units of each hidden layer, of the policy's network and of the value's alike."""
+    return " + ".join(map(str, row.settings.policy.hidden))
+
+
+def max_steps(row: Row) -> Figure:
+    """Steps of an episode, which are the tokens of a message."""
+    return row.settings.env.max_steps
+
+
+def learning_rate(row: Row) -> Figure:
+    """Of the optimizer; "falling" where it goes to 0 in the course of the training."""
+    section = algorithm_settings(row.settings)
+    digits, exponent = f"{section.learning_rate:.0e}".split("e")
+    return f"{digits}e{int(exponent)}" + (", falling" if section.learning_rate_schedule == "linear" else "")
+
+
+def device(row: Row) -> Figure:
+    """Where the networks were trained."""
+    return row.machine.device
+
+
+def policy_mb(row: Row) -> Figure:
+    """Parameters of the policy's and the value's network in memory, 10⁶ bytes."""
+    return row.policy_bytes / 1e6
+
+
+def file_mb(row: Row) -> Figure:
+    """The saved weights on disk, 10⁶ bytes; neither optimizer state nor code is in the file."""
+    return row.file_bytes / 1e6
+
+
+def training_minutes(row: Row) -> Figure:
+    """Wall-clock time from the first episode to the last update, on one thread, without the evaluation."""
+    return row.training.seconds / 60
+
+
+def episodes_per_minute(row: Row) -> Figure:
+    """Episodes divided by training time."""
+    return 60 * len(row.returns) / row.training.seconds
+
+
+def steps_per_second(row: Row) -> Figure:
+    """Environment steps divided by training time, updates included."""
+    return len(row.returns) * row.settings.env.max_steps / row.training.seconds
+
+
+def peak_memory_mb(row: Row) -> Figure:
+    """The most resident memory of the process, Python, PyTorch and the evaluation included, 10⁶ bytes."""
+    return row.training.peak_memory_mb
+
+
+def cpu_percent(row: Row) -> Figure:
+    """Processor time divided by training time; 100 is one core busy all the time."""
+    return 100 * row.training.cpu_seconds / row.training.seconds
+
+
+def device_memory_mb(row: Row) -> Figure:
+    """On cuda the most memory that tensors held, on mps what the driver holds at the end, 10⁶ bytes."""
+    return row.training.device_memory_mb
+
+
+def device_use_percent(row: Row) -> Figure:
+    """On cuda, where nvidia-ml-py is installed: how busy the GPU was, the mean of one reading an update."""
+    return row.training.device_use_percent
+
+
+def max_return(row: Row) -> Figure:
+    """The highest return of a training episode."""
+    return max(row.returns)
+
+
+def final_return(row: Row) -> Figure:
+    """The return of the last training episode: one episode, hence mostly chance."""
+    return row.returns[-1]
+
+
+def mean_last_100(row: Row) -> Figure:
+    """Mean return of the last 100 training episodes."""
+    return float(_last(row, LAST).mean())
+
+
+def mean_last_20(row: Row) -> Figure:
+    """Mean return of the last 20 training episodes."""
+    return float(_last(row, LATEST).mean())
+
+
+def lowest_last_20(row: Row) -> Figure:
+    """The lowest return of the last 20 training episodes."""
+    return float(_last(row, LATEST).min())
+
+
+def highest_last_20(row: Row) -> Figure:
+    """The highest return of the last 20 training episodes."""
+    return float(_last(row, LATEST).max())
+
+
+def min_loss(row: Row) -> Figure:
+    """The lowest loss of an update, of whichever algorithm: policy loss, entropy loss and value loss, each averaged
+    over the update's minibatches, added up with the run's coefficients. It can be negative, and it compares runs of
+    one algorithm with the same coefficients only: a low loss is no good policy.
+    """
+    return _lowest(_losses(row))
+
+
+def lowest_loss_last_20(row: Row) -> Figure:
+    """The lowest loss of the last 20 updates, or of all where there were fewer."""
+    return _lowest(_losses(row)[-LATEST:])
+
+
+def highest_loss_last_20(row: Row) -> Figure:
+    """The highest loss of the last 20 updates, or of all where there were fewer."""
+    return max(_losses(row)[-LATEST:], default=None)
+
+
+def drawdown(row: Row) -> Figure:
+    """Stability: the largest fall of the mean of 100 episodes in a row below what that mean had reached before."""
+    means = running_mean(row.returns, LAST)[LAST - 1 :]
+    return float((np.maximum.accumulate(means) - means).max()) if len(means) else None
+
+
+def spread(row: Row) -> Figure:
+    """Stability: the standard deviation of the returns of the last 100 training episodes."""
+    return float(_last(row, LAST).std(ddof=1)) if len(row.returns) > 1 else None
+
+
+def convergence(row: Row) -> Figure:
+    """The first episode from which on no block of 100 episodes earned significantly less than the last fifth of the
+    training: Welch's one-sided t-test of each whole block before that fifth, 5 % shared equally among the blocks.
+    A run has none if its first block earned no less (no learning is shown), or the last tested block did (it was
+    still getting better).
+    """
+    return convergence_episode(row.returns)
+
+
+def episodes_to_reported(row: Row) -> Figure:
+    """The first episode whose mean with the 99 before it is the average that the report gave for the last 100 of this
+    size; a run that does not get there has none.
+    """
+    average = reported().figures.get(row.case.partition("/")[0], {}).get("mean_last_100")
+    if not isinstance(average, float):
+        return None
+    reached = np.flatnonzero(running_mean(row.returns, LAST)[LAST - 1 :] >= average)
+    return LAST + int(reached[0]) if len(reached) else None
+
+
+def seconds_to_reported(row: Row) -> Figure:
+    """The training time that these episodes took, counted as their share of all."""
+    reached = episodes_to_reported(row)
+    return None if reached is None else row.training.seconds * float(reached) / len(row.returns)
+
+
+def training_tokens(row: Row) -> Figure:
+    """Different tokens said in the last 100 training episodes."""
+    return row.distinct_tokens_last_100
+
+
+def test_return(row: Row) -> Figure:
+    """Mean return on the first 200 test problems, with the most probable tokens."""
+    return row.held_out[GREEDY].mean_return
+
+
+def test_return_sampled(row: Row) -> Figure:
+    """The same with tokens drawn by their probability."""
+    return row.held_out[SAMPLED].mean_return
+
+
+def optimum(row: Row) -> float:
+    """The most that can be earned on these problems, exactly, the mean over them; every run has the same."""
+    return mean_optimum(row.settings.env, row.settings.evaluation.split, row.held_out[GREEDY].problems)
+
+
+def score(row: Row) -> Figure:
+    """The return in per cent of the optimum on the same problems: 100 is perfect with hindsight of the whole message.
+    This figure can be compared between sizes.
+    """
+    return share_of_optimum(row.held_out[GREEDY].mean_return, row)
+
+
+def score_sampled(row: Row) -> Figure:
+    """The same with tokens drawn by their probability."""
+    return share_of_optimum(row.held_out[SAMPLED].mean_return, row)
+
+
+def share_of_greedy(row: Row) -> Figure:
+    """The return divided by that of the reference policy `greedy` on the same problems, in per cent."""
+    return 100 * row.held_out[GREEDY].mean_return / row.held_out["greedy"].mean_return
+
+
+def training_return(row: Row) -> Figure:
+    """Mean return, with the most probable tokens, on the 200 problems played last in training."""
+    return row.training_problems.mean_return
+
+
+def generalisation_gap(row: Row) -> Figure:
+    """Mean return, with the most probable tokens, on the 200 problems played last in training less that on the test
+    problems. Positive: better on what it was trained on. Problems differ, so one run's gap has a standard error of
+    about 0.05.
+    """
+    return row.training_problems.mean_return - row.held_out[GREEDY].mean_return
+
+
+def test_tokens(row: Row) -> Figure:
+    """Different tokens said on the test problems, with the most probable tokens."""
+    return row.held_out[GREEDY].distinct_tokens
+
+
+def token_perplexity(row: Row) -> Figure:
+    """Exp of the entropy of these tokens: how many equally used ones would be as varied."""
+    return row.held_out[GREEDY].token_perplexity
+
+
+def reference_return(policy: str) -> Of:
+    """The metric of a reference policy's return."""
+
+    def of(row: Row) -> Figure:
+        return row.held_out[policy].mean_return
+
+    of.__name__ = f"reference_{policy}"
+    of.__doc__ = f"Mean return of the reference policy `{policy}` on the same problems; every run has the same."
+    return of
+
+
+def adequacy_of_quarter(place: int) -> Of:
+    """The metric of the adequacy recovered on a quarter of the words, 0 the commonest."""
+
+    def of(row: Row) -> Figure:
+        share = row.held_out[GREEDY].adequacy_by_rarity[place]
+        return None if share is None else 100 * share
+
+    of.__name__ = f"adequacy_{QUARTERS[place]}"
+    of.__doc__ = (
+        f"Adequacy recovered on the {QUARTERS[place]} quarter of the words of the test messages, in per cent of what "
+        "saying each word itself would have earned."
+    )
+    return of
+
+
+@lru_cache
+def mean_optimum(task: Task, split: str, problems: int) -> float:
+    """Of the first so many problems of the split under these constants."""
+    dynamics = Dynamics(held_out(task, split))
+    drawn = dynamics.problems.draw(np.arange(problems))
+    keep_optima(dynamics, drawn)
+    return float(optimal_returns(dynamics, drawn).mean())
+
+
+def share_of_optimum(mean_return: float, row: Row) -> Figure:
+    """A mean return on the run's held-out problems in per cent of their optimum; None where that is not above zero."""
+    share = float(cache.score(mean_return, optimum(row)))
+    return None if np.isnan(share) else 100 * share
+
+
+def _last(row: Row, count: int) -> NDArray[np.float64]:
+    return np.asarray(row.returns[-count:])
+
+
+def _losses(row: Row) -> list[float]:
+    return [loss for loss in row.losses if loss is not None]
+
+
+def _lowest(losses: list[float]) -> float | None:
+    return min(losses, default=None)

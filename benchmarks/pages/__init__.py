@@ -1,0 +1,1 @@
+"""Write the benchmark's table, plots and documents from committed results."""

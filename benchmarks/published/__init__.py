@@ -1,0 +1,1 @@
+"""Compute figures that documentation quotes: interval coverage, reference policies, English."""

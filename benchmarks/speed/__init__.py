@@ -1,0 +1,1 @@
+"""Measure speed: environment, training, solver, and the overhead of a run."""

@@ -1,0 +1,102 @@
+"""List the ways to train PPO that are compared: stock Stable-Baselines3, its JAX version sbx, and ours.
+
+All do the same work: the same rollouts, minibatches and epochs, and separate networks of the same widths for policy and
+value.
+"""
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Literal, NamedTuple
+
+from stable_baselines3 import PPO
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from agents.algorithms.models import OURS, build_model
+from agents.algorithms.vec_env import TokenVecEnv, keywords_of
+from agents.machine.matmul import BF16, FLOAT32, Products, choose_products
+from agents.policies.bf16 import multiply_in
+from agents.settings.layers import make_settings, preset_layer
+from agents.settings.schema import Settings
+from token_env.env import TokenEnv
+from token_env.rules.dynamics import Dynamics
+
+# Of the comparison that all are in; episodes need not be whole, since no run directory is made.
+SHARED = {"n_envs": 64, "n_steps": 32, "batch_size": 1024, "n_epochs": 4, "learning_rate": 3e-4}
+ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"  # for JAX, as torch is told
+
+
+class Trainer(NamedTuple):
+    """A way to train."""
+
+    name: str
+    library: Literal["sb3", "sbx", "ours"]
+    loop: bool = False  # steps environments one after another (DummyVecEnv) instead of as our batch
+    head: Literal["fast", "tied"] = "fast"  # of ours
+    precision: str = FLOAT32
+
+    @property
+    def products(self) -> Products:
+        """How it multiplies: stock SB3 as torch does by itself, ours by the rule."""
+        return choose_products("default" if self.library == "sb3" else "auto", self.precision, "cpu")
+
+    def build(self, settings: Settings) -> OnPolicyAlgorithm:
+        """A model with PPO's settings, not yet trained."""
+        env = _loop(settings) if self.loop else TokenVecEnv(settings.ppo.n_envs, **keywords_of(settings.env))
+        if self.library != "ours":
+            return _stock(PPO if self.library == "sb3" else _sbx(), settings, env)
+        changed = settings.model_copy(update={"policy": settings.policy.model_copy(update={"head": self.head})})
+        model = build_model(changed, env, Dynamics(settings.env), "cpu")
+        multiply_in(model.policy, self.products.precision)
+        return model
+
+
+STOCK_LOOP = Trainer("SB3, DummyVecEnv", "sb3", loop=True)
+STOCK_BATCH = Trainer("SB3, our VecEnv", "sb3")
+FAST = Trainer("fast heads", "ours")
+FAST_BF16 = Trainer("fast heads, bf16", "ours", precision=BF16)
+TIED = Trainer("tied head", "ours", head="tied")
+TIED_BF16 = Trainer("tied head, bf16", "ours", head="tied", precision=BF16)
+SBX = Trainer("sbx, our VecEnv", "sbx")
+
+
+def trainers() -> list[Trainer]:
+    """Those that this machine can run: sbx where it is installed, bf16 where the processor has it."""
+    known = [STOCK_LOOP, STOCK_BATCH, FAST, FAST_BF16, TIED, TIED_BF16, SBX]
+    installed = [trainer for trainer in known if trainer.library != "sbx" or find_spec("sbx")]
+    return [trainer for trainer in installed if not trainer.products.refused]
+
+
+def shared_settings(size: str, **env: Any) -> Settings:
+    """The comparison's settings for this size, with changes of its task."""
+    return make_settings(preset_layer(size), {"ppo": SHARED, "env": env})
+
+
+def preset_settings(size: str) -> Settings:
+    """The shipped preset of this size."""
+    return make_settings(preset_layer(size))
+
+
+def _stock(learner: Callable[..., OnPolicyAlgorithm], settings: Settings, env: VecEnv) -> OnPolicyAlgorithm:
+    """A model as anyone would write it down."""
+    section = settings.ppo
+    return learner(
+        "MlpPolicy",
+        env,
+        learning_rate=section.learning_rate,
+        policy_kwargs={"net_arch": list(settings.policy.hidden)},
+        seed=settings.seed,
+        device="cpu",
+        **section.model_dump(exclude=OURS),
+    )
+
+
+def _loop(settings: Settings) -> VecEnv:
+    return DummyVecEnv([lambda: TokenEnv(**keywords_of(settings.env))] * settings.ppo.n_envs)
+
+
+def _sbx() -> Any:
+    os.environ.setdefault("XLA_FLAGS", ONE_THREAD)  # read when JAX starts
+    return import_module("sbx").PPO

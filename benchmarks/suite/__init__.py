@@ -1,0 +1,1 @@
+"""Declare the benchmarks: cases, seeds, and the figures that were reported."""

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import PPO
+
+import agents
+from agents.algorithms.vec_env import TokenVecEnv
+from agents.policies.extractors import TokenExtractor
+from agents.settings.layers import make_settings
+from agents.training.fit import fit
+from token_env import Task, evaluate
+from token_env.env import TokenEnv
+
+IDS = {"vocab_size": 12, "max_steps": 4, "observation": "tokens"}
+
+
+def test_features_are_the_vectors_of_the_tokens_and_the_clock():
+    extractor = TokenExtractor(TokenEnv(lookahead=1, **IDS).observation_space, embedding=3)
+    features = extractor(torch.tensor([[5.0, 7.0, 0.0, 3.0], [11.0, 2.0, 2.0, 4.0]]))
+    assert features.shape == (2, extractor.features_dim) == (2, 10)
+    said, due = extractor.said.weight, extractor.due.weight
+    expected = [
+        torch.cat([said[5], due[7], due[0], torch.tensor([0.75])]),
+        torch.cat([said[11], due[2], due[2], torch.ones(1)]),
+    ]
+    torch.testing.assert_close(features, torch.stack(expected))
+
+
+def test_stock_ppo_learns_to_read_ids():
+    env = TokenVecEnv(16, reward="exact", **IDS)
+    env.seed(0)
+    keywords = {"features_extractor_class": TokenExtractor, "features_extractor_kwargs": {"embedding": 8}}
+    model = PPO(
+        "MlpPolicy",
+        env,
+        n_steps=16,
+        batch_size=64,
+        gamma=0.0,
+        learning_rate=3e-3,
+        seed=0,
+        policy_kwargs=keywords,
+        device="cpu",
+    )
+
+    def share_of_exact_words():
+        task = Task(split="test", reward="exact", **IDS)
+        said = evaluate(lambda observations: model.predict(observations, deterministic=True)[0], range(200), task=task)
+        return float(np.mean(said.actions == task_messages(task)))
+
+    before = share_of_exact_words()
+    model.learn(8_000)
+    assert before < 0.3
+    assert share_of_exact_words() > 0.8
+
+
+def task_messages(task):
+    from token_env import Dynamics
+
+    return Dynamics(task).problems.draw(np.arange(200)).message
+
+
+def test_a_run_that_reads_ids_is_saved_and_loaded(tmp_path):
+    settings = make_settings(
+        {
+            "env": IDS,
+            "episodes": 8,
+            "device": "cpu",
+            "policy": {"embedding": 5, "hidden": [8]},
+            "ppo": {"n_steps": 16, "batch_size": 16},
+            "evaluation": {"problems": 10},
+        }
+    )
+    result = fit(settings, tmp_path / "run", progress=False)
+    loaded = agents.load(result.run)
+    assert loaded.policy.features_extractor.due.embedding_dim == 5
+    for name, weights in result.agent.policy.state_dict().items():
+        torch.testing.assert_close(loaded.policy.state_dict()[name], weights, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("reward", ["terminal", "potential"])
+def test_ids_cannot_show_what_was_accrued(reward):
+    with pytest.raises(ValueError, match="observation='features'"):
+        TokenEnv(reward=reward, **IDS)

@@ -1,0 +1,62 @@
+"""Trainings on a pretended device that refuses float64, tensors of two devices in one operator, and `.numpy()`."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from torch.utils import backend_registration
+
+from agents.algorithms.table import ALGORITHMS
+from agents.diagnosis.device_check import TOLERANCE, TOLERANCE_OF_OTHERS
+from agents.policies.actor_critic import PLAIN
+from tests.support.mps_kernels import lacking
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
+    reason="this torch cannot pretend a device in Python",
+)
+TRAININGS = [f"{algorithm}/{head}" for algorithm in ALGORITHMS for head in PLAIN]
+
+
+@pytest.fixture(scope="module")
+def told():
+    command = [sys.executable, "-W", "ignore", "-m", "tests.support.pretend_device"]
+    out = subprocess.run(command, capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr[-4000:]
+    return json.loads(out.stdout)
+
+
+@pytest.mark.parametrize("training", TRAININGS)
+def test_a_training_on_the_device_gives_the_weights_of_one_on_the_cpu(told, training):
+    found = told["trained"][training]
+    assert found["moved"] > 1e-3  # or it was not trained
+    allowed = TOLERANCE.get(training.partition("/")[0], TOLERANCE_OF_OTHERS)  # ours round otherwise there
+    assert found["gap"] <= (0 if training.endswith("stock") else allowed * found["moved"])
+
+
+@pytest.mark.parametrize("training", TRAININGS)
+def test_what_the_device_was_asked_for_mps_can_compute(told, training):
+    operators = told["trained"][training]["operators"]
+    assert sum(operators.values()) > 500
+    assert lacking(operators) == set()
+
+
+@pytest.mark.parametrize("training", TRAININGS)
+def test_the_host_waits_for_the_device_a_few_times_a_step_at_most(told, training):
+    assert 16 < told["trained"][training]["waits"] < 40 * 16  # two rollouts of 8 steps and their updates
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ("float64_samples", "no torch.float64"),
+        ("float64_observations", "no torch.float64"),
+        ("constants_left_behind", "of pretend and of the cpu"),
+        ("parameters_left_behind", "of pretend and of the cpu"),
+        ("answers_not_fetched", "numpy"),
+    ],
+)
+def test_a_mistake_is_refused(told, mistake, message):
+    """The control of all above: a device that refuses nothing shows nothing."""
+    assert message in told["refused"][mistake]

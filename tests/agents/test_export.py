@@ -1,0 +1,308 @@
+"""What is exported says what the agent says; what is imported was checked before anything of it is used."""
+
+import io
+import json
+import pickle
+import re
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import onnxruntime
+import pytest
+import safetensors
+import torch
+import yaml
+
+import agents
+from agents import export as exporting
+from agents.algorithms.models import build_policy
+from agents.algorithms.table import ALGORITHMS
+from agents.cli.console import WRONG_INPUT, run_command
+from agents.evaluation.agent import Agent
+from agents.export import export
+from agents.exports.onnx_file import OnnxPlayer, onnx_bytes
+from agents.exports.parity import Beside, disagreement
+from agents.exports.sb3_zip import zip_bytes
+from agents.import_sb3 import import_sb3
+from agents.policies.tied_head import PlainTiedHead, TiedHead
+from agents.runs import model_card, run_dir
+from agents.settings.layers import make_settings, preset_layer
+from agents.training.fit import fit
+from tests.support.models import Bomb, make_run, moved
+from token_env import Dynamics, evaluate
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def command(function, words):
+        monkeypatch.setattr(sys, "argv", ["command", *words.split()])
+        with pytest.raises(SystemExit) as end:
+            run_command(function)
+        return end.value.code, *capsys.readouterr()
+
+    return command
+
+
+ONNX = [*((algorithm, "tied", "features") for algorithm in ALGORITHMS), ("recurrent-ppo", "fast", "features")]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "head", "kind"), [*ONNX, ("ppo", "stock", "features"), ("recurrent-ppo", "fast", "tokens")]
+)
+def test_an_onnx_model_says_what_the_agent_says(tmp_path, algorithm, head, kind):
+    agent = moved(agents.load(make_run(tmp_path / "run", algorithm, head, env={"observation": kind})))
+    content = onnx_bytes(agent)
+    assert disagreement(agent, OnnxPlayer(content)) == (0, 1000)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_logits_of_an_onnx_model_are_the_agents_for_any_number_of_rows(tmp_path, algorithm):
+    agent = moved(agents.load(make_run(tmp_path / "run", algorithm)))
+    session = onnxruntime.InferenceSession(onnx_bytes(agent))
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["tokentask.tokens"]) == list(agent.language.surface)
+    assert json.loads(metadata["tokentask.settings"])["algorithm"] == algorithm
+    generator = np.random.default_rng(0)
+    for rows in (1, 7):
+        seen = generator.normal(size=(rows, *agent.policy.observation_space.shape)).astype(np.float32)
+        given = {"observation": seen}
+        masks = generator.random((rows, 64)) < 0.5
+        given |= {"action_masks": masks} if agent.uses_mask else {}
+        given |= dict.fromkeys(("hidden", "cell"), np.zeros((1, rows, 16), np.float32)) if agent.recurrent else {}
+        logits, tokens, *_ = session.run(None, given)
+        expected, _ = agent.distribution(seen, action_masks=masks if agent.uses_mask else None)
+        theirs = expected.distribution.logits.log_softmax(dim=1)
+        torch.testing.assert_close(torch.tensor(logits).log_softmax(dim=1), theirs, rtol=1e-4, atol=1e-3)
+        np.testing.assert_array_equal(tokens, logits.argmax(axis=1))
+        assert not agent.uses_mask or masks[np.arange(rows), tokens].all()
+
+
+def test_what_a_recurrent_onnx_model_remembers_matters(tmp_path):
+    """The control of the comparison: without its memory it says something else."""
+    agent = moved(agents.load(make_run(tmp_path / "run", "recurrent-ppo", "fast")))
+    player = OnnxPlayer(onnx_bytes(agent))
+    act = player.act
+
+    def forgets(observations, episode_starts, action_masks):
+        return act(observations, np.ones_like(episode_starts), action_masks)
+
+    player.act = forgets
+    assert disagreement(agent, player)[0] > 0
+
+
+def test_the_plain_tied_head_is_the_tied_head():
+    settings = make_settings(preset_layer("tiny"))
+    dynamics = Dynamics(settings.env)
+    agent = moved(Agent(settings, dynamics, build_policy(settings, dynamics)))
+    head = agent.policy.action_net
+    assert type(head) is TiedHead
+    latent = torch.randn(9, head.seen.stop + 10)
+    ours = head(latent)
+    head.__class__ = PlainTiedHead
+    torch.testing.assert_close(head(latent), ours, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["onnx", "sb3", "safetensors"])
+def test_the_command_writes_one_file_and_checks_it(command, tmp_path, form):
+    make_run(tmp_path / "run")
+    code, out, error = command(export, f"run --format {form}")
+    assert (code, error) == (0, "")
+    (written,) = {path.name for path in tmp_path.iterdir()} - {"run"}
+    assert out.startswith(f"{written}: ")
+    assert "the agent's tokens on 1,000 observations" in out
+
+
+def test_safetensors_hold_the_weights_and_what_they_are_of(command, tmp_path):
+    make_run(tmp_path / "run")
+    command(export, "run --format safetensors --out weights.safetensors")
+    with safetensors.safe_open(tmp_path / "weights.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["tokentask.settings"])["algorithm"] == "ppo"
+        assert "action_net.bias" in file.keys()  # noqa: SIM118  # it is no dictionary
+
+
+def test_a_file_that_says_something_else_is_not_written(command, tmp_path, monkeypatch):
+    make_run(tmp_path / "run")
+    wrong = lambda agent, content: type("Wrong", (), {"act": lambda self, seen, *_: np.full(len(seen), 3)})()  # noqa: E731
+    monkeypatch.setitem(exporting.FORMATS, "onnx", (".onnx", lambda agent: b"", wrong))
+    code, _, error = command(export, "run --format onnx")
+    assert code == WRONG_INPUT
+    assert "nothing was written: the onnx file says another token on" in error
+    assert not (tmp_path / "run.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run --format pickle", "unknown format 'pickle'"),
+        ("nowhere --format onnx", "no directory of a run"),
+        ("run --format onnx --out run", "it is a directory"),
+        ("run --format onnx --out none/x.onnx", "there is no directory 'none'"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(command, tmp_path, words, message):
+    make_run(tmp_path / "run")
+    code, _, error = command(export, words)
+    assert code == WRONG_INPUT
+    assert message in error
+
+
+def test_without_the_packages_of_the_extra_the_message_names_it(command, tmp_path, monkeypatch):
+    make_run(tmp_path / "run")
+    monkeypatch.setattr("agents.exports.onnx_file.find_spec", lambda name: None)
+    code, _, error = command(export, "run --format onnx")
+    assert code == WRONG_INPUT
+    assert "pip install -c constraints.txt '.[onnx]'" in error
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_zip_is_a_model_of_stable_baselines3_and_comes_back(command, tmp_path, algorithm):
+    make_run(tmp_path / "run", algorithm)
+    assert command(export, "run --format sb3 --out model.zip")[0] == 0
+    code, _, error = command(import_sb3, "model.zip --like run --out back --trust")
+    assert (code, error) == (0, "")
+    ours, theirs = agents.load(tmp_path / "run"), agents.load(tmp_path / "back")
+    for name, weight in ours.policy.state_dict().items():
+        torch.testing.assert_close(theirs.policy.state_dict()[name], weight, rtol=0, atol=0)
+
+
+WITHOUT_US = """
+import sys
+sys.modules["agents"] = sys.modules["token_env"] = None  # importing them fails
+from sb3_contrib import MaskablePPO
+model = MaskablePPO.load("model.zip", device="cpu")
+print(type(model.policy).__module__, model.policy.action_net.out_features)
+"""
+
+
+def test_a_zip_of_fast_heads_is_loaded_where_this_project_is_not(tmp_path):
+    agent = agents.load(make_run(tmp_path / "run", "maskable-ppo", "fast"))
+    (tmp_path / "model.zip").write_bytes(zip_bytes(agent))
+    out = subprocess.run([sys.executable, "-c", WITHOUT_US], cwd=tmp_path, capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert out.stdout.split() == ["sb3_contrib.common.maskable.policies", "64"]
+
+
+def test_importing_a_zip_demands_trust(command, tmp_path):
+    make_run(tmp_path / "run")
+    (tmp_path / "model.zip").write_bytes(b"")
+    code, _, error = command(import_sb3, "model.zip --like run --out back")
+    assert code == WRONG_INPUT
+    assert "type --trust if you know who made it" in error
+    assert not (tmp_path / "back").exists()
+
+
+def weights_archive(content):
+    stream = io.BytesIO()
+    torch.save(content, stream)
+    return stream.getvalue()
+
+
+def zipped(*members, compression=zipfile.ZIP_STORED):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("warnings.warn", lambda *arguments, **keywords: None)  # of names that stand twice
+        for name, content in members:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def inflating(name):
+    return zipped((name, bytes(50_000_000)), compression=zipfile.ZIP_DEFLATED)
+
+
+def planted(kind, marker, state):
+    good = weights_archive(state)
+    bad = dict(state)
+    bad["action_net.bias"] = bad["action_net.bias"] + float("nan")
+    return {
+        "pickle": lambda: zipped(("policy.pth", weights_archive({"x": Bomb(marker)}))),
+        "bare pickle": lambda: zipped(("policy.pth", pickle.dumps(Bomb(marker)))),
+        "no zip": lambda: pickle.dumps(Bomb(marker)),
+        "zip bomb": lambda: inflating("policy.pth"),
+        "zip bomb inside": lambda: zipped(("policy.pth", inflating("archive/data.pkl"))),
+        "path traversal": lambda: zipped(("policy.pth", good), ("../outside", b"x")),
+        "path traversal inside": lambda: zipped(("policy.pth", zipped(("../outside", b"x")))),
+        "duplicate": lambda: zipped(("policy.pth", good), ("policy.pth", good)),
+        "not finite": lambda: zipped(("policy.pth", weights_archive(bad))),
+        "another policy": lambda: zipped(("policy.pth", weights_archive({"x": torch.zeros(1)}))),
+        "no weights": lambda: zipped(("data", b"{}")),
+    }[kind]()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("pickle", "cannot read the weights|do not fit"),
+        ("bare pickle", "cannot read the weights"),
+        ("no zip", "cannot read the weights"),
+        ("zip bomb", "larger than the policy"),
+        ("zip bomb inside", "larger than the policy|inflates to more"),
+        ("path traversal", "holds '../outside'"),
+        ("path traversal inside", "holds '../outside'"),
+        ("duplicate", "a name twice"),
+        ("not finite", "not finite"),
+        ("another policy", "do not fit"),
+        ("no weights", "cannot read the weights"),
+    ],
+)
+def test_a_planted_zip_is_refused_though_it_was_trusted_and_nothing_of_it_is_executed(command, tmp_path, kind, message):
+    state = agents.load(make_run(tmp_path / "run")).policy.state_dict()
+    marker = tmp_path / "executed"
+    (tmp_path / "model.zip").write_bytes(planted(kind, marker, state))
+    code, _, error = command(import_sb3, "model.zip --like run --out back --trust")
+    assert code == WRONG_INPUT
+    assert re.search(message, error)
+    assert not marker.exists()
+    assert not (tmp_path / "back").exists()
+
+
+def test_the_comparison_asks_a_thousand_times_what_the_other_would_say(tmp_path):
+    agent = moved(agents.load(make_run(tmp_path / "run")))
+    asked = []
+
+    class Other:
+        def act(self, observations, episode_starts, action_masks):
+            asked.append(len(observations))
+            return np.zeros(len(observations), dtype=np.int64)
+
+    beside = Beside(agent, Other())
+    evaluate(beside, range(125), task=exporting.held_out(agent.task, "test"))
+    assert sum(asked) == beside.seen == 1000
+    assert beside.differing > 100
+
+
+def test_the_card_has_what_model_hubs_read(tmp_path):
+    text = tmp_path / "secret_place.txt"
+    text.write_text("the cat sat on the mat and the dog saw the cat " * 20)
+    settings = make_settings(
+        preset_layer("tiny"),
+        {"device": "cpu", "episodes": 40, "evaluation": {"problems": 3}},
+        {"env": {"language": f"text:{text}", "vocab_size": 8}},
+    )
+    result = fit(settings, tmp_path / "run", progress=False)
+    content = (result.run / run_dir.CARD).read_text()
+    _, front, body = content.split("---\n", 2)
+    told = yaml.safe_load(front)
+    assert told["library_name"] == "stable-baselines3"
+    assert {"reinforcement-learning", "stable-baselines3", "ppo"} <= set(told["tags"])
+    (entry,) = told["model-index"]
+    (found,) = entry["results"]
+    greedy = result.summary["evaluation"]["agent (greedy)"]
+    assert found["task"]["type"] == "reinforcement-learning"
+    assert found["dataset"]["type"] == "TokenTask-v0"
+    assert found["metrics"][0]["type"] == "mean_reward"
+    assert found["metrics"][0]["value"].startswith(f"{greedy['mean_return']:.3f}")
+    assert f"| agent (greedy) | {greedy['mean_return']:+.3f}" in body
+    assert "secret_place" not in content
+    assert json.loads((result.run / run_dir.RUN).read_text())["machine"]["host"] not in body.split()
+
+
+def test_a_card_of_a_run_without_an_evaluation_says_so(tmp_path):
+    text = model_card.card(make_run(tmp_path / "run"), {})
+    assert "It was not evaluated." in text
+    assert "How it was trained is not recorded." in text
+    assert "model-index" not in text

@@ -1,0 +1,128 @@
+"""The first bad number or action stops a training, which says where it was."""
+
+import numpy as np
+import pytest
+import torch
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import PPO
+
+from agents.algorithms.vec_env import TokenVecEnv
+from agents.runs import run_dir
+from agents.settings.layers import make_settings, preset_layer
+from agents.training.fit import fit
+from agents.training.guards import ABSURD, CheckedVecEnv, TrainingError, check_weights, gradients, norm
+
+SHORT = {
+    "device": "cpu",
+    "episodes": 24,
+    "ppo": {"n_envs": 4, "batch_size": 32},
+    "evaluation": {"problems": 2},
+    "checkpoints": {"seconds": 0.0, "problems": 2},
+}
+
+
+def train(run, **layer):
+    return fit(make_settings(preset_layer("tiny"), SHORT, layer), run, progress=False)
+
+
+def batch(masked=False):
+    env = CheckedVecEnv(TokenVecEnv(3, vocab_size=20, max_steps=5), masked)
+    env.seed(0)
+    env.reset()
+    return env
+
+
+@pytest.mark.parametrize("action", [-1, 20])
+def test_a_token_that_does_not_exist_is_named_with_environment_and_step(action):
+    env = batch()
+    env.step(np.array([1, 2, 3]))
+    with pytest.raises(TrainingError, match=rf"environment 1, step 3: action {action}, but there are tokens 0 … 19"):
+        env.step(np.array([1, action, 3]))
+
+
+def test_a_masked_out_token_is_named_where_masks_are_kept_to():
+    env, careless = batch(masked=True), batch()
+    masks = np.stack(env.env_method("action_masks"))
+    allowed = masks.argmax(axis=1)
+    env.step(allowed)
+    masks = np.stack(env.env_method("action_masks"))
+    allowed = masks.argmax(axis=1)
+    row = int(np.flatnonzero(~masks.all(axis=1))[0])
+    forbidden = np.where(np.arange(3) == row, masks.argmin(axis=1), allowed)
+    with pytest.raises(
+        TrainingError, match=rf"environment {row}, step 3: action {forbidden[row]}, but its mask forbids"
+    ):
+        env.step(forbidden)
+    careless.env_method("action_masks")
+    careless.step(forbidden)  # who was only curious may say what they like
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38, -2 * ABSURD])
+@pytest.mark.parametrize("kind", ["reward", "observation"])
+def test_a_bad_number_is_named_at_the_step_where_it_appears(kind, value, tmp_path, monkeypatch):
+    step_wait = TokenVecEnv.step_wait
+    steps = []
+
+    def spoilt(self):
+        observations, rewards, *rest = step_wait(self)
+        steps.append(1)
+        if len(steps) == 8 * 3 + 2:  # in the fourth rollout
+            if kind == "reward":
+                rewards[2] = value
+            else:
+                observations[2, 5] = value
+        return observations, rewards, *rest
+
+    monkeypatch.setattr(TokenVecEnv, "step_wait", spoilt)
+    place = r" \(column 5\)" if kind == "observation" else ""
+    told = (
+        rf"environment 2, step 100: {kind} {np.float32(value)}{place}\. The last good checkpoint is '.*episode-00000012"
+    )
+    with pytest.raises(TrainingError, match=told.replace("+", r"\+")):
+        train(tmp_path / "run")
+    assert not (tmp_path / "run" / run_dir.MODEL).exists()
+
+
+def test_a_bug_in_the_sampler_stops_the_run(tmp_path, monkeypatch):
+    forward = MaskablePPO.collect_rollouts
+
+    def unmasked(self, *args, **keywords):
+        policy = self.policy.forward
+        self.policy.forward = lambda seen, action_masks: policy(seen, action_masks=None)
+        return forward(self, *args, **keywords)
+
+    monkeypatch.setattr(MaskablePPO, "collect_rollouts", unmasked)
+    with pytest.raises(TrainingError, match=r"environment \d+, step \d+: action \d+, but its mask forbids that token"):
+        train(tmp_path / "run", algorithm="maskable-ppo", policy={"head": "stock"}, env={"mask_budget": 0.1})
+
+
+def test_a_diverged_loss_stops_the_run(tmp_path, monkeypatch):
+    update = PPO.train
+
+    def diverged(self):
+        update(self)
+        if self.num_timesteps == 64:
+            self.logger.record("train/value_loss", float("nan"))
+
+    monkeypatch.setattr(PPO, "train", diverged)
+    with pytest.raises(TrainingError, match=r"update after step 64: value_loss nan\. The last good .*episode-00000004"):
+        train(tmp_path / "run")
+
+
+def test_a_gradient_without_a_norm_stops_the_run(tmp_path, monkeypatch):
+    update = PPO.train
+
+    def exploded(self):
+        update(self)
+        assert 0 < norm(gradients(self.policy)) < 10
+        next(self.policy.parameters()).grad[0] = float("inf")
+
+    monkeypatch.setattr(PPO, "train", exploded)
+    with pytest.raises(TrainingError, match=r"update after step 32: norm of the gradient inf\. There is no checkpoint"):
+        train(tmp_path / "run")
+
+
+def test_weights_that_are_not_finite_are_never_saved():
+    check_weights({"good": torch.zeros(3), "ids": torch.arange(3)})
+    with pytest.raises(TrainingError, match=r"the weights net\.bias hold nan"):
+        check_weights({"net.bias": torch.tensor([1.0, float("nan")])})

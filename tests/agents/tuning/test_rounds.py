@@ -1,0 +1,289 @@
+"""Studies as a whole: exact on every storage, whoever is killed; what they export keeps its word."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+import configs
+from agents.evaluation.statistics import prediction_interval
+from agents.settings.layers import make_settings
+from agents.training.fit import fit
+from agents.tuning import rounds
+from agents.tuning.outcome import read_outcome
+from agents.tuning.plan import Plan, begin_study
+from agents.tuning.preset import preset_text
+from agents.tuning.rounds import check, tune
+from agents.tuning.storages import complete_url, open_storage
+from agents.tuning.trials import Trials, worker_of
+from tests.support.settings import quick_settings
+from token_env.errors import SettingError
+
+SOAK = bool(os.environ.get("SOAK"))
+KILLS = 12 if SOAK else 3
+KILLED_TRIALS = 24 if SOAK else 6
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def quietly(title):
+    return lambda trials, news: None
+
+
+def plan(**more):
+    """The shortest of studies, whose trials do not depend on each other."""
+    plain = {"seeds": 1, "finalists": 1, "final_seeds": 2, "sampler": "random", "pruner": "none"}
+    return Plan(settings=quick_settings(), **plain | more)
+
+
+def trials_of(url, study):
+    with open_storage(url) as storage:
+        return Trials(storage, study).all()
+
+
+def command(url, study, trials, workers, *more):
+    words = ["run", "a2c", "--size", "tiny", "--study", study, "--storage", url, "--trials", str(trials)]
+    words += ["--workers", str(workers), "--seeds", "1", "--finalists", "1", "--final-seeds", "2", "--episodes", "80"]
+    words += ["--sampler", "random", "--pruner", "none", "--set", "device=cpu", "--set", "evaluation.problems=4"]
+    return [sys.executable, "-m", "agents.tune", *words, *more]
+
+
+def values_of(url, study):
+    """By what was suggested."""
+    trials = trials_of(url, study)
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    return {str(sorted(trial.params.items())): trial.value for trial in trials}
+
+
+def running(url, study):
+    """Process ids of the trials that run."""
+    told = [worker_of(trial) for trial in trials_of(url, study) if trial.state == TrialState.RUNNING]
+    return [worker.process.pid for worker in told if worker and worker.process.runs]
+
+
+def a_running_one(url, study, seconds=600.0):
+    """One of them, as soon as there is one; None if all have ended meanwhile."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with contextlib.suppress(KeyError):  # the study has not been begun
+            if found := running(url, study):
+                return found[0]
+            trials = trials_of(url, study)
+            if trials and all(trial.state.is_finished() for trial in trials):
+                return None
+        time.sleep(0.02)
+    raise AssertionError("nothing runs")
+
+
+@contextlib.contextmanager
+def started(words):
+    """A command that is at work, and is killed at the latest when it is left."""
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_forty_trials_over_four_workers_are_forty(storage_url, study_name):
+    url, name = storage_url, study_name
+    outcome = tune(url, name, plan(), 40, 4, quietly)
+    trials = trials_of(url, name)
+    assert len(trials) == 40
+    assert all(trial.state.is_finished() for trial in trials)
+    assert sum(trial.state == TrialState.COMPLETE for trial in trials) == 40
+    assert len({worker_of(trial).process.pid for trial in trials}) == 40  # a process each
+    assert len(outcome.finalists[0].scores) == len(outcome.winner.test_scores) == 2
+    assert tune(url, name, plan(), 40, 4, quietly).winner == outcome.winner  # the same again changes nothing
+    assert trials_of(url, name) == trials
+
+
+def test_workers_killed_at_random_change_nothing(tmp_path):
+    undisturbed, disturbed = (complete_url(f"journal:{tmp_path}/{which}.journal", "x") for which in "ab")
+    subprocess.run(command(undisturbed, "x", KILLED_TRIALS, 2), check=True, capture_output=True)
+    chance, kills = random.Random(0), 0
+    with open_storage(disturbed, create=True):
+        pass
+    while kills < KILLS:
+        with started(command(disturbed, "x", KILLED_TRIALS, 2)) as process:
+            while process.poll() is None and kills < KILLS:
+                pid = a_running_one(disturbed, "x")
+                time.sleep(chance.uniform(0.0, 0.2))
+                if pid:
+                    with contextlib.suppress(ProcessLookupError):  # it may have ended meanwhile
+                        os.kill(pid if kills % 3 else process.pid, signal.SIGKILL)
+                        kills += 1
+        if pid is None:
+            break  # all trials have ended
+    assert kills == KILLS
+    out = subprocess.run(command(disturbed, "x", KILLED_TRIALS, 2), capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert len(trials_of(disturbed, "x")) == KILLED_TRIALS
+    found, expected = values_of(disturbed, "x"), values_of(undisturbed, "x")
+    same = found.keys() & expected.keys()
+    assert len(same) >= KILLED_TRIALS - KILLS  # a trial killed between two suggestions gets others for the rest
+    assert {one: found[one] for one in same} == {one: expected[one] for one in same}
+
+
+def test_two_commands_share_a_study(tmp_path):
+    url = complete_url(f"journal:{tmp_path}/x.journal", "x")
+    both = [subprocess.Popen(command(url, "x", 8, 1), stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    trials = trials_of(url, "x")[:8]
+    assert all(trial.state == TrialState.COMPLETE for trial in trials)
+    assert sum(trial.state.is_finished() for trial in trials_of(url, "x")) == 8
+
+
+def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
+    url = complete_url(f"journal:{tmp_path}/x.journal", "x")
+    with open_storage(url, create=True):
+        pass
+    with started(command(url, "x", 6, 2)) as process:
+        pid = a_running_one(url, "x")
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
+    assert process.returncode == 130
+    assert "the same command again goes on" in error
+    assert "Traceback" not in error
+    assert not running(url, "x")
+    assert pid is not None
+    states = {trial.state for trial in trials_of(url, "x")}
+    assert states <= {TrialState.WAITING, TrialState.COMPLETE}
+    out = subprocess.run(command(url, "x", 6, 2), capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert len(values_of(url, "x")) == 6
+    assert {worker_of(trial).attempt for trial in trials_of(url, "x")} == {1}
+
+
+def test_two_studies_of_one_seed_suggest_the_same_parameters(tmp_path):
+    def suggested(which, seed):
+        url = complete_url(f"journal:{tmp_path}/{which}.journal", "x")
+        tune(url, "x", plan(sampler="tpe", pruner="median", seed=seed), 13, 1, quietly)
+        return [trial.params for trial in trials_of(url, "x")]
+
+    first = suggested("a", 0)
+    assert first == suggested("b", 0)
+    assert first != suggested("c", 1)
+    assert len({str(parameters) for parameters in first}) == 13
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study that has ended: its storage and outcome."""
+    url = complete_url(f"journal:{tmp_path_factory.mktemp('study')}/x.journal", "x")
+    return url, tune(url, "x", plan(finalists=2, final_seeds=3), 4, 2, quietly)
+
+
+def test_sets_of_seeds_do_what_they_are_for(finished):
+    url, outcome = finished
+    trials, again, final = (trials_of(url, study) for study in ("x", "x.again", "x.final"))
+    assert trials[0].params["learning_rate"] == quick_settings().a2c.learning_rate  # begins with the preset
+    assert sorted(trial.user_attrs["seed"] for trial in again) == [2000, 2000, 2001, 2001, 2002, 2002]
+    assert sorted(trial.user_attrs["seed"] for trial in final) == [3000, 3001, 3002]
+    assert not any("test_score" in trial.user_attrs for trial in [*trials, *again])
+    assert all("test_score" in trial.user_attrs for trial in final)
+    best = sorted(trials, key=lambda trial: -trial.value)[:2]
+    assert {one.label for one in outcome.finalists} == {f"trial {trial.number}" for trial in best}
+    assert outcome.winner.label == max(outcome.finalists, key=lambda one: one.mean).label
+
+
+def test_the_exported_preset_trains_to_the_scores_that_were_promised_from(finished, tmp_path):
+    _, outcome = finished
+    layer = configs.parse(preset_text("x", outcome))
+    assert layer["name"] == "x"
+    assert "ppo" not in layer
+    settings = make_settings(layer, {"seed": 3000, "device": "cpu"})
+    assert settings.a2c == outcome.winner.settings.a2c
+    result = fit(settings, tmp_path / "run", progress=False)
+    assert result.summary["evaluation"]["agent (greedy)"]["score"] == pytest.approx(outcome.winner.test_scores[0])
+
+
+def test_the_promise_is_the_prediction_interval_of_seeds_that_selected_nothing(finished):
+    _, outcome = finished
+    text = preset_text("x", outcome)
+    assert f"{outcome.promise.low:.4f}".replace("-", "−") in text
+    assert "seeds 3000 to 3002, which selected nothing" in text
+    scores = outcome.winner.test_scores
+    assert outcome.promise == prediction_interval(scores, 3)
+
+
+def test_a_check_trains_the_winner_and_what_it_has_to_beat_on_a_fourth_set(finished):
+    url, outcome = finished
+    checked = check(url, "x", 2, quietly)
+    assert {trial.user_attrs["seed"] for trial in trials_of(url, "x.check")} == {4000, 4001, 4002}
+    assert checked.winner.settings == outcome.winner.settings
+    assert [one.label for one in checked.others] == [rounds.PRESET, rounds.DEFAULTS]
+    mean = sum(checked.winner.test_scores) / 3
+    assert checked.kept == (outcome.promise.low <= mean <= outcome.promise.high)
+
+
+def test_a_check_with_other_versions_is_refused(finished, monkeypatch):
+    url, _ = finished
+    monkeypatch.setattr("agents.tuning.plan.versions", lambda: {"python": "3.11.0", "torch": "1.0"})
+    with pytest.raises(SettingError, match=r"was made with \w+.*, here is .*; install that version"):
+        check(url, "x", 2, quietly)
+
+
+class PretendCrew:
+    """Ends what waits: the first ones as failed, the others with a value."""
+
+    def __init__(self, failing):
+        self.failing, self.ran = failing, []
+
+    def work_off(self, trials, total, show):
+        for trial in trials.all():
+            if trial.state == TrialState.WAITING:
+                self.ran.append(trial.number)
+                if len(self.ran) <= self.failing:
+                    trials.fail(trial.number, "MemoryError: no more")
+                else:
+                    trials.end(trial.number, TrialState.COMPLETE, 0.5)
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A study without trials."""
+    with open_storage(complete_url(f"journal:{tmp_path}/x.journal", "x"), create=True) as storage:
+        begin_study(storage, "x", plan())
+        yield storage
+
+
+def test_what_failed_after_the_trials_is_trained_again_by_the_next_command(begun):
+    arguments = (begun, "x", "final", {"trial 0": quick_settings()}, quietly)
+    with pytest.raises(SettingError, match=r"a training of trial 0 failed: MemoryError"):
+        rounds._train_again(PretendCrew(1), *arguments)
+    again = PretendCrew(0)
+    (found,) = rounds._train_again(again, *arguments)
+    assert found.scores == (0.5, 0.5)
+    assert len(again.ran) == 1
+    assert rounds._train_again(PretendCrew(0), *arguments) == [found]
+
+
+def test_what_two_hosts_have_added_is_trained_once(begun, monkeypatch):
+    arguments = (begun, "x", "final", {"trial 0": quick_settings()}, quietly)
+    add, crew = Trials.add, PretendCrew(0)
+    monkeypatch.setattr(Trials, "add", lambda self, trials: [add(self, [trial, trial]) for trial in trials])
+    rounds._train_again(crew, *arguments)
+    assert len(crew.ran) == 2
+    assert len(Trials(begun, "x.final").all()) == 4
+
+
+def test_more_trials_go_on_from_those_that_are_there(finished):
+    url, _ = finished
+    before = trials_of(url, "x")
+    tune(url, "x", plan(finalists=2, final_seeds=3), 5, 2, quietly)
+    assert trials_of(url, "x")[:4] == before[:4]
+    assert len(trials_of(url, "x")) == 5
+    with open_storage(url) as storage:
+        assert read_outcome(storage, "x").winner.label.startswith("trial ")

@@ -1,0 +1,175 @@
+"""Trials are claimed once, given back when their process is gone, and ended once, on every storage."""
+
+import multiprocessing
+import os
+import platform
+
+import pytest
+from optuna.exceptions import StorageInternalError
+from optuna.trial import TrialState
+
+from agents.machine.processes import Process, this_process
+from agents.tuning import trials as trials_module
+from agents.tuning import worker as trial_module
+from agents.tuning.plan import Plan, begin_study
+from agents.tuning.storages import open_storage
+from agents.tuning.trials import Trials, ended, waiting_trial, worker_of
+from agents.tuning.worker import play
+from tests.support.settings import quick_settings
+
+COUNT = 4
+
+
+@pytest.fixture
+def trials(storage_url, study_name):
+    """Some that wait, as one process sees them."""
+    with open_storage(storage_url, create=True) as storage:
+        begin_study(storage, study_name, Plan(settings=quick_settings(), seeds=1, sampler="random", pruner="none"))
+        seen = Trials(storage, study_name)
+        seen.add(waiting_trial() for _ in range(COUNT))
+        yield seen
+
+
+@pytest.fixture
+def another(storage_url, trials):
+    """The same trials as another process sees them."""
+    with open_storage(storage_url) as storage:
+        yield Trials(storage, trials.study)
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Trials without a living process are lost at once."""
+    monkeypatch.setattr(trials_module, "SETTLE_SECONDS", -1.0)
+
+
+def states(trials):
+    return "".join(trial.state.name[0] for trial in trials.all())
+
+
+def pretend(monkeypatch, process):
+    """What is claimed from now on is claimed by this process."""
+    monkeypatch.setattr(trials_module, "this_process", lambda: process)
+
+
+def dead_process():
+    """One of this host that has ended."""
+    process = multiprocessing.get_context("spawn").Process(target=os.getpid)
+    process.start()
+    born = this_process()._replace(pid=process.pid or 0, born="0")
+    process.join()
+    return born
+
+
+def test_a_trial_is_claimed_once_and_no_more_than_there_are(trials, another):
+    claimed = [one.claim(3) for one in (trials, another, trials, another)]
+    assert sorted(claimed[:3]) == [0, 1, 2]
+    assert claimed[3] is None
+    assert states(trials) == states(another) == "RRRW"
+    assert worker_of(trials.all()[0]).process == this_process()
+
+
+def test_trials_of_living_processes_are_left_alone(trials, another, at_once):
+    trials.claim()
+    assert not another.give_back_lost()
+    assert not another.give_back_lost()
+    assert states(another) == "RWWW"
+
+
+def test_a_trial_whose_process_is_gone_is_retried_twice_and_then_failed(trials, another, at_once, monkeypatch):
+    pretend(monkeypatch, dead_process())
+    for _ in range(2):
+        assert trials.claim() == 0
+        assert another.give_back_lost() == ["trial 0: its process was killed; it waits again"]
+        assert states(trials) == "WWWW"
+    assert trials.claim() == 0
+    assert another.give_back_lost() == ["trial 0 failed: its process was killed, 3 times"]
+    assert states(trials) == "FWWW"
+    assert "killed" in trials.all()[0].user_attrs["error"]
+
+
+def test_a_number_that_another_process_has_today_is_not_the_same_process(trials, another, at_once, monkeypatch):
+    pretend(monkeypatch, this_process()._replace(born="long ago"))
+    trials.claim()
+    assert len(another.give_back_lost()) == 1
+
+
+def test_a_trial_of_another_host_is_lost_when_it_is_silent(trials, another, at_once, monkeypatch):
+    pretend(monkeypatch, Process("elsewhere", os.getpid(), "today"))
+    trials.claim()
+    assert not another.give_back_lost()
+    monkeypatch.setattr(trials_module, "SILENT_SECONDS", -1.0)
+    assert len(another.give_back_lost()) == 1
+
+
+def test_signs_of_life_are_seen_from_elsewhere(trials, another, monkeypatch):
+    monkeypatch.setattr(trials_module, "BEAT_SECONDS", 0.01)
+    number = trials.claim()
+    with trials.beating(number):
+        before = worker_of(another.all()[number]).beat
+        while worker_of(another.all()[number]).beat < before + 2:
+            pass
+    assert worker_of(another.all()[number]).process.host == platform.node()
+
+
+def test_a_claim_that_never_told_who_it_was_is_given_back(trials, another, at_once):
+    trials.storage.set_trial_state_values(trials.id_of(0), TrialState.RUNNING)
+    assert another.give_back_lost() == ["trial 0: its process is gone; it waits again"]
+
+
+def test_what_is_ended_on_purpose_does_not_count_as_an_attempt(trials, another):
+    for _ in range(5):
+        assert trials.claim() == 0
+        another.hand_back(os.getpid())
+        assert states(trials) == "WWWW"
+    trials.claim()
+    assert worker_of(trials.all()[0]).attempt == 1
+
+
+def test_two_processes_with_one_trial_end_it_once(trials, another, monkeypatch):
+    values = iter([0.25, 0.75])
+    monkeypatch.setattr(trial_module, "try_out", lambda *_: next(values))
+    number = trials.claim()
+    trials.storage.set_trial_state_values(trials.id_of(number), TrialState.WAITING)  # given back by mistake
+    assert another.claim() == number
+    play(another, number)
+    play(trials, number)
+    assert trials.all()[0].value == 0.25
+    assert ended(trials.all()) == 1
+
+
+def test_a_result_of_a_trial_that_waits_again_by_mistake_counts(trials, another, monkeypatch):
+    monkeypatch.setattr(trial_module, "try_out", lambda *_: 0.5)
+    number = trials.claim()
+    trials.storage.set_trial_state_values(trials.id_of(number), TrialState.WAITING)
+    play(trials, number)
+    assert states(another) == "CWWW"
+
+
+@pytest.mark.parametrize("error", [MemoryError("no more"), FloatingPointError("weights are no numbers")])
+def test_an_exception_fails_that_trial_alone(trials, monkeypatch, error):
+    def raise_it(*_):
+        raise error
+
+    monkeypatch.setattr(trial_module, "try_out", raise_it)
+    play(trials, trials.claim())
+    monkeypatch.setattr(trial_module, "try_out", lambda *_: 0.5)
+    play(trials, trials.claim())
+    assert states(trials) == "FCWW"
+    assert trials.all()[0].user_attrs["error"] == f"{type(error).__name__}: {error}"
+
+
+def test_a_storage_that_does_not_answer_fails_no_trial(trials, monkeypatch):
+    def raise_it(*_):
+        raise StorageInternalError("the server closed the connection")
+
+    monkeypatch.setattr(trial_module, "try_out", raise_it)
+    with pytest.raises(StorageInternalError):
+        play(trials, trials.claim())
+    assert states(trials) == "RWWW"  # until its process is gone
+
+
+def test_a_value_that_is_no_number_fails_that_trial_alone(trials, monkeypatch):
+    monkeypatch.setattr(trial_module, "try_out", lambda *_: float("nan"))
+    play(trials, trials.claim())
+    assert states(trials) == "FWWW"

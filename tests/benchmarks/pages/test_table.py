@@ -1,0 +1,212 @@
+import io
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from benchmarks.measures.frame import frame
+from benchmarks.measures.metrics import METRICS
+from benchmarks.measures.results_file import append, results_file
+from benchmarks.measures.summary import compare, long_table, summarise
+from benchmarks.pages import documents
+from benchmarks.pages.plots import image, learning_curves, write_plots
+from benchmarks.pages.table import caption, cell_text, for_console, lines, markdown
+from benchmarks.suite.cases import BENCHMARKS, find_benchmark
+from benchmarks.suite.reported import reported
+from tests.support.benchmark_rows import figures, make_row
+from token_env import SettingError
+
+CONTEST = ("fast/preset", "stable/preset")
+
+
+def runs_of(metric, **values):
+    """A frame with this metric alone, a list of values a case."""
+    rows = [{"case": case, metric: value} for case, of_case in values.items() for value in of_case]
+    return pd.DataFrame(rows)
+
+
+def cell(metric, values, with_middle=False):
+    found = summarise(runs_of(metric, case=values), METRICS[metric])["case"]
+    return cell_text(found, METRICS[metric], with_middle)
+
+
+def test_a_cell_is_a_mean_with_half_of_students_interval():
+    assert cell("test_return", [1.0, 2.0, 4.0, 9.0, 4.0]) == "+4.00 ± 3.83"  # t 2.776 · √(9.5 / 5)
+    assert cell("convergence", [800.0, 1000.0, None]) == "900 ± 1,271 (2 of 3 runs)"
+
+
+def test_a_cell_without_spread_or_with_one_run_is_one_number():
+    assert cell("policy_mb", [1.7, 1.7, 1.7]) == "1.7"
+    assert cell("test_return", [-0.5]) == "−0.50"
+    assert cell("device", ["cpu", "cpu"]) == "cpu"
+    assert cell("device", ["cpu", "mps"]) == "cpu, mps"
+    assert cell("convergence", [None, None]) == "—"
+
+
+def test_losses_of_any_size_can_be_read():
+    assert [cell("min_loss", [loss]) for loss in (0.0077, -0.04134, 473.25, 1123.4)] == [
+        "0.0077",
+        "−0.0413",
+        "473",
+        "1,123",
+    ]
+
+
+def test_the_interquartile_mean_stands_beside_from_ten_seeds_on():
+    values = [*np.linspace(0, 1, 9), 1000.0]
+    assert "IQM +0.56" in cell("test_return", values, with_middle=True)  # the mean of the third to the eighth of ten
+    assert "IQM" not in cell("test_return", values)
+    assert "IQM" not in cell("test_return", values[:9], with_middle=True)
+
+
+def test_a_winner_needs_an_interval_that_excludes_zero():
+    clear = runs_of("test_return", **{"fast/preset": [1.0, 1.1, 1.2], "stable/preset": [2.0, 2.1, 2.2]})
+    assert compare(clear, METRICS["test_return"], CONTEST) == ("stable/preset", 0.0)
+    close = runs_of("test_return", **{"fast/preset": [1.0, 1.1, 1.2], "stable/preset": [1.0, 1.05, 1.3]})
+    assert compare(close, METRICS["test_return"], CONTEST).winner is None
+
+
+def test_less_is_better_where_the_metric_says_so():
+    runs = runs_of("training_minutes", **{"fast/preset": [1.0, 1.1, 1.2], "stable/preset": [2.0, 2.1, 2.2]})
+    assert compare(runs, METRICS["training_minutes"], CONTEST) == ("fast/preset", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "first", "second"),
+    [
+        ("cpu_percent", [1.0, 2.0], [3.0, 4.0]),  # neither way is better
+        ("convergence", [100.0, None], [300.0, 300.0]),  # a run without a figure
+        ("test_return", [1.0], [2.0, 2.0]),  # one run
+        ("test_return", [], [2.0, 2.0]),
+    ],
+)
+def test_no_winner_is_named_where_nothing_can_be_compared(metric, first, second):
+    runs = runs_of(metric, **{"fast/preset": first, "stable/preset": second})
+    assert compare(runs, METRICS[metric], CONTEST) is None
+
+
+@pytest.fixture
+def whole():
+    """Two seeds of every case."""
+    return [
+        make_row("fast-vs-stable", case.name, seed) for case in BENCHMARKS["fast-vs-stable"].cases for seed in (0, 1)
+    ]
+
+
+def test_the_table_has_every_size_as_reported_as_measured_and_the_winner(whole):
+    table = lines(find_benchmark("fast-vs-stable"), frame("fast-vs-stable", whole))
+    assert [(column.size, column.variant) for column in table.columns] == [
+        (size, variant)
+        for size in ("fast", "intermediate", "stable")
+        for variant in ("reported", "as-reported", "preset")
+    ]
+    rows = {row[0]: row[1:] for section in table.sections.values() for row in section}
+    assert rows["Best episode"][0] == "+2.05"
+    assert rows["Best episode"][3] == "—"
+    assert rows["Best episode"][6] == "+3.22"
+    assert rows["Learning rate"][:3] == ["1e-6", "1e-6", "2e-3, falling"]
+    assert rows["Return"][-1] == "no difference shown"
+    assert "Device use, %" not in rows  # nobody tells it
+    assert table.winner == "fast or stable?"
+
+
+def test_a_verdict_names_the_size_with_its_probability_of_improvement(whole):
+    better = [
+        row.model_copy(update={"held_out": row.held_out | {"agent (greedy)": row.training_problems}})
+        if row.case == "stable/preset"
+        else row
+        for row in whole
+    ]
+    runs = frame("fast-vs-stable", better)
+    row = lines(find_benchmark("fast-vs-stable"), runs).sections["Held-out problems"][0]
+    assert row[0] == "Return"
+    assert row[-1] == "stable (1.00)"
+
+
+def test_a_terminal_too_narrow_for_all_columns_gets_a_table_a_size(whole):
+    table = lines(find_benchmark("fast-vs-stable"), frame("fast-vs-stable", whole))
+    assert len(for_console(Console(width=400), table, "title")) == 1
+    narrow = for_console(Console(width=120), table, "title")
+    assert [drawn.title for drawn in narrow] == ["title: fast", "title: intermediate", "title: stable"]
+    assert [len(drawn.columns) for drawn in narrow] == [5, 5, 5]
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(*narrow)
+    shown = console.export_text()
+    assert "…" not in shown
+    assert shown.count("Best episode") == 3
+    assert "+3.22" in shown
+
+
+def test_every_reported_figure_belongs_to_a_metric():
+    for size, told in reported().figures.items():
+        assert set(told) <= set(METRICS), size
+
+
+def test_the_long_table_has_every_figure_as_a_number(whole):
+    told = long_table(frame("fast-vs-stable", whole), [METRICS["test_return"]], CONTEST)
+    assert told["case"].tolist() == [case.name for case in BENCHMARKS["fast-vs-stable"].cases]
+    assert told["mean"].tolist() == pytest.approx([1.205] * 6)
+
+
+def test_the_caption_tells_seeds_machine_versions_and_revision(whole):
+    told = caption(whole)
+    for expected in ("2 seeds of fast/as-reported", "p (2 cores, cpu)", "torch", "0123456789ab", "2026-01-02"):
+        assert expected in told
+
+
+def test_readme_and_the_page_show_the_committed_results():
+    for path, text in documents.rendered(documents.committed()).items():
+        assert path.read_text(encoding="utf-8") == text, "type python -m benchmarks table --readme"
+
+
+def test_readme_would_differ_if_a_result_did():
+    committed = documents.committed()
+    rows = committed["fast-vs-stable"]
+    spoilt = rows.good[0].model_copy(update={"returns": (7.0, *rows.good[0].returns[1:])})
+    pages_then = documents.rendered(committed | {"fast-vs-stable": rows._replace(good=[spoilt, *rows.good[1:]])})
+    assert pages_then[documents.README] != documents.README.read_text(encoding="utf-8")
+
+
+def test_readme_is_not_written_from_results_of_which_some_are_left_out(tmp_path, monkeypatch):
+    append("fast-vs-stable", tmp_path, make_row("fast-vs-stable", "fast/preset"))
+    for benchmark, case in (("generalisation", "fast/endless"), ("reach", "fast/preset"), ("heads", "fast/fast")):
+        append(benchmark, tmp_path, make_row(benchmark, case))
+    with results_file("fast-vs-stable", tmp_path).open("a") as file:
+        file.write("nonsense\n")
+    monkeypatch.setattr(documents, "RESULTS", tmp_path)
+    before = documents.README.read_bytes()
+    with pytest.raises(SettingError, match="README stays as it is"):
+        documents.write_pages()
+    assert documents.README.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["nothing", "<!-- table: written by python -m benchmarks table --readme -->\n"])
+def test_a_page_without_its_marks_is_refused(tmp_path, monkeypatch, text):
+    page = tmp_path / "README.md"
+    page.write_text(text)
+    monkeypatch.setattr(documents, "README", page)
+    with pytest.raises(SettingError, match="needs one place between the lines"):
+        documents.write_pages()
+    assert page.read_text() == text
+
+
+def test_markdown_has_as_many_cells_in_every_line(whole):
+    drawn = markdown(lines(find_benchmark("fast-vs-stable"), frame("fast-vs-stable", whole)))
+    assert {len(re.findall(r"\|", line)) for line in drawn.splitlines()} == {12}
+
+
+def test_pictures_are_drawn_as_png_and_svg_and_repeat(tmp_path, whole):
+    written = write_plots(find_benchmark("fast-vs-stable"), whole, tmp_path)
+    assert {path.suffix for path in written} == {".png", ".svg"}
+    assert len(written) == 10
+    for path in written:
+        assert path.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+    runs = [(case, [row for row in whole if row.case == case.name]) for case in BENCHMARKS["fast-vs-stable"].cases]
+    assert image(learning_curves(runs), "svg") == image(learning_curves(runs), "svg")
+
+
+def test_pictures_of_one_run_with_losses_missing_can_be_drawn(tmp_path):
+    row = make_row(losses=[None, 1.0], training_problems=figures())
+    assert write_plots(find_benchmark("tiny"), [row], tmp_path)

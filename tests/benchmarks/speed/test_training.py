@@ -1,0 +1,87 @@
+import pytest
+import torch
+from stable_baselines3 import PPO
+
+from agents.machine.matmul import Cpu
+from agents.policies.bf16 import Bf16Linear
+from agents.policies.distributions import LargeCategoricalDistribution
+from agents.settings.layers import make_settings, preset_layer
+from benchmarks.speed.trainers import FAST, FAST_BF16, SBX, SHARED, STOCK_LOOP, TIED, shared_settings, trainers
+from benchmarks.speed.training import Measured, Timings, grown, growth_table, measure, one_thread, work
+
+
+@pytest.fixture
+def settings():
+    return make_settings(preset_layer("tiny"), {"ppo": SHARED | {"n_steps": 8, "batch_size": 128}})
+
+
+def test_all_trainers_do_the_same_work(settings):
+    stock, fast = STOCK_LOOP.build(settings), FAST.build(settings)
+    assert type(stock) is PPO
+    assert isinstance(fast.policy.action_dist, LargeCategoricalDistribution)
+    for name in ("n_envs", "n_steps", "batch_size", "n_epochs", "gamma", "ent_coef"):
+        assert getattr(stock, name) == getattr(fast, name)
+    shapes = [[weights.shape for weights in model.policy.parameters()] for model in (stock, fast)]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize(("features", "precision"), [(("avx512_bf16",), "bf16"), ((), "float32")])
+def test_bf16_is_measured_only_where_the_processor_has_it(features, precision, settings, monkeypatch):
+    monkeypatch.setattr("agents.machine.matmul.this_cpu", lambda: Cpu("AuthenticAMD", frozenset(features)))
+    assert (FAST_BF16 in trainers()) == (precision == "bf16")
+    assert isinstance(FAST_BF16.build(settings).policy.action_net, Bf16Linear) == (precision == "bf16")
+
+
+def test_sbx_is_measured_where_it_is_installed(monkeypatch):
+    for found in (True, False):
+        monkeypatch.setattr("benchmarks.speed.trainers.find_spec", lambda name, found=found: found)
+        assert (SBX in trainers()) == found
+
+
+def test_work_is_counted_by_hand():
+    trunks = 2 * (51 * 256 + 256 * 256)
+    assert work(shared_settings("fast")) == 2 * (trunks + 256 * 1000 + 256) * (1 + 3 * 4)
+
+
+def test_repeats_are_measured_in_turn(settings, monkeypatch):
+    monkeypatch.setattr("benchmarks.speed.training.REPEAT_WORK", 1.0)
+    timings, products = measure([FAST, TIED], settings, 2)
+    assert [len(timing.repeats) for timing in timings.values()] == [2, 2]
+    assert set(products) == {"float32", "bf16"}
+    for timing in timings.values():
+        assert 0 < timing.median("collecting") < 1
+        assert timing.head > 0
+
+
+def test_the_median_counts():
+    timings = Timings(1.0, None, [Measured(rate, 2 * rate, 0.5) for rate in (1.0, 9.0, 2.0)])
+    assert (timings.median("cpu_rate"), timings.median("rate")) == (2.0, 4.0)
+
+
+def test_threads_are_as_many_as_before_afterwards():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
+def test_a_larger_vocabulary_is_measured(monkeypatch):
+    monkeypatch.setattr("benchmarks.speed.training.REPEAT_WORK", 1.0)
+    rate, share, memory = grown(FAST, 64, 1)
+    assert rate > 0
+    assert 0 < share < 2
+    assert memory > 100
+
+
+def fake_grown(trainer, vocab_size, repeats):
+    return 1234.0, 0.5, float(vocab_size)
+
+
+def test_every_vocabulary_has_its_line(monkeypatch):
+    monkeypatch.setattr("benchmarks.speed.training.GROWN", (FAST,))
+    monkeypatch.setattr("benchmarks.speed.training.GROWTH", (7000,))
+    monkeypatch.setattr("benchmarks.speed.training.grown", fake_grown)
+    columns = [list(column.cells) for column in growth_table(1).columns]
+    assert columns == [["7,000"], ["1,234"], ["50%"], ["7,000"]]

@@ -1,0 +1,55 @@
+"""Start the benchmark harness and look at its workers."""
+
+import subprocess
+import sys
+import time
+
+from benchmarks import results
+from tests.benchmarks.runner.test_harness import SOAK
+
+SEEDS = 7 if SOAK else 2
+# What a second making of the same run may change.
+PASSING = [
+    "host", "processor", "started", "revision", "training_minutes", "episodes_per_minute", "steps_per_second",
+    "peak_memory_mb", "cpu_percent",
+]  # fmt: skip
+
+
+def command(folder, seeds=SEEDS, *more):
+    words = ["run", "tiny", "--seeds", str(seeds), "--workers", "2", "--results", str(folder)]
+    return [sys.executable, "-m", "benchmarks", *words, "--runs", str(folder / "runs"), *more]
+
+
+def measured(folder):
+    return results("tiny", folder).drop(columns=PASSING)
+
+
+def run_to_the_end(folder, *options):
+    out = subprocess.run(command(folder, *options), capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    return out.stderr
+
+
+def workers_of(folder):
+    """Process ids of the workers that write into this folder."""
+    told = subprocess.run(["ps", "-ww", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    return [
+        int(line.split()[0]) for line in told.splitlines() if "benchmarks.runner.worker" in line and str(folder) in line
+    ]
+
+
+def first_worker(folder, seconds=30.0):
+    """Process id of a worker that writes into this folder, as soon as there is one."""
+    until = time.monotonic() + seconds
+    while not (found := workers_of(folder)):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found[0]
+
+
+def gone(folder, seconds=5.0):
+    """Whether no worker is left, after a moment."""
+    until = time.monotonic() + seconds
+    while workers_of(folder) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not workers_of(folder)

@@ -1,0 +1,30 @@
+"""Settings of short trainings, and the list of shipped presets."""
+
+import configs
+from agents.algorithms.table import ALGORITHMS
+from agents.settings.layers import make_settings, preset_layer
+
+# The reported settings are PPO's.
+PRESETS = [(name, a) for name in configs.names() for a in ALGORITHMS if a == "ppo" or "/" not in name]
+
+SHORT = {
+    "device": "cpu",
+    "episodes": 64,
+    "ppo": {"n_envs": 8, "batch_size": 32},
+    "a2c": {"n_envs": 8},
+    "trpo": {"n_envs": 8, "batch_size": 32},
+    "recurrent_ppo": {"lstm_hidden_size": 16},
+    "curriculum": {"enabled": True, "threshold": 0.0, "window": 16},
+    "evaluation": {"problems": 2},
+    "checkpoints": {"episodes": 16, "validations": 3, "problems": 3},  # after 16, 24, 40, 48 and 64
+}
+
+
+def short_settings(**layer):
+    return make_settings(preset_layer("tiny"), SHORT, layer)
+
+
+def quick_settings(algorithm="a2c", **more):
+    """Settings of a training that takes a fraction of a second."""
+    short = {"algorithm": algorithm, "device": "cpu", "episodes": 16, "evaluation": {"problems": 4}}
+    return make_settings(preset_layer("tiny"), short, more)

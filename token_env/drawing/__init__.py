@@ -1,0 +1,1 @@
+"""Draw episodes as text, as pictures and as animations."""

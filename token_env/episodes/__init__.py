@@ -1,0 +1,1 @@
+"""Play batches of episodes and evaluate policies on them."""

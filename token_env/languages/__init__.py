@@ -1,0 +1,1 @@
+"""Define languages: synthetic, fitted from text, bundled English."""

@@ -1,0 +1,1 @@
+"""Solve problems exactly: the optimal return and the optimal tokens."""

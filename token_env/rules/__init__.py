@@ -1,0 +1,1 @@
+"""Define the task: problems, observations, rewards, masks and transitions, without any framework."""

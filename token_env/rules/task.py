@@ -1,0 +1,115 @@
+"""State the task: every constant of it, with the names, defaults and limits that hold everywhere."""
+
+import dataclasses
+import math
+import operator
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from token_env.errors import SettingError, unknown_name
+from token_env.languages.language import MIN_VOCAB, Language
+from token_env.rules.problems import ENDLESS, SPLITS
+from token_env.rules.rewards import RewardFunction, find_reward
+
+OBSERVATIONS = ("features", "tokens")
+
+
+@dataclass(frozen=True)
+class Task:
+    """The constants of a token task; the keywords of `gym.make("TokenTask-v0", …)`.
+
+    Raises:
+        SettingError: a value out of its range, or an unknown name.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "arbitrary_types_allowed": True}
+
+    vocab_size: int = 1000  # V, tokens the agent can say
+    max_steps: int = 30  # L, tokens of a message, and steps of an episode
+    message_vocab: int | None = None  # messages use the first so many tokens; None = vocab_size
+    language: str | Language = "synthetic"  # "synthetic", "english", "text:PATH" or a Language
+    language_seed: int = 0  # which synthetic language
+    split: str = "train"  # "train", "validation" or "test"
+    num_problems: int | None = None  # only the first so many problems of the split; None = all
+    noise: float = 0.3  # σ, jitter of the meanings, relative to their length
+    lookahead: int = 1  # k, how many meanings after the one that is due are seen
+    observation: str = "features"  # or "tokens"
+    reward: str | RewardFunction = "dense"  # a name of `token_env.rewards.REWARDS`, or a function of a Transition
+    discount: float = 1.0  # γ of the potential reward's shaping; must equal the agent's
+    adequacy_scale: float = 0.12  # α
+    fluency_scale: float = 0.7  # λ
+    surprisal_budget: float = 5.0  # τ, nats
+    mask_budget: float | None = None  # nats, above which a token is masked out; None = surprisal_budget
+    optimum: bool = False  # whether each problem is solved, so that the end of an episode tells its score
+
+    def __post_init__(self) -> None:
+        """Refuse values that mean nothing."""
+        _require_integer(self, "vocab_size", MIN_VOCAB)
+        _require_integer(self, "max_steps", 1)
+        _require_integer(self, "lookahead", 0)
+        _require_integer(self, "language_seed", 0)
+        if self.message_vocab is not None:
+            _require_integer(self, "message_vocab", MIN_VOCAB, self.vocab_size)
+        if self.num_problems is not None:
+            _require_integer(self, "num_problems", 1, ENDLESS)
+        for name in ("noise", "adequacy_scale", "fluency_scale", "surprisal_budget"):
+            _require_number(self, name, 0.0, math.inf)
+        _require_number(self, "discount", 0.0, 1.0)
+        if self.mask_budget is not None:
+            _require_number(self, "mask_budget", 0.0, math.inf)
+        if not isinstance(self.optimum, bool):
+            raise SettingError(f"optimum is True or False, {self.optimum!r} was given.")
+        find_reward(self.reward)
+        if self.split not in SPLITS:
+            raise unknown_name("split", self.split, SPLITS)
+        if self.observation not in OBSERVATIONS:
+            raise unknown_name("observation", self.observation, OBSERVATIONS)
+        if self.observation == "tokens" and find_reward(self.reward).accrued:
+            raise SettingError(
+                f"observation='tokens' has no place for what the reward {self.reward!r} has accrued, which the agent "
+                "must see; type observation='features' or reward='dense'."
+            )
+
+
+def _require_integer(task: Task, name: str, least: int, most: int | None = None) -> None:
+    value = getattr(task, name)
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise SettingError(f"{name} is an integer, {value!r} was given; type {name}={Task.__dict__.get(name)}, say.")
+    if value < least or (most is not None and value > most):
+        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise SettingError(f"{name} is {value}; it must be {allowed}.")
+    object.__setattr__(task, name, operator.index(value))  # NumPy's integers become Python's
+
+
+def _require_number(task: Task, name: str, least: float, most: float) -> None:
+    value = getattr(task, name)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float, np.integer, np.floating))
+        or not math.isfinite(value)
+    ):
+        raise SettingError(f"{name} is a finite number, {value!r} was given; type {name}={Task.__dict__.get(name)}.")
+    if not least <= value <= most:
+        allowed = f"at least {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"
+        raise SettingError(f"{name} is {value}; it must be {allowed}.")
+    object.__setattr__(task, name, float(value))
+
+
+def make_task(**keywords: Any) -> Task:
+    """A task from keywords, as `gymnasium.make` passes them.
+
+    Raises:
+        SettingError: an unknown keyword, or a value that is not allowed.
+    """
+    known = [field.name for field in fields(Task)]
+    for name in keywords:
+        if name not in known:
+            raise unknown_name("keyword", name, known)
+    return Task(**keywords)
+
+
+def held_out(task: Task, split: str) -> Task:
+    """The same constants on all problems of another split."""
+    return dataclasses.replace(task, split=split, num_problems=None)
