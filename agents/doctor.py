@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.cli.console import run_command, stdout_console
+from agents.cli.outputs import check_output, write_output
 from agents.diagnosis.device_check import check_device
 from agents.diagnosis.machine_report import examine
 from agents.machine.devices import resolve_device
 from agents.machine.matmul import LIBRARIES
-from agents.runs.json_files import write_json
+from agents.runs.json_files import json_bytes
 from token_env import SIZES
 from token_env.errors import SettingError
 
@@ -40,15 +41,11 @@ def doctor(
     if device:
         resolve_device(device)
         out = out or Path("device_check.json")
-    if out and (out.is_dir() or not out.absolute().parent.is_dir()):
-        reason = "it is a directory" if out.is_dir() else f"there is no directory {str(out.parent)!r}"
-        raise SettingError(f"cannot write {str(out)!r}: {reason}; type --json with a file.")
+    if out:
+        check_output(out, option="--json")
     found = check_device(device) if device else examine(sizes or SIZES)
     if out:
-        try:
-            write_json(out, found)
-        except OSError as error:
-            raise SettingError(f"cannot write {str(out)!r}: {error.strerror}; type --json with another.") from error
+        write_output(out, json_bytes(found), "--json")
     if device:
         show_checks(stdout_console(), found, out)
         raise typer.Exit(0 if found["passed"] else CHECK_FAILED)

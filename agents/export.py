@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from agents.cli.console import run_command
+from agents.cli.outputs import check_output, write_output
 from agents.cli.targets import load_runs
 from agents.evaluation.agent import Agent
 from agents.exports.onnx_file import OnnxPlayer, check_installed, onnx_bytes
@@ -15,7 +16,6 @@ from agents.exports.safetensors_file import safetensors_bytes, safetensors_playe
 from agents.exports.sb3_zip import ZipPlayer, needs_tokentask, zip_bytes
 from token_env.episodes.evaluate import EpisodePolicy
 from token_env.errors import SettingError, find
-from token_env.files import write_bytes
 
 # By format: the ending of the file, what writes it, and who plays it.
 FORMATS: dict[str, tuple[str, Callable[[Agent], bytes], Callable[[Agent, bytes], EpisodePolicy]]] = {
@@ -37,7 +37,7 @@ def export(
     if form == "onnx":
         check_installed()
     path = Path(f"{run.rstrip('/')}{ending}") if out is None else out
-    check_out(path)
+    check_output(path)
     (agent,) = load_runs([run], None, None, 1, "the directory of a run")
     content = written(agent)
     differing, seen = disagreement(agent, player(agent, content))
@@ -45,25 +45,11 @@ def export(
         raise SettingError(
             f"nothing was written: the {form} file says another token on {differing} of {seen} observations."
         )
-    try:
-        write_bytes(path, content)
-    except OSError as error:
-        raise SettingError(f"cannot write {str(path)!r}: {error.strerror}; type --out with another file.") from error
+    write_output(path, content)
     print(f"{path}: {len(content) / 1e6:,.1f} MB, the agent's tokens on {seen:,} observations")
     if form == "sb3":
         where = "where tokentask is installed" if needs_tokentask(agent) else "without tokentask"
         print(f"Stable-Baselines3 loads it {where}. Such files run code when they are loaded: pass on its origin too.")
-
-
-def check_out(path: Path) -> None:
-    """Refuse a file that cannot be written, before anything is computed.
-
-    Raises:
-        SettingError: a directory, or a file in none.
-    """
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        reason = "it is a directory" if path.is_dir() else f"there is no directory {str(path.parent)!r}"
-        raise SettingError(f"cannot write {str(path)!r}: {reason}; type --out with a file.")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def import_sb3(
     fill_from_zip(agent.policy, file)
     path = run_dir.create(out, {run_dir.CONFIG: configs.dump(agent.settings.to_dict()).encode()})
     model_files.save(path, agent.settings, agent.dynamics, agent.policy)
-    write_card(path, {})
+    write_card(path, None)
     print(f"{path}: the weights of {file}, the task and the policy of {like}")
 
 

@@ -69,7 +69,7 @@ def train(
         result = fit(make_settings(*chosen), out, progress)
     if result.interrupted:
         print(
-            f"interrupted after {result.summary['episodes']} episodes; to go on, type\n{resume_command(result.run)}\n"
+            f"interrupted after {result.summary.episodes} episodes; to go on, type\n{resume_command(result.run)}\n"
             f"To evaluate what there is, type\npython -m agents.evaluate {result.run}",
             file=sys.stderr,
         )

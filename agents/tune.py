@@ -11,8 +11,8 @@ from optuna.storages import run_grpc_proxy_server
 from agents.algorithms.budget import check_budget
 from agents.algorithms.table import ALGORITHMS, tunable
 from agents.cli.console import guarded, make_app, stdout_console
+from agents.cli.outputs import check_new, make_folder, write_output
 from agents.evaluation.statistics import interval_text
-from agents.runs.json_files import write_text
 from agents.settings.layers import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer
 from agents.tuning.live_view import Board
 from agents.tuning.outcome import read_outcome
@@ -106,9 +106,11 @@ def show(
     """Show the best trials, and write a page with importances, history, parallel coordinates and curves."""
     with open_storage(existing_storage(storage, name)) as opened:
         study, lines = find_study(opened, name), outcome_lines(opened, name)
-        written = write_page(out or JOURNALS / f"{name}.html", study_page(study, lines))
+        page = out or JOURNALS / f"{name}.html"
+        make_folder(page.parent)
+        write_output(page, study_page(study, lines).encode())
         stdout_console().print(best_trials_table(study))
-    print("\n".join([*lines, f"page: {written}"]))
+    print("\n".join([*lines, f"page: {page}"]))
 
 
 @app.command()
@@ -122,9 +124,9 @@ def export(
     with open_storage(existing_storage(storage, name)) as opened:
         outcome = read_outcome(opened, name)
     path = out or Path(f"{name}.yaml")
-    if path.exists():
-        raise SettingError(f"{str(path)!r} exists already; type --out with a new file, or remove it.")
-    write_page(path, preset_text(name, outcome))
+    check_new(path)
+    make_folder(path.parent)
+    write_output(path, preset_text(name, outcome).encode())
     print(f"python -m agents.train {outcome.plan.settings.algorithm} --config {path}")
 
 
@@ -205,20 +207,6 @@ def existing_storage(storage: str | None, name: str) -> str:
     if storage is None and not (JOURNALS / f"{name}.journal").is_file():
         raise unknown_name("study", name, sorted(path.stem for path in JOURNALS.glob("*.journal")))
     return complete_url(storage, name)
-
-
-def write_page(path: Path, text: str) -> Path:
-    """Write a whole file or none.
-
-    Raises:
-        SettingError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
-    except OSError as error:
-        raise SettingError(f"cannot write {str(path)!r}: {error.strerror}; type --out with another file.") from error
-    return path
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Watch an episode in the terminal, or make a picture of it: `python -m agents.watch RUN --out episode.gif`."""
 
-import dataclasses
 import math
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from agents.cli.console import run_command, stdout_console
+from agents.cli.outputs import check_output, write_output
 from agents.cli.printing import LEGEND
 from agents.cli.targets import load_runs, reference_task
 from agents.evaluation.episodes import film, play, show_live, still
@@ -19,9 +19,8 @@ from token_env.episodes.batch import Batch
 from token_env.episodes.evaluate import Policy
 from token_env.episodes.references import REFERENCES, ReferencePolicy
 from token_env.errors import SettingError, unknown_name
-from token_env.files import write_bytes
 from token_env.rules.problems import SPLITS
-from token_env.rules.task import Task
+from token_env.rules.task import Task, held_out
 
 ENDINGS = (".gif", ".png")
 
@@ -47,12 +46,12 @@ def watch(
     if not 0 < fps < math.inf:
         raise SettingError(f"fps is {fps:g}; it must be more than 0.")
     if out:
-        check_out(out)
+        check_output(out, ENDINGS)
     policy, task = find_policy(target, size, language, sampled)
     with repeatable_sampling():
-        episode = play(policy, dataclasses.replace(task, split=split, num_problems=None), problem)
+        episode = play(policy, held_out(task, split), problem)
         if out:
-            write_picture(out, episode, fps)
+            write_output(out, film(episode, fps) if out.suffix.lower() == ".gif" else still(episode))
             print(f"{target} on {split} problem {problem}: {out}")
         else:
             print(target)
@@ -74,36 +73,6 @@ def find_policy(
     if sampled:
         raise SettingError(f"{target!r} has no probabilities to sample from; leave out --sampled, or name a run.")
     return REFERENCES[target], reference_task(size, language)
-
-
-def check_out(out: Path) -> None:
-    """Refuse a file that cannot be written, before anything is played.
-
-    Raises:
-        SettingError: another ending than those of pictures, or no directory to put it into.
-    """
-    if out.suffix.lower() not in ENDINGS:
-        raise SettingError(
-            f"cannot write {str(out)!r}: its ending must be .gif (the episode) or .png (its end); "
-            f"type --out episode.gif, say."
-        )
-    if not out.parent.is_dir():
-        raise SettingError(f"cannot write {str(out)!r}: there is no directory {str(out.parent)!r}.")
-    if out.is_dir():
-        raise SettingError(f"cannot write {str(out)!r}: it is a directory.")
-
-
-def write_picture(out: Path, episode: Iterator[Batch], fps: float) -> None:
-    """Write the whole picture, or nothing.
-
-    Raises:
-        SettingError: the file cannot be written.
-    """
-    content = film(episode, fps) if out.suffix.lower() == ".gif" else still(episode)
-    try:
-        write_bytes(out, content)
-    except OSError as error:
-        raise SettingError(f"cannot write {str(out)!r}: {error.strerror}; type --out with another file.") from error
 
 
 def show(episode: Iterator[Batch], fps: float) -> None:

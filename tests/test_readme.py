@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import agents
-from agents.algorithms.table import algorithm_settings
 from agents.settings.layers import assignment_layer, make_settings, preset_layer, read_layer
 from agents.training.fit import fit
 from token_env import Task
@@ -79,7 +78,7 @@ def shortened(words, folder):
     layers = [read_layer(option["--config"]) if "--config" in option else preset_layer(option["--size"])]
     layers += [assignment_layer(option["--set"])] if "--set" in option else []
     settings = make_settings(*layers, {"algorithm": words[3]})
-    section = algorithm_settings(settings)
+    section = settings.hyperparameters
     episodes = section.n_envs * section.n_steps // settings.env.max_steps
     short = ["--device", "cpu", "--episodes", str(episodes), "--set", "evaluation.problems=2"]
     return [*short, "--no-progress", "--out", str(folder / "run")]

@@ -1,19 +1,18 @@
 """Check that a run plays its episodes in whole rollouts and minibatches, and name the nearest values that fit."""
 
-from agents.algorithms.table import algorithm_settings, find_algorithm
 from agents.settings.schema import OnPolicySettings, Settings
 from token_env.errors import SettingError
 
 
 def with_defaults(settings: Settings) -> Settings:
     """The same run with the hyper-parameters of SB3 and sb3-contrib, in rollouts and minibatches that come out even."""
-    row, length = find_algorithm(settings.algorithm), settings.env.max_steps
-    section: OnPolicySettings = type(algorithm_settings(settings)).model_validate({})
+    length = settings.env.max_steps
+    section: OnPolicySettings = type(settings.hyperparameters).model_validate({})
     rounds = nearest_divisor(settings.episodes // section.n_envs, max(round(section.n_steps / length), 1))
     fitting = {"n_steps": rounds * length}
     if batch_size := getattr(section, "batch_size", None):
         fitting["batch_size"] = nearest_divisor(rounds * length * section.n_envs, batch_size, least=2)
-    return settings.model_copy(update={row.section: section.model_copy(update=fitting)})
+    return settings.model_copy(update={settings.section: section.model_copy(update=fitting)})
 
 
 def check_budget(settings: Settings) -> None:
@@ -23,7 +22,7 @@ def check_budget(settings: Settings) -> None:
         SettingError: a rollout of broken episodes, a budget that is no whole number of rollouts, or a
             minibatch that does not divide the rollout; each with the nearest values that fit.
     """
-    section, name = algorithm_settings(settings), find_algorithm(settings.algorithm).section
+    section, name = settings.hyperparameters, settings.section
     length = settings.env.max_steps
     if section.n_steps % length:
         raise SettingError(

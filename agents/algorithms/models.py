@@ -1,7 +1,9 @@
 """Build SB3 models and policies from settings."""
 
+import dataclasses
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from gymnasium import spaces
@@ -11,7 +13,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.algorithms.mask_buffer import PackedMaskBuffer
-from agents.algorithms.table import algorithm_settings, find_algorithm
+from agents.algorithms.table import find_algorithm
+from agents.algorithms.vec_env import TokenVecEnv, keywords_of
 from agents.policies.actor_critic import (
     FUSED_ADAM,
     policy_keywords,
@@ -19,6 +22,7 @@ from agents.policies.actor_critic import (
 )
 from agents.settings.schema import RecurrentPPOSettings, Settings
 from token_env.env import observation_space
+from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
 
 OURS = {
@@ -41,9 +45,40 @@ def build_policy(settings: Settings, dynamics: Dynamics) -> BasePolicy:
 
 
 def _policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
-    section = algorithm_settings(settings)
+    section = settings.hyperparameters
     lstm = {"lstm_hidden_size": section.lstm_hidden_size} if isinstance(section, RecurrentPPOSettings) else {}
     return policy_keywords(settings, dynamics) | lstm
+
+
+class Learner(NamedTuple):
+    """An untrained model with what it plays."""
+
+    env: TokenVecEnv
+    dynamics: Dynamics
+    model: OnPolicyAlgorithm
+
+
+def build_learner(
+    settings: Settings,
+    device: str,
+    language: Language | None = None,
+    wrap: Callable[[VecEnv], VecEnv] = lambda env: env,
+) -> Learner:
+    """Build environment, dynamics and model of a run.
+
+    Args:
+        settings: of the run.
+        device: as SB3 takes it, already resolved.
+        language: of the run, where it is stored with it; else it follows from the settings.
+        wrap: returns the environment that the model is to play, from the batch.
+
+    Raises:
+        SettingError: an unknown language, or one that cannot be fitted.
+    """
+    task = settings.env if language is None else dataclasses.replace(settings.env, language=language)
+    env = TokenVecEnv(settings.hyperparameters.n_envs, **keywords_of(task))
+    dynamics = Dynamics(dataclasses.replace(settings.env, language=env.vector_env.language))
+    return Learner(env, dynamics, build_model(settings, wrap(env), dynamics, device))
 
 
 def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str) -> OnPolicyAlgorithm:
@@ -55,7 +90,7 @@ def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str
         dynamics: of the task, whose language the policy may start from.
         device: as SB3 takes it, already resolved.
     """
-    row, section = find_algorithm(settings.algorithm), algorithm_settings(settings)
+    row, section = find_algorithm(settings.algorithm), settings.hyperparameters
     rate, head = section.learning_rate, settings.policy.head
     optimizer = FUSED_ADAM if head != "stock" and row.learner is not A2C else {}  # A2C has RMSprop
     buffer = {"rollout_buffer_class": PackedMaskBuffer} if row.uses_mask else {}

@@ -16,7 +16,7 @@ from agents.policies.actor_critic import (
     Policies,
 )
 from agents.settings.layers import make_settings
-from agents.settings.schema import OnPolicySettings, Settings
+from agents.settings.schema import Settings, section_name
 from token_env.errors import find
 
 
@@ -24,7 +24,6 @@ class Algorithm(NamedTuple):
     """A row of the table."""
 
     learner: Callable[..., OnPolicyAlgorithm]
-    section: str  # of `Settings`, that is the algorithm's
     policies: Policies
     space: Callable[..., Space]  # from its section and the whole settings to what a study may change
     uses_mask: bool = False  # says legal tokens only
@@ -32,11 +31,11 @@ class Algorithm(NamedTuple):
 
 
 ALGORITHMS = {
-    "a2c": Algorithm(A2C, "a2c", PLAIN, a2c_space),
-    "maskable-ppo": Algorithm(MaskablePPO, "maskable_ppo", MASKABLE, ppo_space, uses_mask=True),
-    "ppo": Algorithm(PPO, "ppo", PLAIN, ppo_space),
-    "recurrent-ppo": Algorithm(RecurrentPPO, "recurrent_ppo", RECURRENT, ppo_space, recurrent=True),
-    "trpo": Algorithm(TRPO, "trpo", TRUST_REGION, trpo_space),
+    "a2c": Algorithm(A2C, PLAIN, a2c_space),
+    "maskable-ppo": Algorithm(MaskablePPO, MASKABLE, ppo_space, uses_mask=True),
+    "ppo": Algorithm(PPO, PLAIN, ppo_space),
+    "recurrent-ppo": Algorithm(RecurrentPPO, RECURRENT, ppo_space, recurrent=True),
+    "trpo": Algorithm(TRPO, TRUST_REGION, trpo_space),
 }
 
 
@@ -49,23 +48,13 @@ def find_algorithm(name: str) -> Algorithm:
     return find("algorithm", name, ALGORITHMS)
 
 
-def algorithm_settings(settings: Settings) -> OnPolicySettings:
-    """The settings of the run's algorithm.
-
-    Raises:
-        SettingError: an unknown algorithm.
-    """
-    section: OnPolicySettings = getattr(settings, find_algorithm(settings.algorithm).section)
-    return section
-
-
 def tunable(settings: Settings, names: Iterable[str] = ()) -> Space:
     """What a study may change of the run's algorithm: these parameters, or all that its row lists.
 
     Raises:
         SettingError: an unknown algorithm or parameter.
     """
-    space = find_algorithm(settings.algorithm).space(algorithm_settings(settings), settings)
+    space = find_algorithm(settings.algorithm).space(settings.hyperparameters, settings)
     return {name: find("parameter", name, space) for name in names} or space
 
 
@@ -75,10 +64,10 @@ def with_parameters(settings: Settings, parameters: Mapping[str, Any]) -> Settin
     Raises:
         SettingError: an unknown key, or a value that is not allowed.
     """
-    return make_settings(settings.to_dict(), {find_algorithm(settings.algorithm).section: dict(parameters)})
+    return make_settings(settings.to_dict(), {settings.section: dict(parameters)})
 
 
 def without_others(settings: Settings, algorithm: str) -> dict[str, Any]:
     """The settings as nested dictionaries, but for the sections of other algorithms than this one."""
-    others = {row.section for row in ALGORITHMS.values()} - {find_algorithm(algorithm).section}
+    others = {section_name(name) for name in ALGORITHMS} - {section_name(algorithm)}
     return {name: value for name, value in settings.to_dict().items() if name not in others}

@@ -1,34 +1,34 @@
 """Print what a run came to: its figures, a table beside the reference policies, a few episodes in words."""
 
-import dataclasses
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from agents.evaluation.agent import Agent
 from agents.evaluation.tables import score_table
 from agents.runs import run_dir
+from agents.runs.summary import Summary
 from token_env.drawing.as_text import draw_words, print_text
 from token_env.episodes.evaluate import evaluate
 from token_env.rules.dynamics import Dynamics
+from token_env.rules.task import held_out
 
 EPISODES_SHOWN = 3
 LEGEND = "\n(coloured from red, far from the meaning that was due, to green; ! more surprising than {budget:g} nats)"
 
 
-def print_run(console: Console, path: Path, agent: Agent, summary: dict[str, Any]) -> None:
+def print_run(console: Console, path: Path, agent: Agent, summary: Summary) -> None:
     """Everything a person wants to know at the end of a training."""
     evaluation = agent.settings.evaluation
     title = f"{evaluation.problems} {evaluation.split} problems"
-    console.print(score_table(summary["evaluation"], title, agent.uses_mask))
+    console.print(score_table(summary.evaluation, title, agent.uses_mask))
     print_episodes(agent, evaluation.split, range(EPISODES_SHOWN))
     print(
-        f"\n{summary['algorithm']} {summary['name']} seed {summary['seed']} on {summary['device']}: "
-        f"{summary['episodes']} episodes in {summary['training_seconds']:.1f} s "
-        f"({summary['steps_per_second']:,.0f} steps/s, {summary['peak_memory_mb']:,.0f} MB)\n"
-        f"mean return of the last 100 episodes {summary['mean_last_100']:+.3f}, best {summary['max_return']:+.3f}, "
-        f"{summary['distinct_tokens_last_100']} distinct tokens\n"
+        f"\n{summary.algorithm} {summary.name} seed {summary.seed} on {summary.device}: "
+        f"{summary.episodes} episodes in {summary.training_seconds:.1f} s "
+        f"({summary.steps_per_second:,.0f} steps/s, {summary.peak_memory_mb:,.0f} MB)\n"
+        f"mean return of the last 100 episodes {summary.mean_last_100:+.3f}, best {summary.max_return:+.3f}, "
+        f"{summary.distinct_tokens_last_100} distinct tokens\n"
         f"learning curve: {path / run_dir.LEARNING_CURVE}\n"
         f"evaluate again: python -m agents.evaluate {path}"
     )
@@ -36,7 +36,7 @@ def print_run(console: Console, path: Path, agent: Agent, summary: dict[str, Any
 
 def print_episodes(agent: Agent, split: str, ids: range) -> None:
     """The messages of these problems beside what the agent says."""
-    dynamics = Dynamics(dataclasses.replace(agent.task, split=split, num_problems=None))
+    dynamics = Dynamics(held_out(agent.task, split))
     said = evaluate(agent.greedy, ids, task=dynamics.task).actions
     problems = dynamics.problems.draw(dynamics.problems.checked_ids(list(ids)))
     for row, problem_id in enumerate(ids):

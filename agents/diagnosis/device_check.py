@@ -14,9 +14,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch.distributions import Categorical
 
-from agents.algorithms.models import build_model
-from agents.algorithms.table import ALGORITHMS, algorithm_settings
-from agents.algorithms.vec_env import TokenVecEnv, keywords_of
+from agents.algorithms.models import build_learner
+from agents.algorithms.table import ALGORITHMS
 from agents.machine.devices import resolve_device
 from agents.machine.provenance import provenance
 from agents.machine.usage import device_memory_mb, peak_memory_mb
@@ -24,7 +23,6 @@ from agents.policies import categorical
 from agents.policies.actor_critic import PLAIN
 from agents.runs.weights import own_weights
 from agents.settings.layers import make_settings, preset_layer
-from token_env.rules.dynamics import Dynamics
 
 SMALL = {
     "ppo": {"n_envs": 4, "batch_size": 16, "n_epochs": 1, "learning_rate_schedule": "constant"},
@@ -107,7 +105,7 @@ def legal_draws(device: str) -> Check:
 def steady_memory(device: str, algorithm: str) -> Check:
     """Whether memory stays what it is once the first updates are over."""
     model = small_model(algorithm, "fast", device)
-    section = algorithm_settings(make_settings(preset_layer("tiny"), SMALL, {"algorithm": algorithm}))
+    section = make_settings(preset_layer("tiny"), SMALL, {"algorithm": algorithm}).hyperparameters
     memory = MemoryReadings(device)
     model.learn(UPDATES * section.n_envs * section.n_steps, callback=memory)
     growth = {kind: growth_per_update(readings) for kind, readings in memory.readings.items() if readings}
@@ -126,9 +124,7 @@ def growth_per_update(readings: list[float]) -> float:
 def small_model(algorithm: str, head: str, device: str) -> OnPolicyAlgorithm:
     """A model of the preset tiny, whose rollouts are 32 steps; of the same seed, so of the same weights everywhere."""
     settings = make_settings(preset_layer("tiny"), SMALL, {"algorithm": algorithm, "policy": {"head": head}})
-    env = TokenVecEnv(algorithm_settings(settings).n_envs, **keywords_of(settings.env))
-    env.seed(0)
-    return build_model(settings, env, Dynamics(settings.env), device)
+    return build_learner(settings, device).model  # which seeds its environment
 
 
 def weights_of(model: OnPolicyAlgorithm) -> dict[str, torch.Tensor]:

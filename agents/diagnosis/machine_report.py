@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 
-from agents.algorithms.models import build_model
-from agents.algorithms.vec_env import TokenVecEnv, keywords_of
+from agents.algorithms.models import build_learner
 from agents.diagnosis.advice import advice
 from agents.diagnosis.products import multiplications
 from agents.machine.devices import device_states, resolve_device
@@ -19,7 +18,6 @@ from agents.machine.provenance import processor, versions
 from agents.machine.usage import peak_memory_mb
 from agents.policies.bf16 import multiply_in
 from agents.settings.layers import make_settings, preset_layer
-from token_env.rules.dynamics import Dynamics
 
 BESIDE = ("sb3-contrib", "pydantic", "pandas", "sbx-rl")  # versions told beside those that a run records
 
@@ -59,8 +57,7 @@ def trained(preset: dict[str, Any]) -> dict[str, Any]:
     settings = make_settings(preset)
     device = resolve_device("auto")
     products = choose_products(settings.matmul, settings.precision, device)
-    env = TokenVecEnv(settings.ppo.n_envs, **keywords_of(settings.env))
-    model = build_model(settings, env, Dynamics(settings.env), device)
+    model = build_learner(settings, device).model
     multiply_in(model.policy, products.precision)
     steps = settings.ppo.n_envs * settings.ppo.n_steps
     with products.in_use():

@@ -1,6 +1,5 @@
 """Compare two agents problem by problem, also where one of them knows more tokens than the other."""
 
-import dataclasses
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from agents.evaluation.agent import Agent, Player
 from agents.evaluation.shared_task import smallest
 from agents.evaluation.statistics import Interval, probability_of_improvement, problem_interval
 from token_env.episodes.evaluate import Evaluation, evaluate
-from token_env.rules.task import Task
+from token_env.rules.task import Task, held_out
 
 
 class Comparison(NamedTuple):
@@ -46,7 +45,7 @@ def compare(a: Agent, b: Agent, split: str, problem_ids: Iterable[int]) -> Compa
         SettingError: agents of different languages, or that see different observations.
     """
     smaller = smallest((a, b))
-    task = dataclasses.replace(smaller.task, split=split, num_problems=None)
+    task = held_out(smaller.task, split)
     ids = list(problem_ids)
     return Comparison(task, *(evaluate(Player(agent, ranks=task.vocab_size), ids, task=task) for agent in (a, b)))
 

@@ -1,15 +1,16 @@
 """Score agents and reference policies on held-out problems, as figures and as a table."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from agents.evaluation.agent import TokenPolicy
 from agents.evaluation.statistics import problem_interval, score_interval
+from agents.settings.schema import Frozen
 from token_env.episodes.evaluate import Evaluation, Policy, adequacy_by_rarity, evaluate
 from token_env.episodes.references import REFERENCES, ReferencePolicy, find_reference
 from token_env.rules.task import Task, held_out
@@ -18,7 +19,29 @@ SAMPLING_SEED = 0
 GREEDY, SAMPLED = "agent (greedy)", "agent (sampled)"
 
 
-def evaluate_agent(agent: TokenPolicy, split: str, ids: Iterable[int]) -> dict[str, dict[str, Any]]:
+class Figures(Frozen):
+    """What a policy earned on a set of problems: means over them."""
+
+    problems: int = Field(ge=1)
+    mean_return: float
+    mean_adequacy: float
+    mean_fluency_penalty: float
+    distinct_tokens: int
+    token_perplexity: float  # exp of the entropy of the tokens said
+    # share of adequacy recovered in each quarter of the words, the commonest first; None where there is none to recover
+    adequacy_by_rarity: tuple[float | None, float | None, float | None, float | None]
+
+
+class Scores(Figures):
+    """Figures with half widths of 95 % intervals over problems, which are None for a single problem."""
+
+    half_width: float | None  # of the mean return
+    mean_optimum: float
+    score: float | None  # mean return / mean optimum; None where the optimum is not above zero
+    score_half_width: float | None
+
+
+def evaluate_agent(agent: TokenPolicy, split: str, ids: Iterable[int]) -> dict[str, Scores]:
     """The figures of an agent on these problems, choosing the most probable token, and sampling.
 
     The samples are the same at every call; torch's generator is left as it was.
@@ -39,39 +62,39 @@ def repeatable_sampling() -> Iterator[None]:
 
 def evaluate_references(
     task: Task, split: str, ids: Iterable[int], names: Iterable[str] = tuple(REFERENCES)
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Scores]:
     """The figures of these reference policies on these problems."""
     return {name: policy_figures(find_reference(name), held_out(task, split), ids) for name in names}
 
 
-def policy_figures(policy: Policy | ReferencePolicy, task: Task, ids: Iterable[int]) -> dict[str, Any]:
+def policy_figures(policy: Policy | ReferencePolicy, task: Task, ids: Iterable[int]) -> Scores:
     """The figures of a policy on these problems of the task's split."""
     played = evaluate(policy, ids, task=dataclasses.replace(task, optimum=True))
     recovered = [None if np.isnan(share) else float(share) for share in adequacy_by_rarity(played, task)]
-    return figures(played) | {"adequacy_by_rarity": recovered}
+    return make_scores(played, recovered)
 
 
-def figures(evaluation: Evaluation) -> dict[str, Any]:
-    """What is reported of a policy: means over problems, and how varied its words were.
+def make_scores(evaluation: Evaluation, adequacy_by_rarity: Sequence[float | None]) -> Scores:
+    """Average an evaluation over its problems, with 95 % bootstrap intervals over problems.
 
-    The half width belongs to the 95 % interval of the mean over problems (bootstrap): how far the mean
-    would move on other problems, not with another training.
+    An interval tells how far the mean would move on other problems, not with another training.
     """
     interval = problem_interval(evaluation.returns)
     score = score_interval(evaluation.returns, evaluation.optimal_returns)
-    return {
-        "problems": len(evaluation.returns),
-        "mean_return": interval.estimate,
-        "half_width": _told(interval.half_width),
-        "mean_optimum": float(evaluation.optimal_returns.mean()),
-        "score": _told(score.estimate),
-        "score_half_width": _told(score.half_width),
-        "mean_adequacy": float(evaluation.adequacy.mean()),
-        "mean_fluency_penalty": float(evaluation.fluency_penalty.mean()),
-        "distinct_tokens": evaluation.distinct_tokens,
-        "token_perplexity": evaluation.token_perplexity,
-    }
+    return Scores(
+        problems=len(evaluation.returns),
+        mean_return=interval.estimate,
+        half_width=_none_for_nan(interval.half_width),
+        mean_optimum=float(evaluation.optimal_returns.mean()),
+        score=_none_for_nan(score.estimate),
+        score_half_width=_none_for_nan(score.half_width),
+        mean_adequacy=float(evaluation.adequacy.mean()),
+        mean_fluency_penalty=float(evaluation.fluency_penalty.mean()),
+        distinct_tokens=evaluation.distinct_tokens,
+        token_perplexity=evaluation.token_perplexity,
+        adequacy_by_rarity=tuple(adequacy_by_rarity),
+    )
 
 
-def _told(figure: float) -> float | None:
+def _none_for_nan(figure: float) -> float | None:
     return None if np.isnan(figure) else figure

@@ -9,7 +9,7 @@ from rich.table import Table
 from agents.evaluation.ab_test import QUANTILES, Verdict
 from agents.evaluation.comparison import Comparison, verdict
 from agents.evaluation.ensemble_scores import Standing
-from agents.evaluation.scores import GREEDY, SAMPLED
+from agents.evaluation.scores import GREEDY, SAMPLED, Scores
 from agents.evaluation.statistics import (
     interval_text,
     mean_interval,
@@ -91,7 +91,7 @@ HEADINGS = (
 )
 
 
-def score_table(by_policy: Mapping[str, Mapping[str, Any]], title: str, masked: bool = False) -> Table:
+def score_table(by_policy: Mapping[str, Scores], title: str, masked: bool = False) -> Table:
     """The figures of several policies, best mean return first; intervals are over problems.
 
     Args:
@@ -103,17 +103,17 @@ def score_table(by_policy: Mapping[str, Mapping[str, Any]], title: str, masked: 
     table.add_column("policy")
     for heading in HEADINGS:
         table.add_column(heading, justify="right")
-    for name, row in sorted(by_policy.items(), key=lambda item: -item[1]["mean_return"]):
+    for name, row in sorted(by_policy.items(), key=lambda item: -item[1].mean_return):
         ours = name in (GREEDY, SAMPLED)
         table.add_row(
             name.replace("agent", "masked") if ours and masked else name,
-            _with_interval(row["score"], row["score_half_width"]),
-            _with_interval(row["mean_return"], row["half_width"], "+"),
-            f"{row['mean_adequacy']:.3f}",
-            f"{row['mean_fluency_penalty']:.3f}",
-            " ".join("—" if share is None else f"{share:.2f}".removeprefix("0") for share in row["adequacy_by_rarity"]),
-            str(row["distinct_tokens"]),
-            f"{row['token_perplexity']:.1f}",
+            _with_interval(row.score, row.score_half_width),
+            _with_interval(row.mean_return, row.half_width, "+"),
+            f"{row.mean_adequacy:.3f}",
+            f"{row.mean_fluency_penalty:.3f}",
+            " ".join("—" if share is None else f"{share:.2f}".removeprefix("0") for share in row.adequacy_by_rarity),
+            str(row.distinct_tokens),
+            f"{row.token_perplexity:.1f}",
             style="bold" if ours else None,
         )
     return table

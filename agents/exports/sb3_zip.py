@@ -17,9 +17,7 @@ from sb3_contrib.common.maskable.buffers import MaskableRolloutBuffer
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from agents.algorithms.models import build_model
-from agents.algorithms.table import algorithm_settings
-from agents.algorithms.vec_env import TokenVecEnv, keywords_of
+from agents.algorithms.models import build_learner
 from agents.evaluation.agent import Agent, BoolArray
 from agents.runs.json_files import read_file
 from agents.runs.weights import check_finite, fill, own_weights
@@ -47,8 +45,7 @@ def sb3_model(agent: Agent) -> OnPolicyAlgorithm:
     settings = agent.settings
     if settings.policy.head == "fast":
         settings = settings.model_copy(update={"policy": settings.policy.model_copy(update={"head": "stock"})})
-    env = TokenVecEnv(algorithm_settings(settings).n_envs, **keywords_of(agent.task))
-    model = build_model(settings, env, agent.dynamics, "cpu")
+    model = build_learner(settings, "cpu", agent.language).model
     fill(model.policy, own_weights(agent.policy), "of the agent")
     if agent.uses_mask:
         model.rollout_buffer_class = MaskableRolloutBuffer  # ours would have to be installed where it is loaded

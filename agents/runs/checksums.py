@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from agents.runs.json_files import write_text, read_file
 from agents.runs import run_dir
+from agents.runs.json_files import read_file, write_text
 from token_env.errors import SettingError
 
 LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")  # as coreutils write it

@@ -1,19 +1,12 @@
 """Draw a run's learning curve."""
 
-
 import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from agents.evaluation.statistics import WINDOW
-from agents.evaluation.statistics import running_mean
-
-
-
-
+from agents.evaluation.statistics import WINDOW, running_mean
 
 INK, POINTS = "#1f4e79", "#9bbcd8"
 LEVEL_COLOURS = {

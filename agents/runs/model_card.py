@@ -5,10 +5,12 @@ from typing import Any
 
 import yaml
 
-from agents.runs import checksums, run_dir
-from agents.runs.json_files import write_text, read_json
 from agents.algorithms.table import find_algorithm
-from agents.evaluation.scores import GREEDY, SAMPLED
+from agents.evaluation.scores import GREEDY, SAMPLED, Scores
+from agents.runs import checksums, run_dir
+from agents.runs.json_files import read_json, write_text
+from agents.runs.summary import RunRecord, Summary, read_record
+from agents.settings.schema import section_name
 from token_env.episodes.references import REFERENCES
 
 CARD = """\
@@ -60,12 +62,12 @@ and was trained for the environment's reward, whatever its words mean to a reade
 """
 
 
-def write_card(run: Path, summary: dict[str, Any]) -> None:
+def write_card(run: Path, summary: Summary | None) -> None:
     """Write the card of a run whose model is saved.
 
     Args:
         run: its directory.
-        summary: what its `summary.json` will hold; empty if it was not trained here.
+        summary: what its `summary.json` will hold; None if it was not trained here.
 
     Raises:
         SettingError: the run has no model.
@@ -73,13 +75,12 @@ def write_card(run: Path, summary: dict[str, Any]) -> None:
     write_text(run / run_dir.CARD, card(run, summary))
 
 
-def card(run: Path, summary: dict[str, Any]) -> str:
+def card(run: Path, summary: Summary | None) -> str:
     """The text of the card."""
     settings = read_json(run / run_dir.MODEL)["settings"]
-    made = read_json(run / run_dir.RUN) if summary else {}
     algorithm, env = settings["algorithm"], settings["env"]
     row = find_algorithm(algorithm)
-    sections = {name: settings[name] for name in ("env", "policy", row.section)}
+    sections = {name: settings[name] for name in ("env", "policy", section_name(algorithm))}
     told = "\n".join(f"| {name} | {_inline(section)} |" for name, section in sections.items())
     sums = checksums.read_sums(run / run_dir.CHECKSUMS)
     return CARD.format(
@@ -92,13 +93,13 @@ def card(run: Path, summary: dict[str, Any]) -> str:
         library="sb3-contrib" if row.learner.__module__.startswith("sb3_contrib") else "Stable-Baselines3",
         masks=", action_masks=masks" if row.uses_mask else ", state=memory" if row.recurrent else "",
         results=_results(settings, summary),
-        training=_training(settings, made, summary),
+        training=_training(settings, read_record(run), summary) if summary else "How it was trained is not recorded.",
         settings=told,
         files="\n".join(f"| `{name}` | `{digest}` |" for name, digest in sums.items()),
     )
 
 
-def front_matter(settings: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
+def front_matter(settings: dict[str, Any], summary: Summary | None) -> dict[str, Any]:
     """What model hubs read: the library, tags, and the results on held-out problems where there are some."""
     env, name = settings["env"], f"{settings['algorithm']}-{settings['name']}"
     tags = ["reinforcement-learning", "deep-reinforcement-learning", "stable-baselines3", "tokentask"]
@@ -106,17 +107,17 @@ def front_matter(settings: dict[str, Any], summary: dict[str, Any]) -> dict[str,
         "library_name": "stable-baselines3",
         "tags": [*tags, "TokenTask-v0", settings["algorithm"]],
     }
-    greedy = summary.get("evaluation", {}).get(GREEDY)
+    greedy = summary.evaluation.get(GREEDY) if summary else None
     if greedy is None:
         return front
     of_task = f"TokenTask-v0, {env['vocab_size']} tokens, {env['max_steps']} steps, {language_name(env)} language"
-    width = greedy["half_width"]
-    reward = f"{greedy['mean_return']:.3f}" + ("" if width is None else f" +/- {width:.3f}")
+    width = greedy.half_width
+    reward = f"{greedy.mean_return:.3f}" + ("" if width is None else f" +/- {width:.3f}")
     metrics = [
         {"type": "mean_reward", "value": reward, "name": "mean return, 95 % interval over problems", "verified": False}
     ]
-    if greedy["score"] is not None:
-        score = f"{greedy['score']:.3f}"
+    if greedy.score is not None:
+        score = f"{greedy.score:.3f}"
         metrics.append({"type": "score", "value": score, "name": "return / optimum", "verified": False})
     result = {
         "task": {"type": "reinforcement-learning", "name": "reinforcement-learning"},
@@ -131,13 +132,13 @@ def language_name(env: dict[str, Any]) -> str:
     return str(env["language"]).partition(":")[0]
 
 
-def _results(settings: dict[str, Any], summary: dict[str, Any]) -> str:
-    scores = summary.get("evaluation")
+def _results(settings: dict[str, Any], summary: Summary | None) -> str:
+    scores = summary.evaluation if summary else {}
     if not scores:
         return "It was not evaluated."
     split, (first, *_) = settings["evaluation"]["split"], scores.values()
     lines = [
-        f"{first['problems']} {split} problems, none of which it was trained on; ± is half of the 95 % interval over "
+        f"{first.problems} {split} problems, none of which it was trained on; ± is half of the 95 % interval over "
         "problems.",
         "",
         "| policy | return | score | distinct tokens |",
@@ -147,22 +148,20 @@ def _results(settings: dict[str, Any], summary: dict[str, Any]) -> str:
     return "\n".join([*lines, *(_result_row(name, scores[name]) for name in order)])
 
 
-def _result_row(name: str, row: dict[str, Any]) -> str:
-    width = "" if row["half_width"] is None else f" ± {row['half_width']:.3f}"
-    score = "—" if row["score"] is None else f"{row['score']:.3f}"
-    return f"| {name} | {row['mean_return']:+.3f}{width} | {score} | {row['distinct_tokens']} |"
+def _result_row(name: str, row: Scores) -> str:
+    width = "" if row.half_width is None else f" ± {row.half_width:.3f}"
+    score = "—" if row.score is None else f"{row.score:.3f}"
+    return f"| {name} | {row.mean_return:+.3f}{width} | {score} | {row.distinct_tokens} |"
 
 
-def _training(settings: dict[str, Any], made: dict[str, Any], summary: dict[str, Any]) -> str:
-    if not summary:
-        return "How it was trained is not recorded."
-    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
-    ended = "" if summary["status"] == "finished" else f", {summary['status']}"
+def _training(settings: dict[str, Any], record: RunRecord, summary: Summary) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
+    ended = "" if summary.status == "finished" else f", {summary.status}"
     from_run = " It started from the weights of another run." if settings["from_run"] else ""
     return (
-        f"{summary['episodes']:,} episodes, {summary['steps']:,} steps, in {summary['training_seconds']:,.0f} s on "
-        f"{summary['device']} ({made['machine']['processor']}){ended}.{from_run} With {versions}; "
-        f"revision {made['revision'] or 'not known'}."
+        f"{summary.episodes:,} episodes, {summary.steps:,} steps, in {summary.training_seconds:,.0f} s on "
+        f"{summary.device} ({record.machine.processor}){ended}.{from_run} With {versions}; "
+        f"revision {record.revision or 'not known'}."
     )
 
 

@@ -1,46 +1,31 @@
 """Save a model and load it again without running any code that it brings.
 
-What is loaded comes from a whitelist: settings that `agents/settings/schema.py` knows, and tensors by the names, shapes and
-types of the policy that these describe. Whatever a model claims is compared with what its files hold before memory
-is taken for it.
+Only what is expected is loaded: the settings in `agents/settings/schema.py`, and tensors whose names, shapes and types
+are those of the policy that the settings describe. Sizes that a model declares are compared with its files before any
+memory is allocated.
 """
 
-
 import dataclasses
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.numpy
 import safetensors.torch
 import torch
-from numpy.typing import NDArray
-from safetensors import SafetensorError
 from stable_baselines3.common.policies import BasePolicy
 
-from agents.runs import checksums, run_dir
-from agents.runs.json_files import write_json, parse_json, read_json
-from agents.evaluation.agent import Agent
-from agents.algorithms.table import algorithm_settings
 from agents.algorithms.models import build_policy
-from agents.settings.schema import RecurrentPPOSettings, Settings
+from agents.evaluation.agent import Agent
+from agents.runs import checksums, run_dir
+from agents.runs.json_files import parse_json, read_json, write_json
+from agents.runs.language_file import language_bytes, read_language
+from agents.runs.weights import check_finite, fill, own_weights, read_weights
 from agents.settings.layers import make_settings
-from token_env.rules.dynamics import Dynamics
+from agents.settings.schema import RecurrentPPOSettings, Settings
 from token_env.errors import SettingError
 from token_env.files import write_bytes
-from token_env.languages.language import ARRAYS, Language
-from agents.runs.weights import check_finite
-from agents.runs.weights import fill
-from agents.runs.language_file import language_bytes
-from agents.runs.weights import own_weights
-from agents.runs.language_file import read_language
-from agents.runs.weights import read_weights
-
-
-
-
+from token_env.rules.dynamics import Dynamics
 
 FORMAT = 2
 
@@ -103,7 +88,7 @@ def _check_version(path: Path, description: Any) -> None:
 
 def _check_sizes(path: Path, settings: Settings, weights: dict[str, torch.Tensor]) -> None:
     """Refuse settings of more tokens or larger networks than the weights are of, before any of it is made."""
-    total, section, env = sum(map(torch.numel, weights.values())), algorithm_settings(settings), settings.env
+    total, section, env = sum(map(torch.numel, weights.values())), settings.hyperparameters, settings.env
     of_tokens = settings.policy.embedding if env.observation == "tokens" else 1
     lstm = [section.lstm_hidden_size] * 2 if isinstance(section, RecurrentPPOSettings) else []
     layers = [(env.lookahead + 1) * of_tokens, *lstm, *settings.policy.hidden, 1]

@@ -1,26 +1,15 @@
 """Name the files of a run, make its directory, write them so that no crash leaves half a file."""
 
-
 import fcntl
-import json
-import os
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
-
-import pandas as pd
 
 from token_env.errors import SettingError
 from token_env.files import write_bytes
-
-
-
-
 
 CONFIG = "config.yaml"  # the resolved settings; usable as --config
 RUN = "run.json"  # command, versions, machine

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from token_env.errors import find
 from token_env.languages.language import MIN_VOCAB
 from token_env.rules.task import Task
 
@@ -182,6 +183,32 @@ class Settings(Frozen):
             )
         return self
 
+    @property
+    def section(self) -> str:
+        """Name of the section with the algorithm's hyper-parameters: `maskable_ppo` for `maskable-ppo`."""
+        return section_name(self.algorithm)
+
+    @property
+    def hyperparameters(self) -> OnPolicySettings:
+        """The section of the run's algorithm.
+
+        Raises:
+            SettingError: an unknown algorithm.
+        """
+        section: OnPolicySettings = getattr(self, self.section)
+        return section
+
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of plain values, as a settings file holds them."""
         return self.model_dump(mode="json")
+
+
+def section_name(algorithm: str) -> str:
+    """Name of the section with an algorithm's hyper-parameters.
+
+    Raises:
+        SettingError: an unknown algorithm.
+    """
+    fields = Settings.model_fields.items()
+    sections = [name for name, field in fields if issubclass(type(field.default), OnPolicySettings)]
+    return find("algorithm", algorithm, {name.replace("_", "-"): name for name in sections})

@@ -9,14 +9,15 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 import configs
 from agents.algorithms.budget import check_budget
-from agents.algorithms.models import build_model
-from agents.algorithms.table import algorithm_settings, find_algorithm
-from agents.algorithms.vec_env import TokenVecEnv, keywords_of
+from agents.algorithms.models import build_learner
+from agents.algorithms.table import find_algorithm
+from agents.algorithms.vec_env import TokenVecEnv
 from agents.machine.matmul import Products, choose_products
 from agents.policies.bf16 import multiply_in
 from agents.runs import run_dir
 from agents.runs.json_files import json_bytes
-from agents.runs.language_file import language_bytes
+from agents.runs.language_file import is_stored, language_bytes
+from agents.runs.summary import RunRecord
 from agents.settings.schema import Settings
 from agents.training.curriculum import Curriculum, Schedule, State
 from agents.training.guards import CheckedVecEnv
@@ -43,12 +44,15 @@ class Training(NamedTuple):
         return str(self.model.device)
 
 
-def first_files(training: Training, made: dict[str, Any]) -> dict[str, bytes]:
+def first_files(training: Training, record: RunRecord) -> dict[str, bytes]:
     """What the directory of a run begins with: all that is needed to train it again."""
     config = configs.dump(training.settings.to_dict()).encode()
-    files = {run_dir.CONFIG: config, run_dir.RUN: json_bytes(made)}
+    files = {
+        run_dir.CONFIG: config,
+        run_dir.RUN: json_bytes(record.model_dump(mode="json", by_alias=True, exclude_unset=True)),
+    }
     language = training.dynamics.language
-    if language.recipe["kind"] != "synthetic":
+    if is_stored(language):
         files[run_dir.LANGUAGE] = language_bytes(language)
     return files
 
@@ -67,11 +71,8 @@ def build(settings: Settings, device: str, language: Language | None = None, lev
     """
     check_budget(settings)
     products = choose_products(settings.matmul, settings.precision, device)
-    task = settings.env if language is None else dataclasses.replace(settings.env, language=language)
-    env = TokenVecEnv(algorithm_settings(settings).n_envs, **keywords_of(task))
-    dynamics = Dynamics(dataclasses.replace(settings.env, language=env.vector_env.language))
-    checked = CheckedVecEnv(env, find_algorithm(settings.algorithm).uses_mask)
-    model = build_model(settings, checked, dynamics, device)
+    masked = find_algorithm(settings.algorithm).uses_mask
+    env, dynamics, model = build_learner(settings, device, language, lambda batch: CheckedVecEnv(batch, masked))
     multiply_in(model.policy, products.precision)
     env.seed(environment_seed(settings.seed))
     curriculum = Curriculum(Schedule(settings), env, level) if settings.curriculum.enabled else None
@@ -92,9 +93,9 @@ def resolved(settings: Settings) -> Settings:
     Raises:
         SettingError: a discount of the environment that contradicts the agent's.
     """
-    env, gamma = settings.env, algorithm_settings(settings).gamma
+    env, gamma = settings.env, settings.hyperparameters.gamma
     if env.discount not in (Task.discount, gamma):
-        section = find_algorithm(settings.algorithm).section
+        section = settings.section
         raise SettingError(
             f"env.discount={env.discount:g} differs from {section}.gamma={gamma:g}, the agent's; "
             f"leave it out, or type --set env.discount={gamma:g}."

@@ -16,8 +16,8 @@ from agents.machine.usage import device_memory_mb, peak_memory_mb
 from agents.policies.bf16 import multiply_in
 from agents.runs import learning_curve, model_files, run_dir
 from agents.runs.checkpoints import read_state, state_file
-from agents.runs.json_files import write_json
 from agents.runs.model_card import write_card
+from agents.runs.summary import Summary, ValidationScore
 from agents.runs.weights import own_weights
 from agents.settings.schema import Settings
 from agents.training.build import Training
@@ -30,7 +30,7 @@ from token_env.files import write_bytes
 
 
 def final_scores(agent: Agent, trained_on: list[int]) -> dict[str, Any]:
-    """What the summary says of the trained agent.
+    """Evaluate the trained agent: the fields of the summary that say what it earns.
 
     `evaluation`: the agent and the reference policies on held-out problems; `training_problems`: the agent, greedy,
     on as many of the problems that it played last in training.
@@ -41,8 +41,15 @@ def final_scores(agent: Agent, trained_on: list[int]) -> dict[str, Any]:
     return {"evaluation": held_out, "training_problems": seen}
 
 
-def training_summary(settings: Settings, device: str, recorder: Recorder, taken: tuple[float, float]) -> dict[str, Any]:
-    """The figures of the training itself, which took so many seconds of wall-clock and of processor time."""
+def training_figures(settings: Settings, device: str, recorder: Recorder, taken: tuple[float, float]) -> dict[str, Any]:
+    """Sum up the training itself: the fields of the summary that need no evaluation.
+
+    Args:
+        settings: of the run.
+        device: that it trained on.
+        recorder: of the run, at its end.
+        taken: seconds of wall-clock time, and of processor time.
+    """
     returns, (seconds, cpu_seconds) = recorder.returns, taken
     steps = len(returns) * settings.env.max_steps
     last = returns[-WINDOW:]
@@ -69,7 +76,7 @@ class Result(NamedTuple):
 
     run: Path  # the directory of the run
     agent: Agent
-    summary: dict[str, Any]  # what summary.json holds
+    summary: Summary  # what summary.json holds
     interrupted: int  # the number of the signal that ended it early; then the summary has no evaluation; else 0
 
 
@@ -85,8 +92,8 @@ def finish(
     settings, dynamics, policy = training.settings, training.dynamics, training.model.policy
     check_weights(own_weights(policy))
     model_files.save(path, settings, dynamics, policy)
-    summary = training_summary(settings, training.device, recorder, taken) | {"peak_memory_mb": peak_memory_mb()}
-    summary |= save_best(path, training, validations)
+    fields = training_figures(settings, training.device, recorder, taken) | {"peak_memory_mb": peak_memory_mb()}
+    fields |= save_best(path, training, validations)
     multiply_in(policy, FLOAT32)
     agent = Agent(settings, dynamics, policy.to("cpu"))
     full_from = training.curriculum.state.full_from if training.curriculum else 0  # before, ids meant other problems
@@ -96,18 +103,19 @@ def finish(
             evaluated = final_scores(agent, recorder.problem_ids[full_from:])
         except KeyboardInterrupt as stop:
             interrupted = stop.number if isinstance(stop, Interrupted) else signal.SIGINT
-    levels = {name: row["mean_return"] for name, row in evaluated.get("evaluation", {}).items() if name in REFERENCES}
+    fields |= {"status": "interrupted" if interrupted else "finished"} | evaluated
+    fields |= {"full_difficulty_from": full_from} if training.curriculum else {}
+    summary = Summary(**fields)
+    levels = {name: row.mean_return for name, row in summary.evaluation.items() if name in REFERENCES}
     title = f"{settings.algorithm} {settings.name}, seed {settings.seed}, {dynamics.language.recipe['kind']} language"
     write_bytes(path / run_dir.LEARNING_CURVE, learning_curve.learning_curve(recorder.returns, title, levels))
-    summary |= {"status": "interrupted" if interrupted else "finished"} | evaluated
-    summary |= {"full_difficulty_from": full_from} if training.curriculum else {}
     write_card(path, summary)
-    write_json(path / run_dir.SUMMARY, summary)  # the last file: whoever finds it finds the others
+    summary.write(path / run_dir.SUMMARY)  # the last file: whoever finds it finds the others
     return Result(path, agent, summary, int(interrupted))
 
 
 def save_best(path: Path, training: Training, validations: list[Validation]) -> dict[str, Any]:
-    """Save the policy that did best on validation problems as a model of its own; what the summary says of it."""
+    """Save the policy that did best on validation problems as a model of its own; return its fields of the summary."""
     episodes = best_of(validations)
     if episodes is None:
         return {"best": None}
@@ -115,5 +123,5 @@ def save_best(path: Path, training: Training, validations: list[Validation]) -> 
     best.load_state_dict(policy_weights(read_state(state_file(path, episodes))), strict=False)
     (path / run_dir.BEST).mkdir(exist_ok=True)
     model_files.save(path / run_dir.BEST, training.settings, training.dynamics, best)
-    told = [{"episodes": played, "mean_return": value} for played, value in validations]
-    return {"best": {"episodes": episodes, "mean_return": dict(validations)[episodes]}, "validations": told}
+    scores = [ValidationScore(episodes=played, mean_return=value) for played, value in validations]
+    return {"best": next(score for score in scores if score.episodes == episodes), "validations": scores}

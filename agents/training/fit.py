@@ -20,6 +20,7 @@ from agents.policies.bf16 import multiply_in
 from agents.runs import run_dir
 from agents.runs.checkpoints import State, state_files
 from agents.runs.metrics import let_the_second_pass
+from agents.runs.summary import RunRecord
 from agents.settings.schema import Settings
 from agents.training.build import Training, begin_weights, build, first_files, resolved
 from agents.training.finish import Result, finish
@@ -50,8 +51,8 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
         training = build(settings, device)
         origin = begin_weights(training)
         path = Path(directory or run_dir.default_path(settings.algorithm, settings.name, settings.seed))
-        made = provenance(device, reason) | {"products": training.products._asdict()} | origin
-        run_dir.create(path, first_files(training, made))
+        record = RunRecord(**provenance(device, reason), products=training.products._asdict(), **origin)
+        run_dir.create(path, first_files(training, record))
         if progress:
             print(f"device: {device} ({reason})", file=sys.stderr)
         with run_dir.sole_writer(path):

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import configs
-from agents.algorithms.table import find_algorithm
 from agents.machine.devices import resolve_device
 from agents.machine.provenance import provenance
 from agents.machine.signals import Stopper
 from agents.runs import run_dir
 from agents.runs.checkpoints import State, last_state, remove_leftovers
-from agents.runs.json_files import read_file, read_json, write_json, write_text
+from agents.runs.json_files import read_file, write_text
 from agents.runs.language_file import read_language
 from agents.runs.metrics import cut
+from agents.runs.summary import RunRecord, Summary, read_record
 from agents.settings.layers import differences, make_settings, read_layer
 from agents.settings.schema import Settings
 from agents.training.build import Training, begin_weights, build, resolved
@@ -52,21 +52,22 @@ def resume(run: str | Path, *changes: Mapping[str, Any], allow_change: bool = Fa
     with Stopper() as stopper, run_dir.sole_writer(path):
         state = last_state(path)
         settings, changed = resumed_settings(path, state, changes, allow_change)
-        made, machine = _began_on(path)
-        training = rebuild(path, settings, _device(machine["device"], settings, changed), state)
+        record = read_record(path)
+        training = rebuild(path, settings, _device(record.machine.device, settings, changed), state)
         now = provenance(training.device, "as the run began") | {"products": training.products._asdict()}
-        for name, here in machine_of(now).items():
-            if machine.get(name) != here:
-                print(f"not bit for bit what it was: {name} was {machine.get(name)}, is {here}", file=sys.stderr)
+        before = repeatability(record)
+        for name, here in repeatability(RunRecord(**now)).items():
+            if before.get(name) != here:
+                print(f"not bit for bit what it was: {name} was {before.get(name)}, is {here}", file=sys.stderr)
         recorder = Recorder(path)
-        told = {"episodes": state.episodes if state else 0, "changed": changed, **now}
+        resumption = {"episodes": state.episodes if state else 0, "changed": changed, **now}
         try:
             if state:
                 recorder.go_on(state.facts["recorder"], state.facts["clock"][0])
             else:
                 cut(path, {})
             remove_leftovers(path)
-            write_json(path / run_dir.RUN, made | {"resumed": [*made.get("resumed", []), told]})
+            record.model_copy(update={"resumed": (*record.resumed, resumption)}).write(path / run_dir.RUN)
             if changed:
                 write_text(path / run_dir.CONFIG, configs.dump(settings.to_dict()))
         except OSError as error:
@@ -85,7 +86,7 @@ def resumed_settings(
     written = make_settings(read_layer(str(path / run_dir.CONFIG)))
     so_far = make_settings(state.facts["settings"]) if state else written
     settings = resolved(make_settings(written.to_dict(), *changes))
-    section = find_algorithm(so_far.algorithm).section
+    section = so_far.section
     different = list(differences(so_far.to_dict(), settings.to_dict()))
     told = ", ".join(f"{name}={now} (was {was})" for name, was, now in different)
     fixed = [name for name, _, _ in different if name.startswith((*FIXED, f"{section}.n_envs"))]
@@ -102,14 +103,16 @@ def resumed_settings(
 
 def _check_unfinished(path: Path, played: int, episodes: int) -> None:
     """Make sure that something is left to play, and nothing to lose by it."""
-    summary = read_json(path / run_dir.SUMMARY) if (path / run_dir.SUMMARY).exists() else None
-    if summary is not None and not (isinstance(summary, dict) and {"episodes", "status"} <= summary.keys()):
-        raise SettingError(f"{str(path / run_dir.SUMMARY)!r} is damaged; remove it to go on from the last checkpoint.")
-    if summary and summary["episodes"] > played:  # a model of so many episodes: it must not be begun anew
+    file = path / run_dir.SUMMARY
+    try:
+        summary = Summary.read(file) if file.exists() else None
+    except SettingError as error:
+        raise SettingError(f"{error} Remove {str(file)!r} to resume from the last checkpoint.") from error
+    if summary and summary.episodes > played:  # its model has played more than can be resumed: never restart it
         raise SettingError(f"{str(path)!r} has no checkpoint to go on from; start a new run with --from {path}.")
     if played > episodes:
         raise SettingError(f"{str(path)!r} has played {played} episodes already, more than {episodes}.")
-    if played == episodes and summary and summary["status"] == "finished":
+    if played == episodes and summary and summary.status == "finished":
         raise SettingError(
             f"{str(path)!r} is finished; type --episodes {2 * played} --allow-change to go on beyond, say."
         )
@@ -137,24 +140,16 @@ def rebuild(path: Path, settings: Settings, device: str, state: State | None) ->
     return training
 
 
-def machine_of(made: dict[str, Any]) -> dict[str, Any]:
-    """What of `run.json` has to be the same for a run to repeat, by name."""
-    machine, products = made["machine"], made["products"]
-    of_machine = {name: machine[name] for name in ("processor", "device")}
-    versions = {f"version of {name}": version for name, version in made["versions"].items()}
-    return of_machine | {"threads": made["threads"], "matrix products": products["path"]} | versions
-
-
-def _began_on(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What `run.json` holds, and what of it has to be the same for a run to repeat."""
-    made = read_json(path / run_dir.RUN)
-    try:
-        machine = machine_of(made)
-        if not (isinstance(machine["device"], str) and isinstance(made.get("resumed", []), list)):
-            raise TypeError("a device, or a list of when it was resumed")
-        return made, machine
-    except (LookupError, TypeError, AttributeError) as error:
-        raise SettingError(f"{str(path / run_dir.RUN)!r} is damaged: it lacks {error}.") from error
+def repeatability(record: RunRecord) -> dict[str, Any]:
+    """List, by name, what must be equal for a run to repeat bit for bit."""
+    versions = {f"version of {name}": version for name, version in record.versions.items()}
+    return {
+        "processor": record.machine.processor,
+        "device": record.machine.device,
+        "threads": record.threads,
+        "matrix products": record.products.get("path"),
+        **versions,
+    }
 
 
 def _device(recorded: str, settings: Settings, changed: list[str]) -> str:

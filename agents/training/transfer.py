@@ -16,7 +16,6 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
-from agents.algorithms.table import algorithm_settings
 from agents.runs import run_dir
 from agents.runs.model_files import load
 from agents.settings.schema import RecurrentPPOSettings, Settings
@@ -114,7 +113,7 @@ def _check_same(run: str, name: str, theirs: object, ours: object) -> None:
 
 def _lstm_units(settings: Settings) -> int:
     """Units of the LSTM; 0 of an algorithm that has none."""
-    section = algorithm_settings(settings)
+    section = settings.hyperparameters
     return section.lstm_hidden_size if isinstance(section, RecurrentPPOSettings) else 0
 
 

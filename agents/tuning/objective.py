@@ -17,7 +17,7 @@ from optuna.trial import Trial
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.algorithms.search_spaces import Between, OneOf, Space
-from agents.algorithms.table import algorithm_settings, tunable, with_parameters
+from agents.algorithms.table import tunable, with_parameters
 from agents.evaluation.agent import Agent
 from agents.settings.schema import Settings
 from agents.training.fit import practise
@@ -61,7 +61,7 @@ def own_parameters(settings: Settings, parameters: Iterable[str] = ()) -> dict[s
     Raises:
         SettingError: an unknown algorithm or parameter.
     """
-    section = algorithm_settings(settings)
+    section = settings.hyperparameters
     known = search_space(settings, parameters)
     values = {name: getattr(section, name) for name in known}
     return {name: value for name, value in values.items() if _contains(known[name], value)}

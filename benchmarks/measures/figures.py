@@ -6,7 +6,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.algorithms.table import algorithm_settings
 from agents.evaluation.scores import GREEDY, SAMPLED
 from agents.evaluation.statistics import running_mean
 from benchmarks.measures.convergence import convergence_episode
@@ -46,7 +45,7 @@ def max_steps(row: Row) -> Figure:
 
 def learning_rate(row: Row) -> Figure:
     """Of the optimizer; "falling" where it goes to 0 in the course of the training."""
-    section = algorithm_settings(row.settings)
+    section = row.settings.hyperparameters
     digits, exponent = f"{section.learning_rate:.0e}".split("e")
     return f"{digits}e{int(exponent)}" + (", falling" if section.learning_rate_schedule == "linear" else "")
 

@@ -5,23 +5,23 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from agents.evaluation.scores import GREEDY, SAMPLED
-from agents.runs.summary import Figures, Machine, Part, Training
-from agents.settings.schema import Settings
+from agents.evaluation.scores import GREEDY, SAMPLED, Figures
+from agents.runs.summary import Machine, TrainingCost
+from agents.settings.schema import Frozen, Settings
 
 FORMAT = 1
 # That every row tells of, on held-out problems; what policies that plan earn follows from the settings alone.
 POLICIES = {GREEDY, SAMPLED, "random", "fluent", "verbatim", "greedy"}
 
 
-class Start(Part):
+class Start(Frozen):
     """The run whose weights another one began with, made in the same process before it."""
 
     settings: Settings
-    training: Training
+    training: TrainingCost
 
 
-class Row(Part):
+class Row(Frozen):
     """One run of a case: how it was made, and what was measured, from which every metric follows."""
 
     format: Literal[1]
@@ -33,7 +33,7 @@ class Row(Part):
     machine: Machine
     settings: Settings
     language: str  # fingerprint
-    training: Training
+    training: TrainingCost
     policy_bytes: int  # of its parameters
     file_bytes: int  # of the saved weights
     distinct_tokens_last_100: int

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from agents.cli.outputs import make_folder
 from agents.evaluation.scores import GREEDY
 from agents.evaluation.statistics import mean_interval
 from benchmarks.measures import series
@@ -19,7 +20,6 @@ from benchmarks.measures.series import LABELS, Runs, Series, by_case, label
 from benchmarks.suite.case import Benchmark, Case
 from benchmarks.suite.cases import AS_REPORTED
 from benchmarks.suite.reported import reported
-from token_env.errors import SettingError
 from token_env.files import write_bytes
 
 COLOURS = ("#1f4e79", "#c55a11", "#2e7d32", "#6a1b9a")  # of variants, or of sizes
@@ -34,10 +34,7 @@ def write_plots(benchmark: Benchmark, rows: list[Row], folder: Path) -> list[Pat
         SettingError: the folder cannot be made.
     """
     runs = by_case(benchmark, rows)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingError(f"cannot write into {str(folder)!r}: {error.strerror}; type --out with another.") from error
+    make_folder(folder)
     written = []
     for name, draw in PICTURES.items():
         figure = draw(runs)

@@ -40,7 +40,7 @@ def measure(
                 figures = policy_figures(policy, seen, range(problems))
                 rows.append(
                     {"language": language, "size": size, "policy": name, "problems": problems}
-                    | {figure: round(figures[figure], 5) for figure in FIGURES}
+                    | {figure: round(getattr(figures, figure), 5) for figure in FIGURES}
                 )
     return pd.DataFrame(rows)
 

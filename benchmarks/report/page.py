@@ -7,12 +7,11 @@ import jinja2
 import plotly.offline
 from markupsafe import Markup
 
-from agents.runs.json_files import write_text
+from agents.cli.outputs import make_folder, write_output
 from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED
 from benchmarks.measures.metrics import METRICS
 from benchmarks.report.measured import Measured, read_measured
 from benchmarks.report.sections import CASE_METRICS, SECTIONS, tiles
-from token_env.errors import SettingError
 
 
 def write_report(folder: Path, out: Path) -> str:
@@ -30,11 +29,8 @@ def write_report(folder: Path, out: Path) -> str:
     """
     measured = read_measured(folder)
     page = render(measured)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out, page)
-    except OSError as error:
-        raise SettingError(f"cannot write {str(out)!r}: {error.strerror}; type --out with another file.") from error
+    make_folder(out.parent)
+    write_output(out, page.encode())
     return measured.evidence.complaint
 
 

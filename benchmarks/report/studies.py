@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from agents.algorithms.table import algorithm_settings, without_others
+from agents.algorithms.table import without_others
 from agents.evaluation.statistics import Interval, mean_interval
 from agents.settings.schema import Settings
 from benchmarks.measures.figures import LAST
@@ -47,7 +47,7 @@ def _comparable(settings: Settings) -> dict[str, Any]:
     told = without_others(settings, settings.algorithm)
     if settings.policy.head == "stock":
         told["policy"] = {**told["policy"], "head": "fast"}
-    if algorithm_settings(settings).learning_rate_schedule == "constant":
+    if settings.hyperparameters.learning_rate_schedule == "constant":
         del told["episodes"]
     return told
 
@@ -216,7 +216,7 @@ def _by(key: Callable[[Row], Any], rows: Iterable[Row]) -> dict[Any, list[Row]]:
 
 
 def _rate(row: Row) -> float:
-    return float(algorithm_settings(row.settings).learning_rate)
+    return float(row.settings.hyperparameters.learning_rate)
 
 
 def _width(row: Row) -> tuple[int, ...]:

@@ -14,12 +14,11 @@ from typing import Any
 
 from agents.cli.console import BY_SIGNAL
 from agents.evaluation.agent import Agent, Player
-from agents.evaluation.scores import policy_figures
+from agents.evaluation.scores import Figures, Scores, policy_figures
 from agents.machine.signals import Interrupted
 from agents.runs import run_dir
-from agents.runs.json_files import read_json
 from agents.runs.metrics import load_metrics
-from agents.runs.summary import Figures
+from agents.runs.summary import read_record
 from agents.settings.schema import Settings
 from agents.training.finish import Result
 from agents.training.fit import fit
@@ -67,59 +66,50 @@ def _finished(settings: Settings, run: Path) -> Result:
 
 def row_of(case: str, result: Result, start: Result | None = None) -> Row:
     """The row of a finished run, and of the one whose weights it began with."""
-    made, summary = read_json(result.run / run_dir.RUN), result.summary
+    record, summary = read_record(result.run), result.summary
     episodes, updates = load_metrics(result.run)
     policy = result.agent.policy
     row: dict[str, Any] = {
         "format": FORMAT,
         "case": case,
         "seed": result.agent.settings.seed,
-        "started": made["started"],
-        "revision": made["revision"],
-        "versions": made["versions"],
-        "machine": made["machine"],
+        "started": record.started,
+        "revision": record.revision,
+        "versions": record.versions,
+        "machine": record.machine,
         "settings": result.agent.settings.to_dict() | {"from_run": None},  # a path of this machine
         "language": result.agent.language.fingerprint,
-        "training": _training(result),
+        "training": summary.cost(record.threads),
         "policy_bytes": sum(weights.numel() * weights.element_size() for weights in policy.parameters()),
         "file_bytes": (result.run / run_dir.WEIGHTS).stat().st_size,
-        "distinct_tokens_last_100": summary["distinct_tokens_last_100"],
+        "distinct_tokens_last_100": summary.distinct_tokens_last_100,
         "returns": [round(value, 3) for value in episodes["return"]],
         "losses": [float(f"{loss:.4g}") if loss == loss else None for loss in updates["loss"].astype(float)],
         "rollout_tokens": updates["distinct_tokens"].tolist(),
-        "held_out": {name: _rounded(figures) for name, figures in summary["evaluation"].items()},
-        "training_problems": _rounded(summary["training_problems"]),
+        "held_out": {name: _rounded(figures) for name, figures in summary.evaluation.items()},
+        "training_problems": summary.training_problems and _rounded(summary.training_problems),
         "without_masks": _without_masks(result.agent) if result.agent.uses_mask else None,
-        "start": start and {"settings": start.agent.settings.to_dict(), "training": _training(start)},
+        "start": start
+        and {
+            "settings": start.agent.settings.to_dict(),
+            "training": start.summary.cost(read_record(start.run).threads),
+        },
     }
     return Row.model_validate(row)
 
 
-def _training(result: Result) -> dict[str, Any]:
-    """What the training of a run took."""
-    made, summary = read_json(result.run / run_dir.RUN), result.summary
-    return {
-        "seconds": summary["training_seconds"],
-        "cpu_seconds": summary["cpu_seconds"],
-        "threads": made["threads"],
-        "peak_memory_mb": summary["peak_memory_mb"],
-        "device_memory_mb": summary["device_memory_mb"],
-        "device_use_percent": summary["device_use_percent"],
-    }
-
-
-def _without_masks(agent: Agent) -> dict[str, Any]:
+def _without_masks(agent: Agent) -> Figures:
     """What the agent earns on held-out problems where every token may be said, the most probable ones."""
     chosen = agent.settings.evaluation
     free = Player(agent, masked=False)
     return _rounded(policy_figures(free, held_out(agent.task, chosen.split), range(chosen.problems)))
 
 
-def _rounded(figures: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a policy that a row has, to 5 digits behind the point."""
-    shares = [None if share is None else round(share, 5) for share in figures["adequacy_by_rarity"]]
-    means = {name: round(figures[name], 5) for name in Figures.model_fields if name != "adequacy_by_rarity"}
-    return means | {"adequacy_by_rarity": shares}
+def _rounded(scores: Scores) -> Figures:
+    """The figures of a policy that a row stores, rounded to 5 decimals."""
+    shares = tuple(None if share is None else round(share, 5) for share in scores.adequacy_by_rarity)
+    means = {name: round(getattr(scores, name), 5) for name in Figures.model_fields if name != "adequacy_by_rarity"}
+    return Figures(**means, adequacy_by_rarity=shares)
 
 
 def end_with_the_harness() -> None:

@@ -59,7 +59,7 @@ def seconds_of_care(settings: Settings) -> dict[str, float]:
             for owner, name in calls:
                 stack.enter_context(_timed(owner, name, spent, care))
         summary = fit(settings, Path(folder) / "run", progress=False).summary
-    return spent | {"training": summary["training_seconds"]}
+    return spent | {"training": summary.training_seconds}
 
 
 @contextmanager

@@ -14,14 +14,13 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from agents.algorithms.models import OURS, build_model
+from agents.algorithms.models import OURS, build_learner
 from agents.algorithms.vec_env import TokenVecEnv, keywords_of
 from agents.machine.matmul import BF16, FLOAT32, Products, choose_products
 from agents.policies.bf16 import multiply_in
 from agents.settings.layers import make_settings, preset_layer
 from agents.settings.schema import Settings
 from token_env.env import TokenEnv
-from token_env.rules.dynamics import Dynamics
 
 # Of the comparison that all are in; episodes need not be whole, since no run directory is made.
 SHARED = {"n_envs": 64, "n_steps": 32, "batch_size": 1024, "n_epochs": 4, "learning_rate": 3e-4}
@@ -44,11 +43,11 @@ class Trainer(NamedTuple):
 
     def build(self, settings: Settings) -> OnPolicyAlgorithm:
         """A model with PPO's settings, not yet trained."""
-        env = _loop(settings) if self.loop else TokenVecEnv(settings.ppo.n_envs, **keywords_of(settings.env))
         if self.library != "ours":
+            env = _loop(settings) if self.loop else TokenVecEnv(settings.ppo.n_envs, **keywords_of(settings.env))
             return _stock(PPO if self.library == "sb3" else _sbx(), settings, env)
         changed = settings.model_copy(update={"policy": settings.policy.model_copy(update={"head": self.head})})
-        model = build_model(changed, env, Dynamics(settings.env), "cpu")
+        model = build_learner(changed, "cpu").model
         multiply_in(model.policy, self.products.precision)
         return model
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agents.algorithms.budget import nearest_multiple
-from agents.algorithms.table import algorithm_settings
 from agents.settings.layers import make_settings
 from agents.settings.schema import Settings
 from agents.training.build import resolved
@@ -57,6 +56,6 @@ class Benchmark(NamedTuple):
 def shortened(layer: Mapping[str, Any], most_episodes: int | None) -> dict[str, Any]:
     """The same settings for about so many episodes at most, in whole rollouts."""
     settings = make_settings(layer)
-    section = algorithm_settings(settings)
+    section = settings.hyperparameters
     rollout = section.n_envs * section.n_steps // settings.env.max_steps
     return {**layer, "episodes": nearest_multiple(min(settings.episodes, most_episodes or settings.episodes), rollout)}

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from agents.algorithms.models import build_policy
-from agents.algorithms.table import find_algorithm
 from agents.evaluation.agent import Agent
 from agents.runs import model_files
 from agents.settings.layers import make_settings, preset_layer
+from agents.settings.schema import section_name
 from token_env import Dynamics, Evaluation
 
 
@@ -82,7 +82,7 @@ def variant_settings(algorithm, head="fast", **env):
             "env": TINY_ENV | env,
             "policy": {"head": head, "hidden": [16]},
             "evaluation": {"problems": 5},
-            find_algorithm(algorithm).section: section,
+            section_name(algorithm): section,
         }
     )
 

@@ -5,9 +5,10 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from agents.algorithms.budget import check_budget
 from agents.algorithms.models import build_model
-from agents.algorithms.table import ALGORITHMS, algorithm_settings, find_algorithm
+from agents.algorithms.table import ALGORITHMS, find_algorithm
 from agents.algorithms.vec_env import TokenVecEnv
 from agents.settings.layers import make_settings
+from agents.settings.schema import section_name
 from tests.support.probes import PROBES, DelayedReward, OneStep, TwoPrompts
 from token_env import Dynamics, SettingError
 
@@ -32,7 +33,7 @@ def probe_model(algorithm, probe):
         {
             "algorithm": algorithm,
             "policy": {"hidden": [32], "head": head},
-            find_algorithm(algorithm).section: section,
+            section_name(algorithm): section,
         }
     )
     return build_model(settings, make_vec_env(probe, n_envs=8, seed=0), Dynamics(settings.env), "cpu")
@@ -120,4 +121,4 @@ def test_unknown_algorithms_are_refused():
     with pytest.raises(SettingError, match="Did you mean 'ppo'"):
         find_algorithm("pp0")
     with pytest.raises(SettingError, match="unknown algorithm"):
-        algorithm_settings(make_settings({"algorithm": "dqn"}))
+        _ = make_settings({"algorithm": "dqn"}).hyperparameters

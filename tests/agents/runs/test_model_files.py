@@ -1,6 +1,5 @@
 """A stranger's model: what is damaged, half-written or malicious is refused, and nothing of it is ever executed."""
 
-
 import dataclasses
 import io
 import json
@@ -16,22 +15,16 @@ import safetensors.torch
 import torch
 
 import agents
-from agents.runs import model_files, checksums, run_dir
-from agents.runs.json_files import write_json, MOST_BYTES
 from agents.algorithms.table import ALGORITHMS
-from agents.algorithms.models import build_policy
+from agents.runs import checksums, model_files, run_dir
+from agents.runs.json_files import MOST_BYTES, write_json
 from agents.runs.language_file import language_bytes, read_language
 from agents.runs.weights import own_weights
 from agents.settings.layers import make_settings, preset_layer
-from token_env import Dynamics, SettingError
+from tests.support.models import Bomb, saved
+from token_env import SettingError
 from token_env.languages.synthetic import synthetic
 from token_env.languages.text import from_words
-from tests.support.models import Bomb
-from tests.support.models import saved
-
-
-
-
 
 FILES = (run_dir.MODEL, run_dir.WEIGHTS, run_dir.LANGUAGE)
 

@@ -3,8 +3,8 @@ import json
 import pytest
 
 import agents
-from agents.runs.json_files import write_json
 from agents.runs import run_dir
+from agents.runs.json_files import write_json
 from token_env import SettingError
 
 

@@ -8,7 +8,7 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 
 import configs
 from agents.algorithms.budget import check_budget
-from agents.algorithms.table import ALGORITHMS, algorithm_settings
+from agents.algorithms.table import ALGORITHMS
 from agents.settings.layers import assignment_layer, make_settings, preset_layer, read_layer
 from agents.settings.schema import PPOSettings, Settings
 from tests.support.settings import PRESETS
@@ -88,7 +88,7 @@ def test_defaults_are_those_of_sb3_and_sb3_contrib(algorithm):
     defaults |= {
         "lstm_hidden_size": inspect.signature(RecurrentActorCriticPolicy).parameters["lstm_hidden_size"].default
     }
-    section = algorithm_settings(make_settings({"algorithm": algorithm}))
+    section = make_settings({"algorithm": algorithm}).hyperparameters
     ours = section.model_dump(exclude={"n_envs", "learning_rate_schedule", "action_bias"})
     assert ours == {name: defaults[name] for name in ours}
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import agents
-from agents.algorithms.table import ALGORITHMS, algorithm_settings
+from agents.algorithms.table import ALGORITHMS
 from agents.evaluation.scores import evaluate_agent, figures
 from agents.evaluation.statistics import problem_interval, running_mean
 from agents.policies.actor_critic import FastActorCriticPolicy
@@ -54,7 +54,7 @@ def test_every_preset_trains_two_updates(name, algorithm, tmp_path):
     chosen |= {"ppo": {"n_epochs": 1}, "trpo": {"n_critic_updates": 1, "cg_max_steps": 1, "sub_sampling_factor": 10}}
     if name.startswith("reported/"):  # one environment: two episodes make a short rollout
         chosen["ppo"] |= {"n_steps": 2 * make_settings(read_layer(name)).env.max_steps}
-    section = algorithm_settings(make_settings(read_layer(name), chosen))
+    section = make_settings(read_layer(name), chosen).hyperparameters
     length = make_settings(read_layer(name)).env.max_steps
     episodes = 2 * section.n_envs * section.n_steps // length
     settings = make_settings(read_layer(name), chosen, {"episodes": episodes})
@@ -80,7 +80,7 @@ def test_exactly_the_episodes_asked_for_are_played(finished):
 def test_the_loss_of_every_algorithm_is_policy_entropy_and_value_loss_together(algorithm, tmp_path):
     settings = short_settings(algorithm=algorithm)
     updates = agents.load_metrics(fit(settings, tmp_path / algorithm, progress=False).run).updates
-    section = algorithm_settings(settings)
+    section = settings.hyperparameters
     if algorithm == "trpo":  # whose value is learned apart
         expected = -updates.policy_objective
     else:

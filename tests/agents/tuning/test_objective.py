@@ -9,7 +9,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.algorithms.budget import check_budget, with_defaults
-from agents.algorithms.table import ALGORITHMS, algorithm_settings
+from agents.algorithms.table import ALGORITHMS
 from agents.settings.layers import make_settings, preset_layer
 from agents.training.fit import fit, practise
 from agents.tuning import objective as study_module
@@ -69,7 +69,7 @@ def test_whatever_is_suggested_comes_out_even(size, algorithm):
     tried = [suggested(study.ask(), settings) for _ in range(20)]
     for one in tried:
         check_budget(one)
-    assert len({str(algorithm_settings(one)) for one in tried}) > 15
+    assert len({str(one.hyperparameters) for one in tried}) > 15
 
 
 @pytest.mark.parametrize(("size", "algorithm"), CASES)
@@ -77,7 +77,7 @@ def test_the_librarys_defaults_come_out_even(size, algorithm):
     settings = make_settings(preset_layer(size), {"algorithm": algorithm})
     plain = with_defaults(settings)
     check_budget(plain)
-    section = algorithm_settings(plain)
+    section = plain.hyperparameters
     assert section.gamma == 0.99
     assert section.learning_rate == type(section).model_fields["learning_rate"].default
     assert (plain.policy, plain.env) == (settings.policy, settings.env)
