@@ -14,7 +14,7 @@ from agents.cli.console import guarded, make_app, stdout_console
 from agents.cli.outputs import check_new, make_folder, write_output
 from agents.evaluation.statistics import interval_text
 from agents.settings.layers import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer
-from agents.tuning.live_view import Board
+from agents.tuning.live_view import LiveView
 from agents.tuning.outcome import read_outcome
 from agents.tuning.page import best_trials_table, finalists_table, find_study, outcome_lines, study_page
 from agents.tuning.plan import STAGES, make_plan
@@ -85,8 +85,8 @@ def run(
     )  # fmt: skip
     url = checked_storage(storage, name, workers)
     try:
-        with Board() as board:
-            outcome = run_study(url, name, plan, trials, workers, board.announce)
+        with LiveView() as view:
+            outcome = run_study(url, name, plan, trials, workers, view.announce)
     except KeyboardInterrupt:
         print("what has ended is kept; the same command again goes on.", file=sys.stderr)
         raise
@@ -136,8 +136,8 @@ def check(name: Name, workers: Workers = 1, storage: Storage = None) -> None:
     """Train the winner on a fourth set of seeds: does its promise hold, and what does it beat?"""
     url = existing_storage(storage, name)
     check_workers(url, checked_workers(workers))
-    with Board() as board:
-        checked = check_promise(url, name, workers, board.announce)
+    with LiveView() as view:
+        checked = check_promise(url, name, workers, view.announce)
     mean = sum(checked.winner.test_scores) / len(checked.winner.test_scores)
     print(
         f"{checked.winner.label}: test score {mean:.4f} on {len(checked.winner.test_scores)} new seeds, "

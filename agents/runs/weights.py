@@ -1,5 +1,7 @@
 """Read the weights of a policy, check that they are finite, and fill a policy with them."""
 
+from collections.abc import Mapping
+
 import safetensors.numpy
 import safetensors.torch
 import torch
@@ -30,9 +32,16 @@ def check_finite(weights: dict[str, torch.Tensor], which: str) -> None:
     Raises:
         SettingError: one is NaN or infinite.
     """
+    if bad := first_nonfinite(weights):
+        raise SettingError(f"{which} are not finite: {bad[0]} holds NaN or infinity.")
+
+
+def first_nonfinite(weights: Mapping[str, torch.Tensor]) -> tuple[str, float] | None:
+    """Return the name of the first tensor with a NaN or an infinity, and that number; None if all are finite."""
     for name, tensor in weights.items():
         if not bool(tensor.isfinite().all()):
-            raise SettingError(f"{which} are not finite: {name} holds NaN or infinity.")
+            return name, float(tensor[~tensor.isfinite()].flatten()[0])
+    return None
 
 
 def own_weights(policy: BasePolicy) -> dict[str, torch.Tensor]:

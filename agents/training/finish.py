@@ -18,10 +18,8 @@ from agents.runs import learning_curve, model_files, run_dir
 from agents.runs.checkpoints import read_state, state_file
 from agents.runs.model_card import write_card
 from agents.runs.summary import Summary, ValidationScore
-from agents.runs.weights import own_weights
 from agents.settings.schema import Settings
 from agents.training.build import Training
-from agents.training.guards import check_weights
 from agents.training.recorder import Recorder
 from agents.training.state import policy_weights
 from agents.training.validation import Validation, best_of
@@ -90,7 +88,6 @@ def finish(
 ) -> Result:
     """Save the model and the best one, evaluate unless a signal ended the run, sum it up."""
     settings, dynamics, policy = training.settings, training.dynamics, training.model.policy
-    check_weights(own_weights(policy))
     model_files.save(path, settings, dynamics, policy)
     fields = training_figures(settings, training.device, recorder, taken) | {"peak_memory_mb": peak_memory_mb()}
     fields |= save_best(path, training, validations)

@@ -143,7 +143,7 @@ def learn(training: Training, recorder: Recorder, saver: Saver, progress: bool, 
     callbacks = [*first, recorder, saver, *([display] if progress else [])]
     left = settings.episodes * settings.env.max_steps - model.num_timesteps
     try:
-        with display:
+        with display.display:
             model.learn(left, callback=callbacks, log_interval=1, reset_num_timesteps=not going_on)
     except Stopped:
         pass

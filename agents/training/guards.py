@@ -11,6 +11,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
+from agents.runs.weights import first_nonfinite
 from token_env.errors import SettingError
 
 ABSURD = 1e6  # no reward or observation of the task comes near it
@@ -147,7 +148,5 @@ def check_weights(weights: Mapping[str, torch.Tensor]) -> None:
     Raises:
         TrainingError: one is not; the message names its tensor.
     """
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            bad = tensor[~tensor.isfinite()].flatten()[0]
-            raise TrainingError(f"the weights {name} hold {bad.item()}.")
+    if bad := first_nonfinite(weights):
+        raise TrainingError(f"the weights {bad[0]} hold {bad[1]}.")

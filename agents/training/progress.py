@@ -2,19 +2,29 @@
 
 import sys
 import time
-from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.machine.terminal import TerminalDisplay
 from agents.training.recorder import Recorder
 
 PLAIN_SECONDS = 5.0  # between two plain lines
+COLUMNS = (
+    TextColumn("episodes"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TextColumn("{task.fields[speed]:,.0f} steps/s   mean of the last 100 {task.fields[mean]:+.3f}   left"),
+    TimeRemainingColumn(),
+)
 
 
 class ProgressDisplay(BaseCallback):
-    """Episodes, steps a second, mean return of the last 100 episodes, time left. A context manager."""
+    """Shows episodes, steps a second, the mean return of the last 100 episodes, and the time left.
+
+    Attributes:
+        display: a context manager within which the bar is live.
+    """
 
     def __init__(self, recorder: Recorder, episodes: int) -> None:
         super().__init__()
@@ -22,27 +32,9 @@ class ProgressDisplay(BaseCallback):
         self._episodes = episodes
         self._played_before = self._steps_before = 0  # in processes that this one goes on from
         self._started = self._printed = time.monotonic()
-        console = Console(file=sys.stderr)
-        columns = (
-            TextColumn("episodes"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]:,.0f} steps/s   mean of the last 100 {task.fields[mean]:+.3f}   left"),
-            TimeRemainingColumn(),
-        )
-        self._live = Progress(*columns, console=console) if console.is_terminal else None
+        self.display = TerminalDisplay(lambda console: Progress(*COLUMNS, console=console))
+        self._live = self.display.live
         self._bar = self._live.add_task("", total=episodes, speed=0.0, mean=float("nan")) if self._live else None
-
-    def __enter__(self) -> "ProgressDisplay":
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
 
     def _on_training_start(self) -> None:
         self._started = self._printed = time.monotonic()

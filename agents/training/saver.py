@@ -9,8 +9,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from agents.machine.signals import Stopped, Stopper
 from agents.runs.checkpoints import State, keep_last, write_state
 from agents.settings.schema import CheckpointSettings
-from agents.training.guards import check_weights
-from agents.training.state import policy_weights
 from agents.training.validation import Validation, best_of
 
 
@@ -93,8 +91,6 @@ class Saver(BaseCallback):
         return True
 
     def _save(self) -> None:
-        state = self._read()
-        check_weights(policy_weights(state))
-        write_state(self._run, state)
+        write_state(self._run, self._read())
         self._saved, self._saved_at = self._played(), time.monotonic()
         keep_last(self._run, self._chosen.keep, best_of(self.validations))

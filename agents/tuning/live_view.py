@@ -4,35 +4,23 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from types import TracebackType
 
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from agents.machine.terminal import TerminalDisplay
 from agents.tuning.objective import EVALUATIONS
 from agents.tuning.trials import ERROR, SEED, STATES, Show, ended, worker_of
 
 
-class Board:
-    """Running trials, best so far, time left. A context manager."""
+class LiveView(TerminalDisplay[Live]):
+    """Shows running trials, the best so far, and the time left. A context manager."""
 
     def __init__(self) -> None:
-        console = Console(file=sys.stderr)
-        self._live = Live(console=console, refresh_per_second=2) if console.is_terminal else None
-
-    def __enter__(self) -> "Board":
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
+        super().__init__(lambda console: Live(console=console, refresh_per_second=2))
 
     def announce(self, title: str) -> Show:
         """What shows one stage of a study."""
@@ -40,10 +28,10 @@ class Board:
 
         def show(trials: Sequence[FrozenTrial], news: Sequence[str]) -> None:
             lines = [*stage.beginning(trials), *news, *stage.endings(trials)]
-            if self._live:
+            if self.live:
                 for line in lines:
-                    self._live.console.print(line, highlight=False, markup=False)
-                self._live.update(Group(running_table(trials), Text(stage.summary(trials))))
+                    self.live.console.print(line, highlight=False, markup=False)
+                self.live.update(Group(running_table(trials), Text(stage.summary(trials))))
             else:
                 for line in lines:
                     print(line, file=sys.stderr, flush=True)

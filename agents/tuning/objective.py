@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
 from stable_baselines3.common.callbacks import BaseCallback
@@ -19,9 +18,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from agents.algorithms.search_spaces import Between, OneOf, Space
 from agents.algorithms.table import tunable, with_parameters
 from agents.evaluation.agent import Agent
+from agents.runs.weights import first_nonfinite
 from agents.settings.schema import Settings
 from agents.training.fit import practise
-from agents.tuning.plan import seed_set
+from agents.tuning.plan import TRIALS, seed_set
 from agents.tuning.trials import SCORES
 from token_env.episodes.evaluate import evaluate
 from token_env.rules.task import held_out
@@ -101,7 +101,7 @@ def objective(settings: Settings, seeds: int = 3, parameters: Iterable[str] = ()
     Raises:
         SettingError: an unknown algorithm or parameter, or no seeds.
     """
-    chosen, listed = tuple(parameters), seed_set("trials", seeds)
+    chosen, listed = tuple(parameters), seed_set(TRIALS, seeds)
     tunable(settings, chosen)
 
     def mean_score(trial: Trial) -> float:
@@ -192,7 +192,7 @@ class Curve(BaseCallback):
                 self._hear(score)
 
     def _score(self) -> float:
-        if not all(bool(torch.isfinite(weights).all()) for weights in self._agent.policy.parameters()):
+        if first_nonfinite(dict(self._agent.policy.named_parameters())):
             raise FloatingPointError(f"weights are no numbers after {self.num_timesteps} steps")
         score = score_on(self._agent, "validation")
         if not math.isfinite(score):

@@ -9,8 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 from agents.algorithms.table import with_parameters
 from agents.evaluation.statistics import Interval, paired_interval, prediction_interval
 from agents.settings.schema import Settings
-from agents.tuning.plan import Plan, read_plan, seed_set
-from agents.tuning.trials import ERROR, LABEL, SEED, SETTINGS, TEST_SCORE, Trials
+from agents.tuning.plan import AGAIN, FINAL, Plan, read_plan, seed_set
+from agents.tuning.trials import LABEL, SEED, SETTINGS, TEST_SCORE, Trials, errors_of
 from token_env.errors import SettingError
 
 
@@ -69,11 +69,11 @@ def read_outcome(storage: BaseStorage, name: str) -> Outcome:
     plan = read_plan(storage, name)
     unfinished = SettingError(f"the study {name!r} is not finished; type the python -m agents.tune run that began it.")
     stages = {study.study_name for study in storage.get_all_studies()}
-    if f"{name}.final" not in stages:
+    if f"{name}.{FINAL}" not in stages:
         raise unfinished
-    finalists = _whole(Trials(storage, f"{name}.again"), plan)
+    finalists = _whole(Trials(storage, f"{name}.{AGAIN}"), plan)
     labels = [one.label for one in finalists]
-    final = {one.label: one for one in _whole(Trials(storage, f"{name}.final"), plan)}
+    final = {one.label: one for one in _whole(Trials(storage, f"{name}.{FINAL}"), plan)}
     if not labels or labels[0] not in final:
         raise unfinished
     return Outcome(plan, Trials(storage, name).all(), finalists, final[labels[0]])
@@ -87,8 +87,7 @@ def best_trials(trials: Sequence[FrozenTrial], plan: Plan) -> dict[str, Settings
     """
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
-        reasons = [trial.user_attrs[ERROR] for trial in trials if ERROR in trial.user_attrs]
-        raise SettingError(f"no trial came to its end; the last one: {(reasons or ['nothing is known'])[-1]}")
+        raise SettingError(f"no trial came to its end; the last one: {(errors_of(trials) or ['nothing is known'])[-1]}")
     best = sorted(complete, key=lambda trial: -(trial.value or 0.0))[: plan.finalists]
     return {f"trial {trial.number}": with_parameters(plan.settings, trial.params) for trial in best}
 

@@ -11,7 +11,12 @@ from agents.settings.schema import Frozen, Settings
 from token_env.errors import SettingError, unknown_name
 
 PLAN = "plan"  # attribute of a study
-STAGES = ("again", "final", "check")  # studies beside a study, called NAME.again, …
+# The stages of a study. All but the trials are studies of their own beside it, called NAME.again, NAME.final, …
+TRIALS, AGAIN, FINAL, CHECK = "trials", "again", "final", "check"
+STAGES = (AGAIN, FINAL, CHECK)
+TESTED_STAGES = (FINAL, CHECK)  # which play test problems
+SEED_SETS = {TRIALS: 1000, AGAIN: 2000, FINAL: 3000, CHECK: 4000}  # the first seed of each stage; no set overlaps
+MOST_SEEDS = 1000  # in a set
 
 
 class Plan(Frozen):
@@ -125,10 +130,6 @@ def _differences(one: dict[str, Any], other: dict[str, Any], place: str = "") ->
     return sorted(found, key=lambda difference: (difference[0] not in first, difference[0]))
 
 
-SEED_SETS = {"trials": 1000, "again": 2000, "final": 3000, "check": 4000}  # first seeds of sets that share none
-MOST_SEEDS = 1000  # in a set
-
-
 def seed_set(name: str, count: int) -> list[int]:
     """The first seeds of a set.
 
@@ -138,6 +139,3 @@ def seed_set(name: str, count: int) -> list[int]:
     if not 1 <= count <= MOST_SEEDS:
         raise SettingError(f"{count} seeds were asked for; there are 1 to {MOST_SEEDS}.")
     return list(range(SEED_SETS[name], SEED_SETS[name] + count))
-
-
-TESTED_STAGES = ("final", "check")  # which play test problems

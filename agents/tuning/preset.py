@@ -4,7 +4,7 @@ import configs
 from agents.algorithms.table import without_others
 from agents.evaluation.statistics import Interval, mean_interval
 from agents.tuning.outcome import Outcome
-from agents.tuning.plan import seed_set
+from agents.tuning.plan import AGAIN, FINAL, seed_set
 from token_env.errors import SettingError
 
 PASSING = ("seed", "device", "from_run")  # of a training, not of a preset
@@ -35,15 +35,15 @@ def provenance_lines(name: str, outcome: Outcome) -> list[str]:
     settings, count = plan.settings, plan.final_seeds
     made = ", ".join(f"{library} {version}" for library, version in plan.versions.items())
     changed = ", ".join(plan.parameters) or "the whole search space"
-    sets = {stage: seed_set(stage, count) for stage in ("again", "final")}
+    sets = {stage: seed_set(stage, count) for stage in (AGAIN, FINAL)}
     tests = mean_interval(winner.test_scores)
     return [
         f"{settings.algorithm} on {settings.name}, tuned by agents.tune: {winner.label} of the study {name!r}.",
         f"Study: {len(outcome.trials)} trials of {plan.seeds} seeds, sampler {plan.sampler}, pruner {plan.pruner}, "
         f"seed {plan.seed}; changed: {changed}.",
-        f"Chosen among {len(outcome.finalists)} trials trained again with seeds {_span(sets['again'])}: "
+        f"Chosen among {len(outcome.finalists)} trials trained again with seeds {_span(sets[AGAIN])}: "
         f"validation score {outcome.finalists[0].mean:.4f}.",
-        f"On seeds {_span(sets['final'])}, which selected nothing: validation score {winner.mean:.4f}, "
+        f"On seeds {_span(sets[FINAL])}, which selected nothing: validation score {winner.mean:.4f}, "
         f"test score {tests.estimate:.4f}.",
         f"The mean test score of {count} new seeds will lie in {interval_words(promise)} in 95 % of the cases.",
         f"Made with {made}; revision {plan.revision or 'unknown'}.",

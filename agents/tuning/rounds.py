@@ -12,9 +12,20 @@ from agents.algorithms.budget import with_defaults
 from agents.settings.schema import Settings
 from agents.tuning.objective import own_parameters
 from agents.tuning.outcome import Check, Contender, Outcome, _whole, best_trials, read_outcome
-from agents.tuning.plan import TESTED_STAGES, Plan, begin_study, check_versions, make_stage, read_plan, seed_set
+from agents.tuning.plan import (
+    AGAIN,
+    CHECK,
+    FINAL,
+    TESTED_STAGES,
+    Plan,
+    begin_study,
+    check_versions,
+    make_stage,
+    read_plan,
+    seed_set,
+)
 from agents.tuning.storages import open_storage
-from agents.tuning.trials import ERROR, LABEL, SEED, SETTINGS, TESTED, Show, Trials, waiting_trial
+from agents.tuning.trials import LABEL, SEED, SETTINGS, TESTED, Show, Trials, errors_of, waiting_trial
 from agents.tuning.worker_pool import Crew
 from token_env.errors import SettingError
 
@@ -42,9 +53,9 @@ def tune(url: str, name: str, plan: Plan, total: int, workers: int, announce: An
         own = own_parameters(plan.settings, plan.parameters)
         trials.add(waiting_trial({} if number else own) for number in range(len(trials.all()), total))
         crew.work_off(trials, total, announce(f"{name}: {total} trials"))
-        again = _train_again(crew, storage, name, "again", best_trials(trials.all(total), plan), announce)
+        again = _train_again(crew, storage, name, AGAIN, best_trials(trials.all(total), plan), announce)
         winner = again[0]
-        _train_again(crew, storage, name, "final", {winner.label: winner.settings}, announce)
+        _train_again(crew, storage, name, FINAL, {winner.label: winner.settings}, announce)
         return read_outcome(storage, name)
 
 
@@ -59,7 +70,7 @@ def check(url: str, name: str, workers: int, announce: Announce) -> Check:
         check_versions(name, outcome.plan)
         began = outcome.plan.settings
         listed = {outcome.winner.label: outcome.winner.settings, PRESET: began, DEFAULTS: with_defaults(began)}
-        found = {one.label: one for one in _train_again(crew, storage, name, "check", listed, announce)}
+        found = {one.label: one for one in _train_again(crew, storage, name, CHECK, listed, announce)}
     return Check(outcome, found[outcome.winner.label], [found[PRESET], found[DEFAULTS]])
 
 
@@ -86,8 +97,7 @@ def _train_again(
     found = _whole(trials, plan)
     missing = set(listed) - {one.label for one in found}
     if missing and (stage in TESTED_STAGES or not found):
-        reasons = [trial.user_attrs[ERROR] for trial in trials.all() if ERROR in trial.user_attrs]
-        raise SettingError(f"a training of {', '.join(sorted(missing))} failed: {reasons[-1]}")
+        raise SettingError(f"a training of {', '.join(sorted(missing))} failed: {errors_of(trials.all())[-1]}")
     return found
 
 

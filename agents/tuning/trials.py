@@ -24,7 +24,14 @@ MOST_ATTEMPTS = 3  # a trial is retried twice
 BEAT_SECONDS = 60.0  # between two signs of life of a trial
 SILENT_SECONDS = 300.0  # without one, after which a trial of another host counts as lost
 SETTLE_SECONDS = 5.0  # that a trial may be running without a living process, for one that has just claimed it
-WORKER, ERROR = "worker", "error"  # attributes of a trial
+# User attributes of a trial: who runs it, why it failed, and the score of each of its finished trainings.
+WORKER, ERROR, SCORES = "worker", "error", "scores"
+# User attributes of a trial that trains given settings again: whose they are, the settings, the seed, whether test
+# problems are played afterwards, and the score on them.
+LABEL, SETTINGS, SEED, TESTED, TEST_SCORE = "label", "settings", "seed", "tested", "test_score"
+STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+
+Show = Callable[[Sequence[FrozenTrial], Sequence[str]], None]  # takes the trials, and messages about them
 
 
 class Worker(NamedTuple):
@@ -159,17 +166,6 @@ def ended(trials: Sequence[FrozenTrial]) -> int:
     return sum(trial.state.is_finished() for trial in trials)
 
 
-STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-
-
-Show = Callable[[Sequence[FrozenTrial], Sequence[str]], None]  # is handed the trials, and news in words
-
-
-SCORES = "scores"  # attribute of a trial: what each of its finished trainings was worth
-
-
-SETTINGS, SEED, TESTED = "settings", "seed", "tested"  # attributes of a trial that only trains again
-TEST_SCORE = "test_score"  # attribute of a trial that was tested
-
-
-LABEL = "label"  # attribute of a trial that only trains again: whose settings these are
+def errors_of(trials: Iterable[FrozenTrial]) -> list[str]:
+    """Why trials failed, for each that says so."""
+    return [trial.user_attrs[ERROR] for trial in trials if ERROR in trial.user_attrs]

@@ -14,7 +14,7 @@ from optuna.trial import Trial, TrialState
 
 from agents.settings.schema import Settings
 from agents.tuning.objective import report_once, score_on, suggested, train_and_score, try_out
-from agents.tuning.plan import STAGES, read_plan, seed_set
+from agents.tuning.plan import STAGES, TRIALS, read_plan, seed_set
 from agents.tuning.samplers import make_pruner, make_sampler
 from agents.tuning.storages import of_the_storage, open_storage
 from agents.tuning.trials import SEED, SETTINGS, TEST_SCORE, TESTED, Trials
@@ -62,7 +62,7 @@ def play(trials: Trials, number: int) -> None:
             value = train_again(trial)
         else:
             settings = suggested(trial, plan.settings, plan.parameters)
-            value = try_out(trial, settings, seed_set("trials", plan.seeds))
+            value = try_out(trial, settings, seed_set(TRIALS, plan.seeds))
         if not math.isfinite(value):
             raise FloatingPointError(f"its value is {value}")
         trials.end(number, TrialState.COMPLETE, value)

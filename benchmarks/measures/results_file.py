@@ -5,7 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,12 +91,25 @@ def append(benchmark: str, folder: Path, row: Row) -> bool:
     with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         cut_torn_line(file)
-        if any((other.case, other.seed) == (row.case, row.seed) for other in read_rows_if_any(benchmark, folder).good):
+        # to read and validate all rows takes long, so it is done only if one of the same case and seed is there
+        if (row.case, row.seed) in _keys(path) and any(
+            (other.case, other.seed) == (row.case, row.seed) for other in read_rows_if_any(benchmark, folder).good
+        ):
             return False
         file.write(row.model_dump_json().encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
     return True
+
+
+def _keys(path: Path) -> set[tuple[str, int]]:
+    """Index the lines of a results file by case and seed, valid or not; damaged lines have no key."""
+    keys = set()
+    for line in path.read_bytes().splitlines():
+        with suppress(ValueError, TypeError, KeyError):
+            fields = json.loads(line)
+            keys.add((fields["case"], fields["seed"]))
+    return keys
 
 
 @contextmanager

@@ -1,78 +1,91 @@
-"""Measure what a run takes for checkpoints, validations, metric files and guards, beside its training."""
+"""Measure what a run spends on checkpoints, validations, metric files and guards, beside its training."""
 
+import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
-from unittest.mock import patch
+from types import FrameType
 
 from rich.table import Table
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common import logger
 
+from agents.algorithms import vec_env
 from agents.settings.layers import make_settings, preset_layer
 from agents.settings.schema import Settings
+from agents.training import guards, recorder, saver, validation
 from agents.training.fit import fit
-from agents.training.guards import CheckedVecEnv, UpdateGuard
-from agents.training.recorder import Recorder
-from agents.training.saver import Saver
 
 SIZES = ("fast", "stable")
-# The calls that are made for each, none of them inside another one's.
-CARE: dict[str, tuple[tuple[type, str], ...]] = {
-    "checkpoints": ((Saver, "_save"),),
-    "validations": ((Saver, "_validate_if_due"),),
-    "metric files": (
-        (Recorder, "_on_step"),
-        (Recorder, "_on_rollout_end"),
-        (Recorder, "_record_update"),
-        (Logger, "dump"),
-    ),
-    "guards": ((CheckedVecEnv, "_check_actions"), (CheckedVecEnv, "_checked"), (UpdateGuard, "_look")),
+SAMPLE_SECONDS = 0.001  # between two looks at what the program is doing
+TRAINING = "training"
+# What the code in a file is for. The innermost file of the stack decides, so a step of the environment counts as
+# training although it is called through a guard.
+PURPOSES = {
+    saver.__file__: "checkpoints",
+    validation.__file__: "validations",
+    recorder.__file__: "metric files",
+    logger.__file__: "metric files",
+    guards.__file__: "guards",
+    vec_env.__file__: TRAINING,
 }
+OVERHEADS = tuple(dict.fromkeys(purpose for purpose in PURPOSES.values() if purpose != TRAINING))
 
 
 def speed_table(repeats: int) -> Table:
-    """Seconds of each in per cent of the training's, medians of interleaved runs of the presets."""
-    found: dict[str, list[dict[str, float]]] = {size: [] for size in SIZES}
+    """Make a table of each overhead in per cent of the training's time: medians of interleaved runs of the presets."""
+    seconds: dict[str, list[dict[str, float]]] = {size: [] for size in SIZES}
     for _ in range(repeats):
         for size in SIZES:
-            found[size].append(seconds_of_care(make_settings(preset_layer(size), {"device": "cpu"})))
+            seconds[size].append(overhead_seconds(make_settings(preset_layer(size), {"device": "cpu"})))
     title = f"per cent of the training's wall-clock time, medians of {repeats}"
     table = Table(title=title, title_justify="left")
-    for heading in ("size", "training", *CARE):
+    for heading in ("size", TRAINING, *OVERHEADS):
         table.add_column(heading, justify="left" if heading == "size" else "right")
-    for size, runs in found.items():
-        shares = {care: median(100 * run[care] / run["training"] for run in runs) for care in CARE}
-        training = median(run["training"] for run in runs)
-        table.add_row(size, f"{training:,.0f} s", *(f"{share:.2f} %" for share in shares.values()))
+    for size, runs in seconds.items():
+        shares = [median(100 * run[overhead] / run[TRAINING] for run in runs) for overhead in OVERHEADS]
+        training = median(run[TRAINING] for run in runs)
+        table.add_row(size, f"{training:,.0f} s", *(f"{share:.2f} %" for share in shares))
     return table
 
 
-def seconds_of_care(settings: Settings) -> dict[str, float]:
-    """Seconds of wall-clock time that the training of a run took, and what it spent on each kind of care."""
-    spent = dict.fromkeys(CARE, 0.0)
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        for care, calls in CARE.items():
-            for owner, name in calls:
-                stack.enter_context(_timed(owner, name, spent, care))
+def overhead_seconds(settings: Settings) -> dict[str, float]:
+    """Train a run; return the wall-clock seconds of its training, and of each overhead within them."""
+    with tempfile.TemporaryDirectory() as folder, sampled() as seconds:
         summary = fit(settings, Path(folder) / "run", progress=False).summary
-    return spent | {"training": summary.training_seconds}
+    return {overhead: seconds[overhead] for overhead in OVERHEADS} | {TRAINING: summary.training_seconds}
 
 
 @contextmanager
-def _timed(owner: type, name: str, spent: dict[str, float], care: str) -> Iterator[None]:
-    """Count the seconds of a method's calls meanwhile."""
-    method: Callable[..., Any] = getattr(owner, name)
+def sampled() -> Iterator[dict[str, float]]:
+    """Add up seconds by purpose: at every tick of a timer, the time since the last tick goes to what is running now.
 
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        started = time.perf_counter()
-        try:
-            return method(*args, **kwargs)
-        finally:
-            spent[care] += time.perf_counter() - started
+    A tick within a call of C is handled once that call returns, by the frame that made it.
+    """
+    seconds = dict.fromkeys(PURPOSES.values(), 0.0)
+    last = time.perf_counter()
 
-    with patch.object(owner, name, timed):
-        yield
+    def look(_: int, frame: FrameType | None) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        seconds[purpose_of(frame)] += now - last
+        last = now
+
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, SAMPLE_SECONDS, SAMPLE_SECONDS)
+    try:
+        yield seconds
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def purpose_of(frame: FrameType | None) -> str:
+    """Return what the innermost known file on this stack is for."""
+    while frame:
+        if purpose := PURPOSES.get(frame.f_code.co_filename):
+            return purpose
+        frame = frame.f_back
+    return TRAINING
