@@ -28,7 +28,7 @@ def import_sb3(
         )
     (agent,) = load_runs([like], None, None, 1, "--like with the directory of a run")
     fill_from_zip(agent.policy, file)
-    path = run_dir.create(out, {run_dir.CONFIG: configs.dump(agent.settings.to_dict()).encode()})
+    path = run_dir.create_run_dir(out, {run_dir.CONFIG: configs.dump(agent.settings.to_dict()).encode()})
     model_files.save(path, agent.settings, agent.dynamics, agent.policy)
     write_card(path, None)
     print(f"{path}: the weights of {file}, the task and the policy of {like}")

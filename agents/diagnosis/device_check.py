@@ -39,7 +39,7 @@ UPDATES = 40  # the first half warms up
 MOST_GROWTH_MB = 1.0  # an update
 
 
-class Check(NamedTuple):
+class DeviceCheckResult(NamedTuple):
     """What one check found."""
 
     name: str
@@ -68,7 +68,7 @@ def check_device(name: str) -> dict[str, Any]:
     }
 
 
-def same_update(device: str, algorithm: str, head: str) -> Check:
+def same_update(device: str, algorithm: str, head: str) -> DeviceCheckResult:
     """Whether one update from the same weights and rollout gives the weights that it gives on the CPU."""
     name = f"update of {algorithm} with the {head} head"
     ours, theirs = small_model(algorithm, head, "cpu"), small_model(algorithm, head, device)
@@ -81,10 +81,10 @@ def same_update(device: str, algorithm: str, head: str) -> Check:
     gap = max(float((expected[part] - got[part]).abs().max()) for part in start)
     allowed = moved * TOLERANCE.get(algorithm, TOLERANCE_OF_OTHERS)
     figures = {"largest_change": moved, "largest_difference": gap, "allowed": allowed}
-    return Check(name, moved > 0 and gap <= allowed, figures)
+    return DeviceCheckResult(name, moved > 0 and gap <= allowed, figures)
 
 
-def legal_draws(device: str) -> Check:
+def legal_draws(device: str) -> DeviceCheckResult:
     """Whether tokens of probability 0 are never drawn, neither by torch nor by `agents/policies/categorical.py`."""
     torch.manual_seed(0)
     logits = torch.randn(ROWS, TOKENS).masked_fill_(torch.rand(ROWS, TOKENS) < 0.5, -torch.inf)
@@ -99,10 +99,10 @@ def legal_draws(device: str) -> Check:
             allowed = legal.gather(1, tokens.clamp(0, TOKENS - 1)[:, None]).squeeze(1) & inside
             illegal[whose] += int((~allowed).sum())
     found = {"draws": ROWS * BATCHES, "tokens": TOKENS} | {f"illegal_by_{whose}": n for whose, n in illegal.items()}
-    return Check("draws that are masked or out of range", not any(illegal.values()), found)
+    return DeviceCheckResult("draws that are masked or out of range", not any(illegal.values()), found)
 
 
-def steady_memory(device: str, algorithm: str) -> Check:
+def steady_memory(device: str, algorithm: str) -> DeviceCheckResult:
     """Whether memory stays what it is once the first updates are over."""
     model = small_model(algorithm, "fast", device)
     section = make_settings(preset_layer("tiny"), SMALL, {"algorithm": algorithm}).hyperparameters
@@ -112,7 +112,7 @@ def steady_memory(device: str, algorithm: str) -> Check:
     name = f"memory of {UPDATES} updates of {algorithm}"
     last = {f"{kind}_mb": readings[-1] for kind, readings in memory.readings.items() if readings}
     grown = {f"{kind}_mb_an_update": value for kind, value in growth.items()}
-    return Check(name, max(growth.values()) <= MOST_GROWTH_MB, last | grown)
+    return DeviceCheckResult(name, max(growth.values()) <= MOST_GROWTH_MB, last | grown)
 
 
 def growth_per_update(readings: list[float]) -> float:

@@ -13,7 +13,7 @@ POWER = 0.8  # how often as many requests as are named would show the difference
 QUANTILES = (0.5, 0.95)  # of latencies
 
 
-class Verdict(NamedTuple):
+class ABVerdict(NamedTuple):
     """What a log says."""
 
     log: Log
@@ -55,11 +55,11 @@ class Verdict(NamedTuple):
         )
 
 
-def judge(log: Log) -> Verdict:
+def judge(log: Log) -> ABVerdict:
     """The verdict on a log: the split by an exact binomial test, the returns by Welch's interval."""
     a, b = log.a.returns, log.b.returns
     split = float(stats.binomtest(len(b), len(a) + len(b), log.share_b).pvalue)
-    return Verdict(log, split, difference_interval(b, a) if min(len(a), len(b)) > 1 else None)
+    return ABVerdict(log, split, difference_interval(b, a) if min(len(a), len(b)) > 1 else None)
 
 
 def _rounded(count: int) -> int:

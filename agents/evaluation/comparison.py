@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from agents.evaluation.agent import Agent, Player
-from agents.evaluation.shared_task import smallest
+from agents.evaluation.shared_task import smallest_agent
 from agents.evaluation.statistics import Interval, probability_of_improvement, problem_interval
 from token_env.episodes.evaluate import Evaluation, evaluate
 from token_env.rules.task import Task, held_out
@@ -44,7 +44,7 @@ def compare(a: Agent, b: Agent, split: str, problem_ids: Iterable[int]) -> Compa
     Raises:
         SettingError: agents of different languages, or that see different observations.
     """
-    smaller = smallest((a, b))
+    smaller = smallest_agent((a, b))
     task = held_out(smaller.task, split)
     ids = list(problem_ids)
     return Comparison(task, *(evaluate(Player(agent, ranks=task.vocab_size), ids, task=task) for agent in (a, b)))

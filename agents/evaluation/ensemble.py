@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from agents.evaluation.agent import Agent, BoolArray, Memory, TokenPolicy
-from agents.evaluation.shared_task import smallest
+from agents.evaluation.shared_task import smallest_agent
 from agents.policies.activations import exp
 from agents.policies.distributions import LargeCategoricalDistribution
 from token_env.errors import SettingError, find
@@ -57,7 +57,7 @@ class Ensemble(TokenPolicy):
         if len(members) < 2:
             raise SettingError(f"an ensemble has at least 2 members, {len(members)} was given; name more runs.")
         uses_mask = any(member.uses_mask for member in members)
-        super().__init__(smallest(members).dynamics, uses_mask, "an ensemble of agents without masks")
+        super().__init__(smallest_agent(members).dynamics, uses_mask, "an ensemble of agents without masks")
         self.members, self.rule = tuple(members), rule
 
     def distribution(

@@ -48,7 +48,7 @@ class Played(NamedTuple):
     side_by_side: float  # the same where many are, `ROWS` at most
 
 
-class Standing(NamedTuple):
+class EnsembleScores(NamedTuple):
     """An ensemble beside its members."""
 
     task: Task  # which all played
@@ -72,7 +72,7 @@ class Standing(NamedTuple):
         return f"no difference shown between the ensemble and {', '.join(open_still)}"
 
 
-def play_beside_members(ensemble: Ensemble, names: Iterable[str], split: str, ids: Iterable[int]) -> Standing:
+def play_beside_members(ensemble: Ensemble, names: Iterable[str], split: str, ids: Iterable[int]) -> EnsembleScores:
     """Let an ensemble and its members, which have these names, play the same problems: the smallest one's.
 
     Members are kept to masks as they were trained, the ensemble where one of its members was.
@@ -80,7 +80,7 @@ def play_beside_members(ensemble: Ensemble, names: Iterable[str], split: str, id
     task = held_out(ensemble.task, split)
     players = [Player(member, ranks=task.vocab_size) for member in ensemble.members]
     *members, whole = (_played(player, task, list(ids)) for player in (*players, ensemble.greedy))
-    return Standing(task, dict(zip(names, members, strict=True)), whole)
+    return EnsembleScores(task, dict(zip(names, members, strict=True)), whole)
 
 
 def _played(player: EpisodePolicy, task: Task, ids: list[int]) -> Played:

@@ -9,7 +9,7 @@ from token_env.errors import SettingError
 SEEN_ALIKE = ("observation", "lookahead", "reward")
 
 
-def smallest(agents: Sequence[Agent]) -> Agent:
+def smallest_agent(agents: Sequence[Agent]) -> Agent:
     """The agent whose task all of them can play: of the fewest tokens, and among those of the shortest messages.
 
     Tokens are ranked by frequency, and the first ranks of a language are a language: the others play it with their

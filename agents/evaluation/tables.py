@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from agents.evaluation.ab_test import QUANTILES, Verdict
+from agents.evaluation.ab_test import QUANTILES, ABVerdict
 from agents.evaluation.comparison import Comparison, verdict
-from agents.evaluation.ensemble_scores import Standing
+from agents.evaluation.ensemble_scores import EnsembleScores
 from agents.evaluation.scores import GREEDY, SAMPLED, Scores
 from agents.evaluation.statistics import (
     interval_text,
@@ -18,7 +18,7 @@ from agents.evaluation.statistics import (
 from token_env.episodes.evaluate import ROWS
 
 
-def verdict_table(verdict: Verdict, title: str) -> Table:
+def verdict_table(verdict: ABVerdict, title: str) -> Table:
     """What each variant answered, earned and took."""
     table = Table(title=title, title_justify="left")
     table.add_column("variant")
@@ -57,7 +57,7 @@ def comparison_table(comparison: Comparison, names: tuple[str, str], title: str)
     return table
 
 
-def standing_table(standing: Standing, rule: str, title: str) -> Table:
+def standing_table(standing: EnsembleScores, rule: str, title: str) -> Table:
     """What each earned and what the ensemble earned more; intervals are over problems."""
     table = Table(title=title, title_justify="left")
     table.add_column("policy")

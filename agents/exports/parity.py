@@ -17,13 +17,13 @@ NEAR = 1e-3  # nats, between tokens of which rounding may choose either
 
 def disagreement(agent: Agent, other: EpisodePolicy) -> tuple[int, int]:
     """On how many observations another player says something else than the agent, and on how many it was asked."""
-    beside = Beside(agent, other)
+    beside = AgreementPlayer(agent, other)
     task = held_out(agent.task, "test")
     evaluate(beside, range(-(-OBSERVATIONS // task.max_steps)), task=task)
     return beside.differing, beside.seen
 
 
-class Beside:
+class AgreementPlayer:
     """The agent that plays episodes, with another player that is asked what it would say."""
 
     def __init__(self, agent: Agent, other: EpisodePolicy) -> None:

@@ -45,7 +45,7 @@ def set_generators(states: States, device: str) -> None:
 
 
 @contextmanager
-def untouched_generators(device: str) -> Iterator[None]:
+def preserved_generators(device: str) -> Iterator[None]:
     """Leave all generators as they were, whatever is drawn inside."""
     states = generator_states(device)
     try:

@@ -22,7 +22,7 @@ from token_env.files import write_bytes
 FORMAT = 1
 
 
-class State(NamedTuple):
+class Checkpoint(NamedTuple):
     """A training between two rollouts."""
 
     tensors: dict[str, Tensor]  # weights, optimizer, memory
@@ -34,23 +34,23 @@ class State(NamedTuple):
         return int(self.facts["episodes"])
 
 
-def state_file(run: Path, episodes: int) -> Path:
+def checkpoint_file(run: Path, episodes: int) -> Path:
     """Where the state after so many episodes is kept."""
     return run / run_dir.CHECKPOINTS / f"episode-{episodes:08d}.safetensors"
 
 
-def state_files(run: Path) -> list[Path]:
+def checkpoint_files(run: Path) -> list[Path]:
     """The files of all states of a run that are kept, the last one last."""
     return sorted((run / run_dir.CHECKPOINTS).glob("episode-*.safetensors"))
 
 
-def write_state(run: Path, state: State) -> Path:
+def write_checkpoint(run: Path, state: Checkpoint) -> Path:
     """Write a state; all earlier ones stay.
 
     Raises:
         OSError: it cannot be written; then nothing has changed.
     """
-    path = state_file(run, state.episodes)
+    path = checkpoint_file(run, state.episodes)
     path.parent.mkdir(exist_ok=True)
     facts = json.dumps(state.facts)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
@@ -62,23 +62,23 @@ def write_state(run: Path, state: State) -> Path:
 
 def keep_last(run: Path, count: int, best: int | None) -> None:
     """Remove all states but the last so many, and the one after `best` episodes."""
-    kept = [state_file(run, best)] if best is not None else []
-    for path in state_files(run)[:-count]:
+    kept = [checkpoint_file(run, best)] if best is not None else []
+    for path in checkpoint_files(run)[:-count]:
         if path not in kept:
             path.unlink()
 
 
-def last_state(run: Path) -> State | None:
+def last_checkpoint(run: Path) -> Checkpoint | None:
     """The last state of a run; None if it ended before one was kept.
 
     Raises:
         SettingError: it is damaged, was changed by somebody, or is of another version.
     """
-    files = state_files(run)
-    return read_state(files[-1]) if files else None
+    files = checkpoint_files(run)
+    return read_checkpoint(files[-1]) if files else None
 
 
-def read_state(path: Path) -> State:
+def read_checkpoint(path: Path) -> Checkpoint:
     """The state in a file. Nothing is unpickled; no code of it is executed.
 
     Raises:
@@ -95,7 +95,7 @@ def read_state(path: Path) -> State:
     if metadata.get("sha256") != _checksum(tensors, metadata.get("facts", "")):
         raise _unusable(path, "is damaged: its checksum is not that of its content")
     try:
-        return State(tensors, dict(json.loads(metadata["facts"])))
+        return Checkpoint(tensors, dict(json.loads(metadata["facts"])))
     except (ValueError, TypeError, RecursionError) as error:
         raise _unusable(path, f"cannot be read: {error}") from error
 
@@ -118,7 +118,7 @@ def _checksum(tensors: dict[str, Tensor], facts: str) -> str:
 
 
 def _unusable(path: Path, reason: str) -> SettingError:
-    others = len(state_files(path.parent.parent)) - 1
+    others = len(checkpoint_files(path.parent.parent)) - 1
     way = "remove it to go on from the one before" if others else "there is no other one; train again"
     return SettingError(f"the checkpoint {str(path)!r} {reason}; {way}.")
 

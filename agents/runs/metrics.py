@@ -20,7 +20,7 @@ class Metrics(NamedTuple):
     updates: pd.DataFrame  # a row an update
 
 
-def sizes(run: Path) -> dict[str, int]:
+def metric_file_sizes(run: Path) -> dict[str, int]:
     """How long the files are that grow while a run trains, in bytes, all of them flushed to disk."""
     found = {}
     for path in _growing(run):
@@ -30,7 +30,7 @@ def sizes(run: Path) -> dict[str, int]:
     return found
 
 
-def cut(run: Path, lengths: Mapping[str, int]) -> None:
+def truncate_metrics(run: Path, lengths: Mapping[str, int]) -> None:
     """Cut off what these files have grown by since they were so long, and remove those that there were not.
 
     Raises:
@@ -48,7 +48,7 @@ def cut(run: Path, lengths: Mapping[str, int]) -> None:
             path.unlink()
 
 
-def let_the_second_pass(run: Path) -> None:
+def wait_for_new_tensorboard_filename(run: Path) -> None:
     """Wait until another file of TensorBoard comes behind those that are there: their names begin with the second."""
     seconds = [int(path.name.split(".")[3]) for path in (run / TENSORBOARD).glob("events.out.tfevents.*")]
     if seconds and max(seconds) == int(time.time()):

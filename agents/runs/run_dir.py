@@ -32,7 +32,7 @@ def default_path(algorithm: str, name: str, seed: int) -> Path:
     return Path("runs") / f"{algorithm}-{name}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def create(path: Path, files: Mapping[str, bytes]) -> Path:
+def create_run_dir(path: Path, files: Mapping[str, bytes]) -> Path:
     """Make the directory of a new run with its first files: all of it or nothing, whenever it is killed.
 
     Raises:
@@ -59,7 +59,7 @@ def create(path: Path, files: Mapping[str, bytes]) -> Path:
 
 
 @contextmanager
-def sole_writer(run: Path) -> Iterator[None]:
+def exclusive_writer(run: Path) -> Iterator[None]:
     """Make sure that no other process trains in this directory; a crash gives it free.
 
     Raises:

@@ -49,7 +49,7 @@ class OnPolicySettings(Frozen):
     action_bias: Literal["zero", "log_unigram"] = "zero"  # what the policy prefers before it has learned anything
 
 
-class OneLossSettings(OnPolicySettings):
+class PolicyGradientSettings(OnPolicySettings):
     """What those share that follow the gradient of one loss: of policy, entropy and value together."""
 
     ent_coef: float = Field(0.0, ge=0)
@@ -57,7 +57,7 @@ class OneLossSettings(OnPolicySettings):
     max_grad_norm: float = Field(0.5, gt=0)
 
 
-class PPOSettings(OneLossSettings):
+class PPOSettings(PolicyGradientSettings):
     """Proximal policy optimisation; with masks, too."""
 
     n_steps: int = Field(2048, ge=1)
@@ -78,7 +78,7 @@ class RecurrentPPOSettings(PPOSettings):
     lstm_hidden_size: int = Field(256, ge=1)  # units of each
 
 
-class A2CSettings(OneLossSettings):
+class A2CSettings(PolicyGradientSettings):
     """Advantage actor-critic."""
 
     n_steps: int = Field(5, ge=1)

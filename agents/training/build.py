@@ -19,7 +19,7 @@ from agents.runs.json_files import json_bytes
 from agents.runs.language_file import is_stored, language_bytes
 from agents.runs.summary import RunRecord
 from agents.settings.schema import Settings
-from agents.training.curriculum import Curriculum, Schedule, State
+from agents.training.curriculum import Curriculum, CurriculumState, Schedule
 from agents.training.guards import CheckedVecEnv
 from agents.training.transfer import start_from
 from token_env.errors import SettingError
@@ -57,7 +57,9 @@ def first_files(training: Training, record: RunRecord) -> dict[str, bytes]:
     return files
 
 
-def build(settings: Settings, device: str, language: Language | None = None, level: State | None = None) -> Training:
+def build(
+    settings: Settings, device: str, language: Language | None = None, level: CurriculumState | None = None
+) -> Training:
     """Environment and model of resolved settings, not yet trained.
 
     Args:
@@ -87,7 +89,7 @@ def begin_weights(training: Training) -> dict[str, Any]:
     return {"from": start_from(settings.from_run, settings, training.dynamics, training.model.policy)}
 
 
-def resolved(settings: Settings) -> Settings:
+def resolve_settings(settings: Settings) -> Settings:
     """The settings with what follows from others filled in: the shaping's discount, whole paths of a text and a run.
 
     Raises:

@@ -28,7 +28,7 @@ class Level(NamedTuple):
     message_vocab: int
 
 
-class State(NamedTuple):
+class CurriculumState(NamedTuple):
     """How far a curriculum is, in plain values. Episodes begin before those that ended are judged, hence two levels."""
 
     playing: int = 0  # level of the episodes that are being played
@@ -55,12 +55,14 @@ class Schedule:
         self._free = chosen.full_by * settings.episodes  # episodes that may be easier than the task
         self._last = len(self.levels) - 1
 
-    def begin(self, count: int) -> State:
+    def begin(self, count: int) -> CurriculumState:
         """The state as the first `count` episodes begin side by side."""
         playing = self._pace(0, count)
-        return State(playing, max(playing, self._pace(count, count)), (), 0 if playing == self._last else None)
+        return CurriculumState(
+            playing, max(playing, self._pace(count, count)), (), 0 if playing == self._last else None
+        )
 
-    def advance(self, state: State, returns: Sequence[float], played: int) -> State:
+    def advance(self, state: CurriculumState, returns: Sequence[float], played: int) -> CurriculumState:
         """The state after these episodes ended together, and as many began.
 
         Args:
@@ -73,7 +75,7 @@ class Schedule:
         coming = min(self._last, state.coming + risen)
         coming = max(coming, self._pace(played + len(returns), len(returns)))
         full_from = played if state.full_from is None and state.coming == self._last else state.full_from
-        return State(state.coming, coming, recent if coming == state.coming else (), full_from)
+        return CurriculumState(state.coming, coming, recent if coming == state.coming else (), full_from)
 
     def _pace(self, played: int, count: int) -> int:
         """The least level of `count` episodes that begin when so many have been played."""
@@ -114,7 +116,7 @@ class Curriculum(BaseCallback):
         state: how far it is.
     """
 
-    def __init__(self, schedule: Schedule, env: VecEnv, state: State | None = None) -> None:
+    def __init__(self, schedule: Schedule, env: VecEnv, state: CurriculumState | None = None) -> None:
         super().__init__()
         self._schedule, self._env = schedule, env
         self.state = schedule.begin(env.num_envs) if state is None else state

@@ -15,7 +15,7 @@ from agents.machine.signals import Interrupted, Stopper
 from agents.machine.usage import device_memory_mb, peak_memory_mb
 from agents.policies.bf16 import multiply_in
 from agents.runs import learning_curve, model_files, run_dir
-from agents.runs.checkpoints import read_state, state_file
+from agents.runs.checkpoints import checkpoint_file, read_checkpoint
 from agents.runs.model_card import write_card
 from agents.runs.summary import Summary, ValidationScore
 from agents.settings.schema import Settings
@@ -27,7 +27,7 @@ from token_env.episodes.references import REFERENCES
 from token_env.files import write_bytes
 
 
-def final_scores(agent: Agent, trained_on: list[int]) -> dict[str, Any]:
+def evaluate_final(agent: Agent, trained_on: list[int]) -> dict[str, Any]:
     """Evaluate the trained agent: the fields of the summary that say what it earns.
 
     `evaluation`: the agent and the reference policies on held-out problems; `training_problems`: the agent, greedy,
@@ -97,7 +97,7 @@ def finish(
     interrupted, evaluated = stopper.asked, {}
     if not interrupted:
         try:
-            evaluated = final_scores(agent, recorder.problem_ids[full_from:])
+            evaluated = evaluate_final(agent, recorder.problem_ids[full_from:])
         except KeyboardInterrupt as stop:
             interrupted = stop.number if isinstance(stop, Interrupted) else signal.SIGINT
     fields |= {"status": "interrupted" if interrupted else "finished"} | evaluated
@@ -117,7 +117,7 @@ def save_best(path: Path, training: Training, validations: list[Validation]) -> 
     if episodes is None:
         return {"best": None}
     best: Any = build_policy(training.settings, training.dynamics)
-    best.load_state_dict(policy_weights(read_state(state_file(path, episodes))), strict=False)
+    best.load_state_dict(policy_weights(read_checkpoint(checkpoint_file(path, episodes))), strict=False)
     (path / run_dir.BEST).mkdir(exist_ok=True)
     model_files.save(path / run_dir.BEST, training.settings, training.dynamics, best)
     scores = [ValidationScore(episodes=played, mean_return=value) for played, value in validations]

@@ -18,17 +18,17 @@ from agents.machine.signals import Interrupted, Stopped, Stopper
 from agents.machine.usage import Clock
 from agents.policies.bf16 import multiply_in
 from agents.runs import run_dir
-from agents.runs.checkpoints import State, state_files
-from agents.runs.metrics import let_the_second_pass
+from agents.runs.checkpoints import Checkpoint, checkpoint_files
+from agents.runs.metrics import wait_for_new_tensorboard_filename
 from agents.runs.summary import RunRecord
 from agents.settings.schema import Settings
-from agents.training.build import Training, begin_weights, build, first_files, resolved
+from agents.training.build import Training, begin_weights, build, first_files, resolve_settings
 from agents.training.finish import Result, finish
 from agents.training.guards import TrainingError, UpdateGuard
 from agents.training.progress import ProgressDisplay
 from agents.training.recorder import Recorder
 from agents.training.saver import Saver
-from agents.training.state import restore_logged, whole_state
+from agents.training.state import make_checkpoint, restore_logged
 from agents.training.validation import checkpoint_settings, validate
 
 
@@ -46,20 +46,20 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
         Interrupted: a signal before training began, or a second one.
     """
     with Stopper() as stopper:
-        settings = resolved(settings)
+        settings = resolve_settings(settings)
         device, reason = resolve_device(settings.device), device_reason(settings.device)
         training = build(settings, device)
         origin = begin_weights(training)
         path = Path(directory or run_dir.default_path(settings.algorithm, settings.name, settings.seed))
         record = RunRecord(**provenance(device, reason), products=training.products._asdict(), **origin)
-        run_dir.create(path, first_files(training, record))
+        run_dir.create_run_dir(path, first_files(training, record))
         if progress:
             print(f"device: {device} ({reason})", file=sys.stderr)
-        with run_dir.sole_writer(path):
+        with run_dir.exclusive_writer(path):
             return train(path, training, Recorder(path), None, stopper, progress)
 
 
-def practise(settings: Settings, watched_by: Callable[[Agent], BaseCallback]) -> Agent:
+def train_in_memory(settings: Settings, watched_by: Callable[[Agent], BaseCallback]) -> Agent:
     """Train as `fit` does and leave no files behind.
 
     Args:
@@ -69,7 +69,7 @@ def practise(settings: Settings, watched_by: Callable[[Agent], BaseCallback]) ->
     Raises:
         SettingError: settings that cannot be used.
     """
-    settings = resolved(settings)
+    settings = resolve_settings(settings)
     training = build(settings, resolve_device(settings.device))
     begin_weights(training)
     policy = training.model.policy
@@ -82,7 +82,7 @@ def practise(settings: Settings, watched_by: Callable[[Agent], BaseCallback]) ->
 
 
 def train(
-    path: Path, training: Training, recorder: Recorder, state: State | None, stopper: Stopper, progress: bool
+    path: Path, training: Training, recorder: Recorder, state: Checkpoint | None, stopper: Stopper, progress: bool
 ) -> Result:
     """Train in the directory of a run, of which nobody else trains, to the end of its episodes or to a signal.
 
@@ -101,15 +101,15 @@ def train(
     settings, products = training.settings, training.products
     facts: dict[str, Any] = state.facts if state else {"clock": (0.0, 0.0), "validations": []}
     try:
-        let_the_second_pass(path)
+        wait_for_new_tensorboard_filename(path)
         training.model.set_logger(configure(str(path / run_dir.TENSORBOARD), ["tensorboard"]))
         if progress or products.refused:
             print(products.told, file=sys.stderr)
         clock = Clock(tuple(facts["clock"]))
         validations = [(int(episodes), float(value)) for episodes, value in facts["validations"]]
 
-        def read() -> State:
-            return whole_state(training, recorder, clock, validations)
+        def read() -> Checkpoint:
+            return make_checkpoint(training, recorder, clock, validations)
 
         saver = Saver(
             path, checkpoint_settings(settings), settings.episodes, settings.env.max_steps,
@@ -151,7 +151,7 @@ def learn(training: Training, recorder: Recorder, saver: Saver, progress: bool, 
 
 def last_good(path: Path) -> str:
     """Which checkpoint there is to go on from, in a sentence."""
-    files = state_files(path)
+    files = checkpoint_files(path)
     return f"The last good checkpoint is {str(files[-1])!r}." if files else "There is no checkpoint yet."
 
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from agents.runs.weights import first_nonfinite
 from token_env.errors import SettingError
 
-ABSURD = 1e6  # no reward or observation of the task comes near it
+MAX_MAGNITUDE = 1e6  # no reward or observation of the task comes near it
 
 
 class TrainingError(SettingError):
@@ -84,9 +84,9 @@ class CheckedVecEnv(VecEnvWrapper):
         return observations, rewards, dones, infos
 
     def _checked(self, kind: str, values: Any) -> Any:
-        if not np.abs(values).max() <= ABSURD:  # written so that NaN is caught, too
+        if not np.abs(values).max() <= MAX_MAGNITUDE:  # written so that NaN is caught, too
             rows = np.asarray(values).reshape(self.num_envs, -1)
-            row, column = np.argwhere(~(np.abs(rows) <= ABSURD))[0]
+            row, column = np.argwhere(~(np.abs(rows) <= MAX_MAGNITUDE))[0]
             place = f" (column {column})" if kind == "observation" else ""
             raise TrainingError(f"environment {row}, step {self.steps}: {kind} {rows[row, column]}{place}.")
         return values

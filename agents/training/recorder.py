@@ -14,7 +14,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from agents.evaluation.statistics import WINDOW
 from agents.machine.usage import device_use
 from agents.runs import run_dir
-from agents.runs.metrics import append_line, cut, load_metrics, sizes
+from agents.runs.metrics import append_line, load_metrics, metric_file_sizes, truncate_metrics
 from token_env.errors import SettingError
 
 # What algorithms call their policy's loss, and its sign: PPO, A2C, TRPO.
@@ -56,7 +56,7 @@ class Recorder(BaseCallback):
     def facts(self) -> dict[str, Any]:
         """What `go_on` needs, as JSON holds it; the files are flushed to disk."""
         return {
-            "lengths": sizes(self._directory),
+            "lengths": metric_file_sizes(self._directory),
             "episodes": len(self.returns),
             "updates": self._updates,
             "last_tokens": [tokens.tolist() for tokens in self.last_tokens],
@@ -69,7 +69,7 @@ class Recorder(BaseCallback):
         Raises:
             SettingError: what was recorded before is damaged.
         """
-        cut(self._directory, facts["lengths"])
+        truncate_metrics(self._directory, facts["lengths"])
         metrics = load_metrics(self._directory)
         if (len(metrics.episodes), len(metrics.updates)) != (facts["episodes"], facts["updates"]):
             raise SettingError(

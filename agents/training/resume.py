@@ -10,15 +10,15 @@ from agents.machine.devices import resolve_device
 from agents.machine.provenance import provenance
 from agents.machine.signals import Stopper
 from agents.runs import run_dir
-from agents.runs.checkpoints import State, last_state, remove_leftovers
+from agents.runs.checkpoints import Checkpoint, last_checkpoint, remove_leftovers
 from agents.runs.json_files import read_file, write_text
 from agents.runs.language_file import read_language
-from agents.runs.metrics import cut
+from agents.runs.metrics import truncate_metrics
 from agents.runs.summary import RunRecord, Summary, read_record
 from agents.settings.layers import differences, make_settings, read_layer
 from agents.settings.schema import Settings
-from agents.training.build import Training, begin_weights, build, resolved
-from agents.training.curriculum import State as CurriculumState
+from agents.training.build import Training, begin_weights, build, resolve_settings
+from agents.training.curriculum import CurriculumState as CurriculumState
 from agents.training.finish import Result
 from agents.training.fit import train
 from agents.training.recorder import Recorder
@@ -49,8 +49,8 @@ def resume(run: str | Path, *changes: Mapping[str, Any], allow_change: bool = Fa
     path = Path(run)
     if not (path / run_dir.CONFIG).is_file():
         raise SettingError(f"{str(path)!r} is no run: it has no {run_dir.CONFIG}.")
-    with Stopper() as stopper, run_dir.sole_writer(path):
-        state = last_state(path)
+    with Stopper() as stopper, run_dir.exclusive_writer(path):
+        state = last_checkpoint(path)
         settings, changed = resumed_settings(path, state, changes, allow_change)
         record = read_record(path)
         training = rebuild(path, settings, _device(record.machine.device, settings, changed), state)
@@ -65,7 +65,7 @@ def resume(run: str | Path, *changes: Mapping[str, Any], allow_change: bool = Fa
             if state:
                 recorder.go_on(state.facts["recorder"], state.facts["clock"][0])
             else:
-                cut(path, {})
+                truncate_metrics(path, {})
             remove_leftovers(path)
             record.model_copy(update={"resumed": (*record.resumed, resumption)}).write(path / run_dir.RUN)
             if changed:
@@ -76,7 +76,7 @@ def resume(run: str | Path, *changes: Mapping[str, Any], allow_change: bool = Fa
 
 
 def resumed_settings(
-    path: Path, state: State | None, changes: tuple[Mapping[str, Any], ...], allow_change: bool
+    path: Path, state: Checkpoint | None, changes: tuple[Mapping[str, Any], ...], allow_change: bool
 ) -> tuple[Settings, list[str]]:
     """The settings to go on with, and the names of those that differ from the run's so far.
 
@@ -85,7 +85,7 @@ def resumed_settings(
     """
     written = make_settings(read_layer(str(path / run_dir.CONFIG)))
     so_far = make_settings(state.facts["settings"]) if state else written
-    settings = resolved(make_settings(written.to_dict(), *changes))
+    settings = resolve_settings(make_settings(written.to_dict(), *changes))
     section = so_far.section
     different = list(differences(so_far.to_dict(), settings.to_dict()))
     told = ", ".join(f"{name}={now} (was {was})" for name, was, now in different)
@@ -118,7 +118,7 @@ def _check_unfinished(path: Path, played: int, episodes: int) -> None:
         )
 
 
-def rebuild(path: Path, settings: Settings, device: str, state: State | None) -> Training:
+def rebuild(path: Path, settings: Settings, device: str, state: Checkpoint | None) -> Training:
     """What trains, in this state; at the beginning if None.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.machine.signals import Stopped, Stopper
-from agents.runs.checkpoints import State, keep_last, write_state
+from agents.runs.checkpoints import Checkpoint, keep_last, write_checkpoint
 from agents.settings.schema import CheckpointSettings
 from agents.training.validation import Validation, best_of
 
@@ -43,7 +43,7 @@ class Saver(BaseCallback):
         episodes: int,
         length: int,
         stopper: Stopper,
-        read: Callable[[], State],
+        read: Callable[[], Checkpoint],
         validate: Callable[[], float],
         validations: list[Validation],
     ) -> None:
@@ -91,6 +91,6 @@ class Saver(BaseCallback):
         return True
 
     def _save(self) -> None:
-        write_state(self._run, self._read())
+        write_checkpoint(self._run, self._read())
         self._saved, self._saved_at = self._played(), time.monotonic()
         keep_last(self._run, self._chosen.keep, best_of(self.validations))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from agents.machine.random_states import generator_states
 from agents.machine.usage import Clock
-from agents.runs.checkpoints import State
+from agents.runs.checkpoints import Checkpoint
 from agents.runs.weights import own_weights
 from agents.training.build import Training
 from agents.training.recorder import Recorder
@@ -25,7 +25,7 @@ from token_env.errors import SettingError
 POLICY, OPTIMIZER, MEMORY = "policy/", "optimizer/", "memory/"  # what the names of tensors begin with
 
 
-def read_training(model: OnPolicyAlgorithm, env: VecEnv) -> State:
+def read_training(model: OnPolicyAlgorithm, env: VecEnv) -> Checkpoint:
     """The state of model, environments and generators.
 
     Args:
@@ -38,7 +38,7 @@ def read_training(model: OnPolicyAlgorithm, env: VecEnv) -> State:
         (tensors if isinstance(value, Tensor) else numbers)[OPTIMIZER + name] = value
     tensors |= {f"{MEMORY}{place}": tensor for place, tensor in enumerate(_memory(model))}
     infos: Any = model.ep_info_buffer
-    return State(
+    return Checkpoint(
         tensors,
         {
             "timesteps": model.num_timesteps,
@@ -56,7 +56,7 @@ def read_training(model: OnPolicyAlgorithm, env: VecEnv) -> State:
     )
 
 
-def restore_training(model: OnPolicyAlgorithm, env: VecEnv, state: State) -> None:
+def restore_training(model: OnPolicyAlgorithm, env: VecEnv, state: Checkpoint) -> None:
     """Put model and environments into a state; the generators come last, just before `learn`.
 
     Args:
@@ -89,7 +89,7 @@ def restore_training(model: OnPolicyAlgorithm, env: VecEnv, state: State) -> Non
     model.ep_success_buffer = deque(facts["successes"], maxlen=model._stats_window_size)
 
 
-def restore_logged(model: OnPolicyAlgorithm, state: State) -> None:
+def restore_logged(model: OnPolicyAlgorithm, state: Checkpoint) -> None:
     """Give the model's logger what it held: SB3 tells TensorBoard of an update when the next one is due."""
     for name, (value, excluded) in state.facts["logged"].items():
         model.logger.record(name, value, exclude=tuple(excluded))
@@ -107,20 +107,20 @@ def _optimizer_entries(model: OnPolicyAlgorithm) -> dict[str, Any]:
     return {f"{index}/{name}": value for index, entries in states.items() for name, value in entries.items()}
 
 
-def policy_weights(state: State) -> dict[str, Tensor]:
+def policy_weights(state: Checkpoint) -> dict[str, Tensor]:
     """The policy's weights of a state, by their names in the policy."""
     return {name.removeprefix(POLICY): value for name, value in state.tensors.items() if name.startswith(POLICY)}
 
 
 def _restore_weights(model: OnPolicyAlgorithm, tensors: dict[str, Tensor]) -> None:
-    weights = policy_weights(State(tensors, {}))
+    weights = policy_weights(Checkpoint(tensors, {}))
     expected = {name: tuple(tensor.shape) for name, tensor in own_weights(model.policy).items()}
     if {name: tuple(tensor.shape) for name, tensor in weights.items()} != expected:
         raise SettingError("the checkpoint's weights do not fit the policy that the settings describe.")
     model.policy.load_state_dict(weights, strict=False)  # the other names of shared parameters are missing
 
 
-def _restore_optimizer(model: OnPolicyAlgorithm, state: State) -> None:
+def _restore_optimizer(model: OnPolicyAlgorithm, state: Checkpoint) -> None:
     """Give the optimizer its memory back; its settings are the run's, and SB3 sets the learning rate each update."""
     entries: dict[int, dict[str, Any]] = {}
     for name, value in {**state.tensors, **state.facts["optimizer"]}.items():
@@ -131,7 +131,7 @@ def _restore_optimizer(model: OnPolicyAlgorithm, state: State) -> None:
     optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def whole_state(training: Training, recorder: Recorder, clock: Clock, validations: list[Validation]) -> State:
+def make_checkpoint(training: Training, recorder: Recorder, clock: Clock, validations: list[Validation]) -> Checkpoint:
     """Everything that a training needs to go on, between two rollouts."""
     state = read_training(training.model, training.env)
     told = {
@@ -143,4 +143,4 @@ def whole_state(training: Training, recorder: Recorder, clock: Clock, validation
         "curriculum": training.curriculum.state._asdict() if training.curriculum else None,
         "validations": validations,
     }
-    return State(state.tensors, state.facts | told)
+    return Checkpoint(state.tensors, state.facts | told)

@@ -2,7 +2,7 @@
 
 from agents.evaluation.agent import Agent
 from agents.machine.matmul import FLOAT32
-from agents.machine.random_states import untouched_generators
+from agents.machine.random_states import preserved_generators
 from agents.policies.bf16 import multiply_in
 from agents.settings.schema import CheckpointSettings, Settings
 from agents.training.build import Training
@@ -19,7 +19,7 @@ def checkpoint_settings(settings: Settings) -> CheckpointSettings:
 def validate(training: Training) -> float:
     """The mean return of the policy on validation problems, its most probable tokens; nothing else changes."""
     settings, policy = training.settings, training.model.policy
-    with untouched_generators(training.device):
+    with preserved_generators(training.device):
         multiply_in(policy, FLOAT32)
         agent = Agent(settings, training.dynamics, policy)
         problems = range(settings.checkpoints.problems)

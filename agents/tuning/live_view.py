@@ -13,7 +13,7 @@ from rich.text import Text
 
 from agents.machine.terminal import TerminalDisplay
 from agents.tuning.objective import EVALUATIONS
-from agents.tuning.trials import ERROR, SEED, STATES, Show, ended, worker_of
+from agents.tuning.trials import ERROR, SEED, STATES, Show, ended, owner_of
 
 
 class LiveView(TerminalDisplay[Live]):
@@ -89,7 +89,7 @@ def running_table(trials: Sequence[FrozenTrial]) -> Table:
     for heading in ("trial", "host", "process", "training", "evaluation", "score", "minutes"):
         table.add_column(heading, justify="right")
     for trial in trials:
-        worker, step = worker_of(trial), trial.last_step or 0
+        worker, step = owner_of(trial), trial.last_step or 0
         if trial.state != TrialState.RUNNING or worker is None:
             continue
         training, evaluation = divmod(max(step - 1, 0), EVALUATIONS)

@@ -20,14 +20,14 @@ from agents.algorithms.table import tunable, with_parameters
 from agents.evaluation.agent import Agent
 from agents.runs.weights import first_nonfinite
 from agents.settings.schema import Settings
-from agents.training.fit import practise
+from agents.training.fit import train_in_memory
 from agents.tuning.plan import TRIALS, seed_set
 from agents.tuning.trials import SCORES
 from token_env.episodes.evaluate import evaluate
 from token_env.rules.task import held_out
 
 EVALUATIONS = 10  # of a training, evenly spaced, the last one at its end
-LAST = 3  # of them, whose mean says what the training was worth
+SCORED_EVALUATIONS = 3  # of them, whose mean says what the training was worth
 
 
 def search_space(settings: Settings, parameters: Iterable[str] = ()) -> dict[str, BaseDistribution]:
@@ -151,8 +151,8 @@ def train_and_score(settings: Settings, report: Callable[[int, float], None]) ->
         values.append(score)
         report(len(values), score)
 
-    agent = practise(settings, lambda learner: Curve(learner, hear))
-    return float(np.mean(values[-LAST:])), agent
+    agent = train_in_memory(settings, lambda learner: Curve(learner, hear))
+    return float(np.mean(values[-SCORED_EVALUATIONS:])), agent
 
 
 def score_on(agent: Agent, split: str) -> float:

@@ -14,7 +14,7 @@ from agents.tuning.trials import LABEL, SEED, SETTINGS, TEST_SCORE, Trials, erro
 from token_env.errors import SettingError
 
 
-class Contender(NamedTuple):
+class Candidate(NamedTuple):
     """Settings that were trained with several seeds, and what came of it."""
 
     label: str
@@ -28,13 +28,13 @@ class Contender(NamedTuple):
         return sum(self.scores) / len(self.scores)
 
 
-class Outcome(NamedTuple):
+class StudyOutcome(NamedTuple):
     """What a study came to."""
 
     plan: Plan
     trials: list[FrozenTrial]
-    finalists: list[Contender]  # on the second set of seeds, the best first
-    winner: Contender  # on the third, tested
+    finalists: list[Candidate]  # on the second set of seeds, the best first
+    winner: Candidate  # on the third, tested
 
     @property
     def promise(self) -> Interval:
@@ -42,12 +42,12 @@ class Outcome(NamedTuple):
         return prediction_interval(self.winner.test_scores, self.plan.final_seeds)
 
 
-class Check(NamedTuple):
+class PromiseCheck(NamedTuple):
     """The winner of a study on a fourth set of seeds, beside others with the same seeds."""
 
-    outcome: Outcome
-    winner: Contender
-    others: list[Contender]
+    outcome: StudyOutcome
+    winner: Candidate
+    others: list[Candidate]
 
     @property
     def kept(self) -> bool:
@@ -55,12 +55,12 @@ class Check(NamedTuple):
         mean = sum(self.winner.test_scores) / len(self.winner.test_scores)
         return self.outcome.promise.low <= mean <= self.outcome.promise.high
 
-    def gain_over(self, other: Contender) -> Interval:
+    def gain_over(self, other: Candidate) -> Interval:
         """Mean difference of test scores, paired by seed, with its 95 % interval."""
         return paired_interval(self.winner.test_scores, other.test_scores)
 
 
-def read_outcome(storage: BaseStorage, name: str) -> Outcome:
+def read_outcome(storage: BaseStorage, name: str) -> StudyOutcome:
     """What a finished study came to.
 
     Raises:
@@ -76,7 +76,7 @@ def read_outcome(storage: BaseStorage, name: str) -> Outcome:
     final = {one.label: one for one in _whole(Trials(storage, f"{name}.{FINAL}"), plan)}
     if not labels or labels[0] not in final:
         raise unfinished
-    return Outcome(plan, Trials(storage, name).all(), finalists, final[labels[0]])
+    return StudyOutcome(plan, Trials(storage, name).all(), finalists, final[labels[0]])
 
 
 def best_trials(trials: Sequence[FrozenTrial], plan: Plan) -> dict[str, Settings]:
@@ -92,7 +92,7 @@ def best_trials(trials: Sequence[FrozenTrial], plan: Plan) -> dict[str, Settings
     return {f"trial {trial.number}": with_parameters(plan.settings, trial.params) for trial in best}
 
 
-def _whole(trials: Trials, plan: Plan) -> list[Contender]:
+def _whole(trials: Trials, plan: Plan) -> list[Candidate]:
     """The contenders of a stage all of whose trainings came to their end, the best first."""
     ended: dict[str, dict[int, FrozenTrial]] = {}
     for trial in trials.all():
@@ -103,7 +103,7 @@ def _whole(trials: Trials, plan: Plan) -> list[Contender]:
     return sorted(found, key=lambda one: -one.mean)
 
 
-def _contender(label: str, trials: Sequence[FrozenTrial]) -> Contender:
+def _contender(label: str, trials: Sequence[FrozenTrial]) -> Candidate:
     tested = tuple(trial.user_attrs[TEST_SCORE] for trial in trials if TEST_SCORE in trial.user_attrs)
     settings = Settings.model_validate(trials[0].user_attrs[SETTINGS])
-    return Contender(label, settings, tuple(float(trial.value or 0.0) for trial in trials), tested)
+    return Candidate(label, settings, tuple(float(trial.value or 0.0) for trial in trials), tested)

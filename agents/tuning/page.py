@@ -15,7 +15,7 @@ from optuna.visualization import (
 )
 from rich.table import Table
 
-from agents.tuning.outcome import Outcome, read_outcome
+from agents.tuning.outcome import StudyOutcome, read_outcome
 from agents.tuning.plan import read_plan
 from agents.tuning.preset import provenance_lines
 from agents.tuning.trials import STATES
@@ -64,7 +64,7 @@ def best_trials_table(study: optuna.Study) -> Table:
     return table
 
 
-def finalists_table(outcome: Outcome) -> Table:
+def finalists_table(outcome: StudyOutcome) -> Table:
     """The trials that were trained again, best first."""
     table = Table(title="trained again on fresh seeds", title_justify="left")
     for heading in ("", "mean score", *(f"seed {place + 1}" for place in range(outcome.plan.final_seeds))):

@@ -3,14 +3,14 @@
 import configs
 from agents.algorithms.table import without_others
 from agents.evaluation.statistics import Interval, mean_interval
-from agents.tuning.outcome import Outcome
+from agents.tuning.outcome import StudyOutcome
 from agents.tuning.plan import AGAIN, FINAL, seed_set
 from token_env.errors import SettingError
 
 PASSING = ("seed", "device", "from_run")  # of a training, not of a preset
 
 
-def preset_text(name: str, outcome: Outcome) -> str:
+def preset_text(name: str, outcome: StudyOutcome) -> str:
     """The winner's settings as YAML, usable as --config; comments tell how they were found and what they reach.
 
     Args:
@@ -29,7 +29,7 @@ def preset_text(name: str, outcome: Outcome) -> str:
     return commented
 
 
-def provenance_lines(name: str, outcome: Outcome) -> list[str]:
+def provenance_lines(name: str, outcome: StudyOutcome) -> list[str]:
     """How a preset was found and what it promises, in sentences."""
     plan, winner, promise = outcome.plan, outcome.winner, outcome.promise
     settings, count = plan.settings, plan.final_seeds

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from agents.algorithms.budget import with_defaults
 from agents.settings.schema import Settings
 from agents.tuning.objective import own_parameters
-from agents.tuning.outcome import Check, Contender, Outcome, _whole, best_trials, read_outcome
+from agents.tuning.outcome import Candidate, PromiseCheck, StudyOutcome, _whole, best_trials, read_outcome
 from agents.tuning.plan import (
     AGAIN,
     CHECK,
@@ -26,14 +26,14 @@ from agents.tuning.plan import (
 )
 from agents.tuning.storages import open_storage
 from agents.tuning.trials import LABEL, SEED, SETTINGS, TESTED, Show, Trials, errors_of, waiting_trial
-from agents.tuning.worker_pool import Crew
+from agents.tuning.worker_pool import WorkerPool
 from token_env.errors import SettingError
 
 PRESET, DEFAULTS = "what it began with", "the library's defaults"
 Announce = Callable[[str], Show]  # from the title of a stage to what shows it
 
 
-def tune(url: str, name: str, plan: Plan, total: int, workers: int, announce: Announce) -> Outcome:
+def tune(url: str, name: str, plan: Plan, total: int, workers: int, announce: Announce) -> StudyOutcome:
     """Run a study to its end, from where it is.
 
     Args:
@@ -47,7 +47,7 @@ def tune(url: str, name: str, plan: Plan, total: int, workers: int, announce: An
     Raises:
         SettingError: a study of something else, or no trial that came to an end.
     """
-    with open_storage(url, create=True) as storage, Crew(url, workers) as crew:
+    with open_storage(url, create=True) as storage, WorkerPool(url, workers) as crew:
         begin_study(storage, name, plan)
         trials = Trials(storage, name)
         own = own_parameters(plan.settings, plan.parameters)
@@ -59,24 +59,24 @@ def tune(url: str, name: str, plan: Plan, total: int, workers: int, announce: An
         return read_outcome(storage, name)
 
 
-def check(url: str, name: str, workers: int, announce: Announce) -> Check:
+def check(url: str, name: str, workers: int, announce: Announce) -> PromiseCheck:
     """Train the winner of a finished study once more on a fourth set of seeds, and what it has to beat.
 
     Raises:
         SettingError: no such study, one that is not finished, or one that was made with other versions.
     """
-    with open_storage(url) as storage, Crew(url, workers) as crew:
+    with open_storage(url) as storage, WorkerPool(url, workers) as crew:
         outcome = read_outcome(storage, name)
         check_versions(name, outcome.plan)
         began = outcome.plan.settings
         listed = {outcome.winner.label: outcome.winner.settings, PRESET: began, DEFAULTS: with_defaults(began)}
         found = {one.label: one for one in _train_again(crew, storage, name, CHECK, listed, announce)}
-    return Check(outcome, found[outcome.winner.label], [found[PRESET], found[DEFAULTS]])
+    return PromiseCheck(outcome, found[outcome.winner.label], [found[PRESET], found[DEFAULTS]])
 
 
 def _train_again(
-    crew: Crew, storage: BaseStorage, name: str, stage: str, listed: dict[str, Settings], announce: Announce
-) -> list[Contender]:
+    crew: WorkerPool, storage: BaseStorage, name: str, stage: str, listed: dict[str, Settings], announce: Announce
+) -> list[Candidate]:
     """Train these settings with every seed of the stage's set, a trial each; all that the stage has, the best first.
 
     Raises:

@@ -34,7 +34,7 @@ STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialSta
 Show = Callable[[Sequence[FrozenTrial], Sequence[str]], None]  # takes the trials, and messages about them
 
 
-class Worker(NamedTuple):
+class TrialOwner(NamedTuple):
     """Who runs a trial, as its attribute tells."""
 
     process: Process
@@ -63,8 +63,8 @@ class Trials:
         """Take the first of these trials that waits, for this process; its number, or None if none waits."""
         for trial in self.all(total):
             if trial.state == TrialState.WAITING and self._become(trial, TrialState.RUNNING):
-                before = worker_of(trial)
-                self._tell(trial.number, Worker(this_process(), before.attempt + 1 if before else 1, 0))
+                before = owner_of(trial)
+                self._tell(trial.number, TrialOwner(this_process(), before.attempt + 1 if before else 1, 0))
                 return trial.number
         return None
 
@@ -74,7 +74,7 @@ class Trials:
         over = threading.Event()
 
         def beat() -> None:
-            worker = worker_of(self.storage.get_trial(self.id_of(number)))
+            worker = owner_of(self.storage.get_trial(self.id_of(number)))
             while worker and not over.wait(BEAT_SECONDS):
                 worker = worker._replace(beat=worker.beat + 1)
                 with suppress(Exception):  # the next one may reach the storage again
@@ -96,7 +96,7 @@ class Trials:
         if trial.state != TrialState.RUNNING:
             self._seen.pop(trial.number, None)
             return False
-        worker, now = worker_of(trial), time.monotonic()
+        worker, now = owner_of(trial), time.monotonic()
         seen = trial.datetime_start, worker, trial.last_step
         if self._seen.get(trial.number, (None, now))[0] != seen:
             self._seen[trial.number] = seen, now
@@ -105,7 +105,7 @@ class Trials:
         return silent > (SETTLE_SECONDS if gone else SILENT_SECONDS)
 
     def _give_back(self, trial: FrozenTrial) -> str:
-        worker = worker_of(trial)
+        worker = owner_of(trial)
         self._seen.pop(trial.number, None)
         if worker and worker.attempt >= MOST_ATTEMPTS:
             reason = f"its process was killed, {worker.attempt} times"
@@ -117,7 +117,7 @@ class Trials:
     def hand_back(self, pid: int) -> None:
         """Let the trial of a process of this host that was ended on purpose wait again, as if it had not begun."""
         for trial in self.all():
-            worker = worker_of(trial)
+            worker = owner_of(trial)
             ours = worker and worker.process.is_here and worker.process.pid == pid
             if trial.state == TrialState.RUNNING and worker and ours:
                 with suppress(UpdateFinishedTrialError):
@@ -145,14 +145,14 @@ class Trials:
         except UpdateFinishedTrialError:
             return False
 
-    def _tell(self, number: int, worker: Worker) -> None:
+    def _tell(self, number: int, worker: TrialOwner) -> None:
         self.storage.set_trial_user_attr(self.id_of(number), WORKER, worker._asdict() | {"process": worker.process})
 
 
-def worker_of(trial: FrozenTrial) -> Worker | None:
+def owner_of(trial: FrozenTrial) -> TrialOwner | None:
     """Who runs a trial, or ran it last; None if nobody has yet."""
     told = trial.user_attrs.get(WORKER)
-    return Worker(**told | {"process": Process(*told["process"])}) if told else None
+    return TrialOwner(**told | {"process": Process(*told["process"])}) if told else None
 
 
 def waiting_trial(parameters: dict[str, Any] | None = None, attributes: dict[str, Any] | None = None) -> FrozenTrial:

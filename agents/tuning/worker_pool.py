@@ -15,7 +15,7 @@ from types import TracebackType
 from optuna.trial import FrozenTrial, TrialState
 
 from agents.machine.processes import one_thread_each
-from agents.tuning.trials import Show, Trials, ended, worker_of
+from agents.tuning.trials import Show, Trials, ended, owner_of
 from agents.tuning.worker import GIVEN_UP, run_trial
 from token_env.errors import SettingError
 
@@ -25,7 +25,7 @@ MOST_CRASHES = 3  # of processes, one after the other, that ended neither a tria
 PRELOADED = [run_trial.__module__, "torch._dynamo"]  # the latter is imported by the first optimizer, in a second
 
 
-class Crew:
+class WorkerPool:
     """Processes that run trials. A context manager: at its end they end, and their trials wait again.
 
     On Linux they are forked from a server that has imported everything and computed nothing, in a hundredth of the time
@@ -46,7 +46,7 @@ class Crew:
         self._trials: Trials | None = None
         self._crashes = 0
 
-    def __enter__(self) -> "Crew":
+    def __enter__(self) -> "WorkerPool":
         self._folder = tempfile.TemporaryDirectory()
         return self
 
@@ -76,7 +76,7 @@ class Crew:
 
     def _start(self, trials: Trials, total: int | None, seen: Sequence[FrozenTrial]) -> None:
         """Start as many processes as there are free hands, and trials that nobody is about to claim."""
-        running = [worker_of(trial) for trial in seen if trial.state == TrialState.RUNNING]
+        running = [owner_of(trial) for trial in seen if trial.state == TrialState.RUNNING]
         at_work = {worker.process.pid for worker in running if worker and worker.process.is_here}
         waiting = sum(trial.state == TrialState.WAITING for trial in seen)
         unclaimed = waiting - sum(process.pid not in at_work for process in self._busy)

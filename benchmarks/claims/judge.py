@@ -7,13 +7,13 @@ from benchmarks.claims.on_budgets import BUDGET_CLAIMS
 from benchmarks.claims.on_curves import CURVE_CLAIMS
 from benchmarks.claims.open_questions import OPEN_QUESTIONS
 from benchmarks.claims.recommendations import advise
-from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED, Verdict
+from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED, ClaimVerdict
 from benchmarks.files import RESULTS
 
-__all__ = ["CONTRADICTED", "NOT_DECIDABLE", "NOT_RUN", "SUPPORTED", "Verdict", "recommendations", "verdicts"]
+__all__ = ["CONTRADICTED", "NOT_DECIDABLE", "NOT_RUN", "SUPPORTED", "ClaimVerdict", "recommendations", "verdicts"]
 
 
-def verdicts(folder: Path = RESULTS) -> list[Verdict]:
+def verdicts(folder: Path = RESULTS) -> list[ClaimVerdict]:
     """A verdict on each claim of the report, then on each question of our own.
 
     Lines of results that cannot be trusted are left out; `read_evidence(folder).complaint` names them.
@@ -34,12 +34,12 @@ def recommendations(folder: Path = RESULTS) -> list[str]:
     return advise(evidence, judged(evidence))
 
 
-def judged(evidence: Evidence) -> list[Verdict]:
+def judged(evidence: Evidence) -> list[ClaimVerdict]:
     """The verdicts of these runs."""
     return [claim.verdict(evidence) for claim in (*CURVE_CLAIMS, *BUDGET_CLAIMS, *OPEN_QUESTIONS)]
 
 
-def terminal_text(found: list[Verdict], advice: list[str]) -> str:
+def terminal_text(found: list[ClaimVerdict], advice: list[str]) -> str:
     """Verdicts and recommendations for a terminal."""
     parts = []
     for verdict in found:
@@ -50,14 +50,14 @@ def terminal_text(found: list[Verdict], advice: list[str]) -> str:
     return "\n\n".join(parts)
 
 
-def verdict_table(found: list[Verdict]) -> str:
+def verdict_table(found: list[ClaimVerdict]) -> str:
     """A Markdown table: a row a claim, with its verdict and the first of what was found."""
     rows = [["claim", "verdict", "found"], ["---", "---", "---"]]
     rows += [[verdict.claim, f"**{verdict.verdict}**", verdict.found[0]] for verdict in found]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def details(found: list[Verdict]) -> str:
+def details(found: list[ClaimVerdict]) -> str:
     """Everything that was found, and by which rule, in Markdown."""
     parts = []
     for verdict in found:
@@ -71,6 +71,6 @@ def bullets(sentences: tuple[str, ...] | list[str]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences) or "—"
 
 
-def markdown_text(found: list[Verdict], advice: list[str]) -> str:
+def markdown_text(found: list[ClaimVerdict], advice: list[str]) -> str:
     """Verdicts and recommendations in Markdown."""
     return "\n\n".join([verdict_table(found), details(found), "### Recommended", bullets(advice)])

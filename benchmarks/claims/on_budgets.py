@@ -4,7 +4,7 @@ import numpy as np
 
 from agents.evaluation.statistics import Interval, difference_interval
 from benchmarks.claims.evidence import LEAST_RUNS, PLAIN, Evidence, Source, cell, claimed, numbers, sized
-from benchmarks.claims.verdict import NOT_DECIDABLE, Claim, Part, Parts, above, below, told, within
+from benchmarks.claims.verdict import NOT_DECIDABLE, Claim, Parts, VerdictPart, above, below, told, within
 from benchmarks.measures.figures import LAST, mean_last_100, score, steps_per_second
 from benchmarks.measures.row import Row
 from benchmarks.suite.claim_cases import grid_variant
@@ -32,12 +32,12 @@ def _doubled(evidence: Evidence, head: str, small: Source, large: Source) -> Par
     more = difference_interval(with_both, evidence.values(large, mean_last_100))
     points = evidence.difference(large, small, score)
     return [
-        Part(
+        VerdictPart(
             f"With {head} twice the episodes bring {told(longer)} and twice the units {told(wider)}, a difference of "
             f"{told(more)}.",
             above(more),
         ),
-        Part(f"Twice the units change its score by {told(points, '+.1f')} points.", below(points, DIMINISHED)),
+        VerdictPart(f"Twice the units change its score by {told(points, '+.1f')} points.", below(points, DIMINISHED)),
     ]
 
 
@@ -56,9 +56,11 @@ def device(evidence: Evidence) -> Parts:
         mps, cpu = (_speeds(evidence, case, name) for name in ("mps", "cpu"))
         if min(len(mps), len(cpu)) >= LEAST_RUNS:
             times = Interval(*np.exp(difference_interval(np.log(mps), np.log(cpu))))
-            parts.append(Part(f"{case}: {told(times, '.1f')} times as fast on mps.", within(times, *FASTER)))
+            parts.append(VerdictPart(f"{case}: {told(times, '.1f')} times as fast on mps.", within(times, *FASTER)))
     return parts or [
-        Part("No run was made on mps; what one NVIDIA GPU did beside its CPU is in docs/speed.md.", NOT_DECIDABLE)
+        VerdictPart(
+            "No run was made on mps; what one NVIDIA GPU did beside its CPU is in docs/speed.md.", NOT_DECIDABLE
+        )
     ]
 
 
@@ -77,7 +79,7 @@ def hybrid(evidence: Evidence) -> Parts:
     outcomes = {outcome for _, outcome in found} - {NOT_DECIDABLE}
     verdict = outcomes.pop() if len(outcomes) == 1 else NOT_DECIDABLE
     decisive_first = sorted(found, key=lambda each: each[1] != verdict)
-    return [Part(words, verdict) for words, _ in decisive_first]
+    return [VerdictPart(words, verdict) for words, _ in decisive_first]
 
 
 def _at_equal_compute(evidence: Evidence, alone: Source, both: Source) -> tuple[str, str]:

@@ -12,8 +12,8 @@ from benchmarks.claims.verdict import (
     SUPPORTED,
     Claim,
     Judge,
-    Part,
     Parts,
+    VerdictPart,
     above,
     below,
     number,
@@ -51,7 +51,7 @@ def with_both_settings(judge: Callable[[Evidence, str], Parts]) -> Judge:
         words = ", ".join(f"{size} {told(end)}" for size, end in ends.items())
         return [
             *parts,
-            Part(f"With the report's settings nothing is learned to judge by; last {LAST} episodes: {words}."),
+            VerdictPart(f"With the report's settings nothing is learned to judge by; last {LAST} episodes: {words}."),
         ]
 
     of.__doc__ = f"""{judge.__doc__} Judged with our presets, and with the report's settings, too, if the last {LAST}
@@ -94,27 +94,27 @@ def _rates_of(size: str, runs: dict[str, list[Row]]) -> Parts:
     listed = ", ".join(f"{rate} {number(float(end.mean()))}" for rate, end in ends.items())
     count = f"{len(runs[REPORTED_RATE][0].returns):,}"
     return [
-        Part(
+        VerdictPart(
             f"{size.capitalize()}: of the others {best} ends highest; its end less that of {REPORTED_RATE}: "
             f"{told(over[best])}.",
             optimal,
         ),
         *(_divergence(size, rate, runs[rate]) for rate in DIVERGING),
-        Part(f"{size.capitalize()}, mean of the last {LAST} of {count} episodes by rate: {listed}."),
+        VerdictPart(f"{size.capitalize()}, mean of the last {LAST} of {count} episodes by rate: {listed}."),
     ]
 
 
-def _divergence(size: str, rate: str, rows: list[Row]) -> Part:
+def _divergence(size: str, rate: str, rows: list[Row]) -> VerdictPart:
     rise = mean_interval([np.mean(row.returns[-LAST:]) - np.mean(row.returns[:LAST]) for row in rows])
-    return Part(f"{size.capitalize()} at {rate}: last {LAST} episodes less the first {told(rise)}.", below(rise))
+    return VerdictPart(f"{size.capitalize()} at {rate}: last {LAST} episodes less the first {told(rise)}.", below(rise))
 
 
-def _preset_rates(evidence: Evidence) -> Part:
+def _preset_rates(evidence: Evidence) -> VerdictPart:
     """What our preset of fast does with these rates, beside its own."""
     means = {rate: evidence.mean(claimed(f"fast/preset-rate-{rate}"), mean_last_100).estimate for rate in RATES}
     listed = ", ".join(f"{rate} {number(mean)}" for rate, mean in means.items())
     own = number(evidence.mean(sized("fast"), mean_last_100).estimate)
-    return Part(
+    return VerdictPart(
         f"Our preset of fast, whose rate falls to 0, by the rate it begins with: {listed}; its own, 2e-3, {own}."
     )
 
@@ -129,13 +129,13 @@ def converging(evidence: Evidence, variant: str) -> Parts:
     return [_converged(evidence, variant, *bounds) for bounds in asked]
 
 
-def _converged(evidence: Evidence, variant: str, size: str, low: float, high: float) -> Part:
+def _converged(evidence: Evidence, variant: str, size: str, low: float, high: float) -> VerdictPart:
     episodes = evidence.values(sized(size, variant), convergence)
     words = f"{size.capitalize()} with {_named(variant)}"
     if missing := int(np.isnan(episodes).sum()):
-        return Part(f"{words}: {missing} of {len(episodes)} runs show no convergence.", NOT_DECIDABLE)
+        return VerdictPart(f"{words}: {missing} of {len(episodes)} runs show no convergence.", NOT_DECIDABLE)
     found = mean_interval(episodes)
-    return Part(f"{words} converges by episode {told(found, ',.0f')}.", within(found, low, high))
+    return VerdictPart(f"{words} converges by episode {told(found, ',.0f')}.", within(found, low, high))
 
 
 @with_both_settings
@@ -147,13 +147,15 @@ def consistent(evidence: Evidence, variant: str) -> Parts:
     lowest = evidence.mean(fast, lowest_last_20)
     average, varying, scores = (evidence.difference(fast, stable, figure) for figure in (mean_last_20, spread, score))
     return [
-        Part(
+        VerdictPart(
             f"With {_named(variant)} the mean of fast's last 20 episodes less that of stable's is {told(average)}.",
             above(average),
         ),
-        Part(f"The lowest of fast's last 20 is {told(lowest)}.", above(lowest)),
-        Part(f"The standard deviation of its last {LAST} less that of stable's is {told(varying)}.", below(varying)),
-        Part(f"By the score, which compares sizes, fast less stable is {told(scores, '+.1f')} points."),
+        VerdictPart(f"The lowest of fast's last 20 is {told(lowest)}.", above(lowest)),
+        VerdictPart(
+            f"The standard deviation of its last {LAST} less that of stable's is {told(varying)}.", below(varying)
+        ),
+        VerdictPart(f"By the score, which compares sizes, fast less stable is {told(scores, '+.1f')} points."),
     ]
 
 
@@ -164,7 +166,7 @@ def peak(evidence: Evidence, variant: str) -> Parts:
     they bring less.
     """
     higher = evidence.difference(sized("stable", variant), sized("fast", variant), max_return)
-    first = Part(
+    first = VerdictPart(
         f"With {_named(variant)} the best episode of stable less that of fast is {told(higher)}.", above(higher)
     )
     return [first, *(_cause_of_peak(evidence, higher.estimate / 2) if variant == PRESET else [])]
@@ -173,11 +175,11 @@ def peak(evidence: Evidence, variant: str) -> Parts:
 def _cause_of_peak(evidence: Evidence, half: float) -> Parts:
     both, tokens = (evidence.difference(cell(units, 5000), sized("fast"), max_return) for units in (512, 256))
     return [
-        Part(
+        VerdictPart(
             f"In fast's 30 steps 512 units with 5,000 tokens change the best episode by {told(both)}.",
             above(both, half) if half > 0 else NOT_DECIDABLE,
         ),
-        Part(f"5,000 tokens with 256 units change it by {told(tokens)}."),
+        VerdictPart(f"5,000 tokens with 256 units change it by {told(tokens)}."),
     ]
 
 
@@ -189,15 +191,18 @@ def long_tail(evidence: Evidence, variant: str) -> Parts:
     quarters = [adequacy_of_quarter(place) for place in range(4)]
     over = evidence.difference(sized("stable", variant), sized("fast", variant), quarters[-1])
     parts = [
-        Part(
+        VerdictPart(
             f"With {_named(variant)} stable's share of the rarest quarter less fast's is {told(over, '+.1f')} points.",
             above(over),
         )
     ]
     for size in ("fast", "intermediate", "stable"):
         shares = ", ".join(f"{evidence.mean(sized(size, variant), quarter).estimate:.1f}" for quarter in quarters)
-        parts.append(Part(f"{size.capitalize()}, from the commonest quarter to the rarest: {shares} %."))
-    return [*parts, Part("The rarest words of 5,000 are rarer than those of 1,000, which fast cannot say at all.")]
+        parts.append(VerdictPart(f"{size.capitalize()}, from the commonest quarter to the rarest: {shares} %."))
+    return [
+        *parts,
+        VerdictPart("The rarest words of 5,000 are rarer than those of 1,000, which fast cannot say at all."),
+    ]
 
 
 CURVE_CLAIMS = (

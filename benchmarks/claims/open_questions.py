@@ -2,7 +2,7 @@
 
 from agents.evaluation.statistics import difference_interval
 from benchmarks.claims.evidence import PLAIN, Evidence, Source, cell, claimed, sized
-from benchmarks.claims.verdict import Claim, Part, Parts, above, below, told
+from benchmarks.claims.verdict import Claim, Parts, VerdictPart, above, below, told
 from benchmarks.measures.figures import Figure, score, share_of_optimum, training_minutes
 from benchmarks.measures.row import Row
 from benchmarks.suite.claim_cases import TOKENS, UNITS, grid_variant
@@ -30,9 +30,9 @@ def rewards(evidence: Evidence) -> Parts:
     for name, source in asked.items():
         lead, reached = evidence.difference(dense, source, score), evidence.mean(source, score)
         words = f"Trained for {name} an agent scores {told(reached, '.1f')}, dense {told(lead, '+.1f')} points more."
-        parts.append(Part(words, above(lead)))
+        parts.append(VerdictPart(words, above(lead)))
     own, control = evidence.mean(dense, score), evidence.mean(far, score)
-    return [*parts, Part(f"Dense itself scores {told(own, '.1f')}, with γ = 1 {told(control, '.1f')}.")]
+    return [*parts, VerdictPart(f"Dense itself scores {told(own, '.1f')}, with γ = 1 {told(control, '.1f')}.")]
 
 
 def curriculum(evidence: Evidence) -> Parts:
@@ -40,7 +40,7 @@ def curriculum(evidence: Evidence) -> Parts:
     contradicted if it lies below.
     """
     gain = evidence.difference(claimed("fast/curriculum"), sized("fast"), score)
-    return [Part(f"A curriculum changes the score of fast by {told(gain, '+.1f')} points.", above(gain, POINTS))]
+    return [VerdictPart(f"A curriculum changes the score of fast by {told(gain, '+.1f')} points.", above(gain, POINTS))]
 
 
 def masks(evidence: Evidence) -> Parts:
@@ -60,8 +60,8 @@ def _unmasked(evidence: Evidence, head: str, with_masks: Source, without: Source
     kept = evidence.difference(with_masks, without, score)
     words = f"With {head}: trained with masks and tested without {told(free, '.1f')}, never masked {told(never, '.1f')}"
     return [
-        Part(f"{words}, difference {told(loss, '+.1f')} points.", above(loss, -POINTS)),
-        Part(f"With {head} and the masks kept at the test the difference is {told(kept, '+.1f')} points."),
+        VerdictPart(f"{words}, difference {told(loss, '+.1f')} points.", above(loss, -POINTS)),
+        VerdictPart(f"With {head} and the masks kept at the test the difference is {told(kept, '+.1f')} points."),
     ]
 
 
@@ -76,19 +76,19 @@ def intermediate(evidence: Evidence) -> Parts:
     stable = evidence.difference(middle, sized("stable"), score)
     took, longer = (evidence.mean(sized(size), training_minutes).estimate for size in ("intermediate", "stable"))
     return [
-        Part(f"512 instead of 256 units change the score by {told(more, '+.1f')} points.", below(more, POINTS)),
-        Part(f"With plain logits they change it by {told(plain, '+.1f')} points."),
+        VerdictPart(f"512 instead of 256 units change the score by {told(more, '+.1f')} points.", below(more, POINTS)),
+        VerdictPart(f"With plain logits they change it by {told(plain, '+.1f')} points."),
         *(_row_of_grid(evidence, tokens) for tokens in TOKENS),
-        Part(
+        VerdictPart(
             f"The score of intermediate less that of stable is {told(stable, '+.1f')} points, in {took:.1f} minutes, "
             f"not {longer:.1f}."
         ),
     ]
 
 
-def _row_of_grid(evidence: Evidence, tokens: int) -> Part:
+def _row_of_grid(evidence: Evidence, tokens: int) -> VerdictPart:
     scores = ", ".join(f"{units} units {evidence.mean(cell(units, tokens), score).estimate:.1f}" for units in UNITS)
-    return Part(f"Score at {tokens:,} tokens and 30 steps: {scores}.")
+    return VerdictPart(f"Score at {tokens:,} tokens and 30 steps: {scores}.")
 
 
 OPEN_QUESTIONS = (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from benchmarks.claims.evidence import Evidence, TooFewRunsError, cell, claimed, sized
 from benchmarks.claims.open_questions import POINTS
-from benchmarks.claims.verdict import CONTRADICTED, SUPPORTED, Verdict, number
+from benchmarks.claims.verdict import CONTRADICTED, SUPPORTED, ClaimVerdict, number
 from benchmarks.measures.figures import mean_last_100, score, test_return, training_minutes
 from benchmarks.suite.cases import AS_REPORTED
 from benchmarks.suite.claim_cases import RATES, REPORTED_RATE, UNITS
@@ -89,7 +89,7 @@ BY_VERDICT = {  # what a verdict recommends; what was found first follows
 }
 
 
-def advise(evidence: Evidence, verdicts: Iterable[Verdict]) -> list[str]:
+def advise(evidence: Evidence, verdicts: Iterable[ClaimVerdict]) -> list[str]:
     """What these runs and their verdicts recommend; nothing where runs are missing."""
     said = [_or_nothing(advice, evidence) for advice in ADVICE]
     for verdict in verdicts:

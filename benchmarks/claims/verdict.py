@@ -10,7 +10,7 @@ from benchmarks.claims.evidence import Evidence, TooFewRunsError
 SUPPORTED, CONTRADICTED, NOT_DECIDABLE, NOT_RUN = "supported", "contradicted", "not decidable here", "not run yet"
 
 
-class Verdict(NamedTuple):
+class ClaimVerdict(NamedTuple):
     """What the runs say of a claim."""
 
     name: str  # such as "lr"
@@ -20,14 +20,14 @@ class Verdict(NamedTuple):
     rule: str  # how the verdict follows from the numbers
 
 
-class Part(NamedTuple):
+class VerdictPart(NamedTuple):
     """A part of a claim that an interval decides, or only something to tell beside it."""
 
     told: str  # a sentence with the numbers
     outcome: str | None = None  # SUPPORTED, CONTRADICTED, NOT_DECIDABLE; None: it decides nothing
 
 
-Parts = list[Part]
+Parts = list[VerdictPart]
 Judge = Callable[[Evidence], Parts]
 
 
@@ -43,18 +43,18 @@ class Claim(NamedTuple):
         """How the verdict follows from the numbers, in words."""
         return " ".join((inspect.getdoc(self.judge) or "").split())
 
-    def verdict(self, evidence: Evidence) -> Verdict:
+    def verdict(self, evidence: Evidence) -> ClaimVerdict:
         """What these runs say of it."""
         try:
             parts = self.judge(evidence)
         except TooFewRunsError as missing:
-            return Verdict(self.name, self.claim, NOT_RUN, (str(missing),), self.rule)
+            return ClaimVerdict(self.name, self.claim, NOT_RUN, (str(missing),), self.rule)
         verdict = together(parts)
         decisive_first = sorted(parts, key=lambda part: part.outcome != verdict)
-        return Verdict(self.name, self.claim, verdict, tuple(part.told for part in decisive_first), self.rule)
+        return ClaimVerdict(self.name, self.claim, verdict, tuple(part.told for part in decisive_first), self.rule)
 
 
-def together(parts: Iterable[Part]) -> str:
+def together(parts: Iterable[VerdictPart]) -> str:
     """A claim is contradicted if one of its parts is, and supported if all are."""
     outcomes = [part.outcome for part in parts if part.outcome]
     if CONTRADICTED in outcomes:

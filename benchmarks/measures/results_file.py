@@ -15,7 +15,7 @@ from agents.algorithms.table import without_others
 from agents.settings.layers import differences
 from agents.settings.schema import Settings
 from benchmarks.files import RESULTS
-from benchmarks.measures.row import FORMAT, Row, made_with, named
+from benchmarks.measures.row import FORMAT, Row, compared_versions, versions_text
 from benchmarks.suite.case import Benchmark
 from benchmarks.suite.cases import find_benchmark
 from token_env.errors import SettingError
@@ -33,8 +33,12 @@ class Rows(NamedTuple):
     @property
     def complaint(self) -> str:
         """What is left out and why, on a line each; empty if nothing is."""
-        named = [f"{self.path}, line {line}, is left out: {reason}" for line, reason in sorted(self.refused.items())]
-        return "\n".join([*named, f"Remove these lines, or move {self.path.name} away."]) if named else ""
+        versions_text = [
+            f"{self.path}, line {line}, is left out: {reason}" for line, reason in sorted(self.refused.items())
+        ]
+        return (
+            "\n".join([*versions_text, f"Remove these lines, or move {self.path.name} away."]) if versions_text else ""
+        )
 
 
 def results_file(benchmark: str, folder: Path) -> Path:
@@ -113,7 +117,7 @@ def _keys(path: Path) -> set[tuple[str, int]]:
 
 
 @contextmanager
-def sole_writer(benchmark: str, folder: Path) -> Iterator[None]:
+def exclusive_writer(benchmark: str, folder: Path) -> Iterator[None]:
     """Make sure that nobody else runs this benchmark into this folder; a crash gives it free.
 
     Raises:
@@ -180,10 +184,10 @@ def _of_other_versions(rows: dict[int, Row]) -> dict[int, str]:
     """Which lines were made with other versions than most, and why they are left out."""
     if not rows:
         return {}
-    made = {line: made_with(row.versions) for line, row in rows.items()}
+    made = {line: compared_versions(row.versions) for line, row in rows.items()}
     common = Counter(made.values()).most_common(1)[0][0]
     return {
-        line: f"it was made with {named(versions - common)}, most rows with {named(common - versions)}."
+        line: f"it was made with {versions_text(versions - common)}, most rows with {versions_text(common - versions)}."
         for line, versions in made.items()
         if versions != common
     }

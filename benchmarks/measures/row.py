@@ -58,12 +58,12 @@ class Row(Frozen):
         return self
 
 
-def made_with(versions: dict[str, str]) -> frozenset[tuple[str, str]]:
+def compared_versions(versions: dict[str, str]) -> frozenset[tuple[str, str]]:
     """The versions that must be alike for rows to stand in one table: of Python without its last number."""
     python = ".".join(versions.get("python", "").split(".")[:2])
     return frozenset({**versions, "python": python}.items())
 
 
-def named(versions: Iterable[tuple[str, str]]) -> str:
+def versions_text(versions: Iterable[tuple[str, str]]) -> str:
     """Versions in words: `numpy 2.4.6, torch 2.13.0`."""
     return ", ".join(f"{name} {number}" for name, number in sorted(versions))

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measures.metrics import SECTIONS, Metric
-from benchmarks.measures.row import Row, made_with, named
+from benchmarks.measures.row import Row, compared_versions, versions_text
 from benchmarks.measures.summary import Cell, compare, summarise
 from benchmarks.suite.case import Benchmark
 from benchmarks.suite.cases import AS_REPORTED, PRESET
@@ -194,7 +194,7 @@ def caption(rows: list[Row]) -> str:
         f"{count} seed{'s' * (count > 1)} of {', '.join(cases)}" for count, cases in sorted(seeds.items(), reverse=True)
     )
     machines = sorted({f"{row.machine.processor} ({row.machine.cores} cores, {row.machine.device})" for row in rows})
-    versions = named(made_with(rows[0].versions))
+    versions = versions_text(compared_versions(rows[0].versions))
     threads = sorted({row.training.threads for row in rows})
     revisions = sorted({row.revision or "unknown" for row in rows})
     days = sorted({row.started[:10] for row in rows})

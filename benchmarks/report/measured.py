@@ -9,7 +9,7 @@ import pandas as pd
 from benchmarks.claims.evidence import Evidence, read_evidence
 from benchmarks.claims.judge import judged
 from benchmarks.claims.recommendations import advise
-from benchmarks.claims.verdict import Verdict
+from benchmarks.claims.verdict import ClaimVerdict
 from benchmarks.files import RESULTS
 from benchmarks.measures.frame import frame
 from benchmarks.measures.metrics import METRICS
@@ -25,7 +25,7 @@ class Measured(NamedTuple):
     folder: Path
     evidence: Evidence
     frames: Mapping[str, pd.DataFrame]  # by benchmark: a row a run
-    verdicts: list[Verdict]
+    verdicts: list[ClaimVerdict]
     advice: list[str]
 
     def runs(self, benchmark: str) -> Runs:

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from agents.machine.provenance import versions
-from benchmarks.measures.results_file import read_rows_if_any, sole_writer
-from benchmarks.measures.row import Row, made_with, named
+from benchmarks.measures.results_file import exclusive_writer, read_rows_if_any
+from benchmarks.measures.row import Row, compared_versions, versions_text
 from benchmarks.runner.processes import Executor, Job, Place, Processes
 from benchmarks.suite.cases import find_benchmark
 from token_env.errors import SettingError, find
@@ -50,7 +50,7 @@ def run_benchmark(
     declared = find_benchmark(benchmark)
     chosen = [declared.find_case(name) for name in cases] if cases else declared.cases
     makes = find("executor", executor, EXECUTORS)(Place(benchmark, folder, runs), workers, address)
-    with sole_writer(benchmark, folder):
+    with exclusive_writer(benchmark, folder):
         rows = read_rows_if_any(benchmark, folder)
         if rows.complaint:
             print(rows.complaint, file=sys.stderr)
@@ -66,12 +66,13 @@ def run_benchmark(
 
 
 def _require_these_versions(rows: list[Row], path: Path) -> None:
-    ours = made_with(versions())
+    ours = compared_versions(versions())
     for row in rows:
-        theirs = made_with(row.versions)
+        theirs = compared_versions(row.versions)
         if theirs != ours:
             raise SettingError(
-                f"the results in {str(path)!r} were made with {named(theirs - ours)}, here is {named(ours - theirs)}; "
+                f"the results in {str(path)!r} were made with {versions_text(theirs - ours)}, "
+                f"here is {versions_text(ours - theirs)}; "
                 "runs of both cannot stand in one table. Type --results with a new folder, or move that file away."
             )
 

@@ -37,7 +37,7 @@ class Place(NamedTuple):
         return self.runs / self.benchmark / job.case.replace("/", "-") / f"seed-{job.seed}"
 
 
-class Outcome(NamedTuple):
+class JobResult(NamedTuple):
     """What became of a run."""
 
     job: Job
@@ -57,11 +57,11 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None:
         """Have a run made; does not wait for it."""
 
-    def completed(self) -> list[Outcome]:
+    def completed(self) -> list[JobResult]:
         """The runs that have ended since the last call, each once; waits a moment for them."""
 
 
-class Worker(NamedTuple):
+class WorkerProcess(NamedTuple):
     """A process that makes a run."""
 
     job: Job
@@ -80,7 +80,7 @@ class Processes:
 
     def __init__(self, place: Place, workers: int) -> None:
         self._place, self._workers = place, workers
-        self._busy: list[Worker] = []
+        self._busy: list[WorkerProcess] = []
 
     def __enter__(self) -> "Processes":
         return self
@@ -107,9 +107,9 @@ class Processes:
             stderr=errors,
             env=os.environ | ONE_THREAD,
         )
-        self._busy.append(Worker(job, process, errors, time.monotonic()))
+        self._busy.append(WorkerProcess(job, process, errors, time.monotonic()))
 
-    def completed(self) -> list[Outcome]:
+    def completed(self) -> list[JobResult]:
         """What became of the processes that have ended, after a moment."""
         time.sleep(LOOK_SECONDS)
         ended = [worker for worker in self._busy if worker.process.poll() is not None]
@@ -118,18 +118,18 @@ class Processes:
         return [_outcome(worker) for worker in ended]
 
 
-def _outcome(worker: Worker) -> Outcome:
+def _outcome(worker: WorkerProcess) -> JobResult:
     """What became of a worker that has ended."""
     seconds = time.monotonic() - worker.started
     with worker.errors:
         if not worker.process.returncode:
-            return Outcome(worker.job, seconds, "")
+            return JobResult(worker.job, seconds, "")
         worker.errors.seek(0)
         said = worker.errors.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
-    return Outcome(worker.job, seconds, f"failed with exit code {worker.process.returncode}: {said[-1]}")
+    return JobResult(worker.job, seconds, f"failed with exit code {worker.process.returncode}: {said[-1]}")
 
 
-def _end(worker: Worker) -> None:
+def _end(worker: WorkerProcess) -> None:
     worker.process.terminate()
     try:
         worker.process.wait(WAIT_SECONDS)

@@ -23,8 +23,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from agents.machine.provenance import revision, versions
 from benchmarks.measures.results_file import append, results_file
-from benchmarks.measures.row import Row, made_with, named
-from benchmarks.runner.processes import LOOK_SECONDS, Job, Outcome, Place, Processes
+from benchmarks.measures.row import Row, compared_versions, versions_text
+from benchmarks.runner.processes import LOOK_SECONDS, Job, JobResult, Place, Processes
 from token_env.errors import SettingError
 
 ANSWER_SECONDS = 5.0  # for the head to take a connection
@@ -41,20 +41,20 @@ Code = frozenset[tuple[str, str]]  # what runs are made with: versions, and the 
 class Made(NamedTuple):
     """What a node hands back."""
 
-    outcome: Outcome
+    outcome: JobResult
     row: bytes = b""  # a line of results; empty if the run failed
     files: bytes = b""  # its directory, as a zip
 
 
 def code_here() -> Code:
     """What runs are made with where this is called."""
-    return made_with(versions()) | {("revision", str(revision()))}
+    return compared_versions(versions()) | {("revision", str(revision()))}
 
 
 def make(job: Job, benchmark: str, code: Code) -> Made:
     """Make a run on the node where this is called, in a temporary directory, unless its code is another."""
     if (here := code_here()) != code:
-        return Made(Outcome(job, 0.0, f"failed: {_other_code(platform.node(), here, code)}"))
+        return Made(JobResult(job, 0.0, f"failed: {_other_code(platform.node(), here, code)}"))
     raylet = os.getppid()
     with tempfile.TemporaryDirectory(prefix="tokentask-") as name:
         place = Place(benchmark, Path(name), Path(name) / "runs")
@@ -106,7 +106,7 @@ class Tasks:
         """Hand the run to Ray."""
         self._busy[self._make.remote(job, self._place.benchmark, self._code)] = job
 
-    def completed(self) -> list[Outcome]:
+    def completed(self) -> list[JobResult]:
         """What became of the tasks that have ended, after a moment; those whose node has died begin again.
 
         Raises:
@@ -116,12 +116,12 @@ class Tasks:
         ended, _ = ray.wait(list(self._busy), num_returns=len(self._busy), timeout=LOOK_SECONDS)
         return [outcome for task in ended if (outcome := self._outcome(task))]
 
-    def _outcome(self, task: Any) -> Outcome | None:
+    def _outcome(self, task: Any) -> JobResult | None:
         job = self._busy.pop(task)
         try:
             made: Made = ray.get(task)
         except RayTaskError as error:
-            return Outcome(job, 0.0, f"failed: {_last_line(error)}")
+            return JobResult(job, 0.0, f"failed: {_last_line(error)}")
         except LocalRayletDiedError:
             raise _gone(f"the Ray node of this machine, in the cluster at {self._head},") from None
         except RayError as error:
@@ -134,11 +134,11 @@ class Tasks:
             return made.outcome._replace(failure=f"cannot be kept: {error}")
         return made.outcome
 
-    def _lost(self, job: Job, error: RayError) -> Outcome | None:
+    def _lost(self, job: Job, error: RayError) -> JobResult | None:
         """Submit the run again, unless that has been done too often."""
         self._losses[job] += 1
         if self._losses[job] == MOST_LOSSES:
-            return Outcome(job, 0.0, f"failed: it was lost {MOST_LOSSES} times, at last by a {type(error).__name__}")
+            return JobResult(job, 0.0, f"failed: it was lost {MOST_LOSSES} times, at last by a {type(error).__name__}")
         print(f"{job} was lost ({type(error).__name__}); it is made again", file=sys.stderr, flush=True)
         self.submit(job)
         return None
@@ -235,7 +235,7 @@ def _require_same_code() -> None:
 
 
 def _other_code(node: str, theirs: Code, ours: Code) -> str:
-    return f"{node} has {named(theirs - ours)}, here is {named(ours - theirs)}"
+    return f"{node} has {versions_text(theirs - ours)}, here is {versions_text(ours - theirs)}"
 
 
 def _answers(address: str) -> bool:

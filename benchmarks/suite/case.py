@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from agents.algorithms.budget import nearest_multiple
 from agents.settings.layers import make_settings
 from agents.settings.schema import Settings
-from agents.training.build import resolved
+from agents.training.build import resolve_settings
 from token_env.errors import find
 
 
@@ -26,11 +26,11 @@ class Case(NamedTuple):
 
     def settings(self, seed: int) -> Settings:
         """Everything that the run of this seed depends on, but for the weights it begins with."""
-        return resolved(make_settings(self.layer, {"seed": seed}))
+        return resolve_settings(make_settings(self.layer, {"seed": seed}))
 
     def start_settings(self, seed: int) -> Settings | None:
         """The same of the run whose weights it begins with, if there is one."""
-        return None if self.start is None else resolved(make_settings(self.start, {"seed": seed}))
+        return None if self.start is None else resolve_settings(make_settings(self.start, {"seed": seed}))
 
     def seeds(self, asked: int) -> range:
         """The seeds of its runs where so many are asked for."""

@@ -23,7 +23,7 @@ from agents.cli.console import WRONG_INPUT, run_command
 from agents.evaluation.agent import Agent
 from agents.export import export
 from agents.exports.onnx_file import OnnxPlayer, onnx_bytes
-from agents.exports.parity import Beside, disagreement
+from agents.exports.parity import AgreementPlayer, disagreement
 from agents.exports.sb3_zip import zip_bytes
 from agents.import_sb3 import import_sb3
 from agents.policies.tied_head import PlainTiedHead, TiedHead
@@ -269,7 +269,7 @@ def test_the_comparison_asks_a_thousand_times_what_the_other_would_say(tmp_path)
             asked.append(len(observations))
             return np.zeros(len(observations), dtype=np.int64)
 
-    beside = Beside(agent, Other())
+    beside = AgreementPlayer(agent, Other())
     evaluate(beside, range(125), task=exporting.held_out(agent.task, "test"))
     assert sum(asked) == beside.seen == 1000
     assert beside.differing > 100

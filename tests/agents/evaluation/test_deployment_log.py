@@ -9,7 +9,7 @@ from scipy import stats
 
 from agents.cli.console import run_command
 from agents.evaluate import evaluate
-from agents.evaluation.ab_test import POWER, Verdict, judge
+from agents.evaluation.ab_test import POWER, ABVerdict, judge
 from agents.evaluation.deployment_log import Log, Variant, read_log
 from token_env import SettingError
 
@@ -106,7 +106,7 @@ def test_too_little_is_undecided(returns, words):
 
 
 def test_named_numbers_have_two_digits():
-    class Made(Verdict):
+    class Made(ABVerdict):
         more_requests = 12_345
 
     difference = judge(made_up([1.0, 3.0], [1.0, 3.1])).difference

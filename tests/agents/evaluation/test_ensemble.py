@@ -10,7 +10,7 @@ import agents
 from agents.algorithms.table import ALGORITHMS
 from agents.evaluation.agent import Player
 from agents.evaluation.ensemble import RULES, Ensemble
-from agents.evaluation.ensemble_scores import Played, Standing, Timed, play_beside_members
+from agents.evaluation.ensemble_scores import EnsembleScores, Played, Timed, play_beside_members
 from tests.support.models import played, untrained, untrained_variant
 from token_env import Dynamics, SettingError, Task, evaluate
 
@@ -147,6 +147,6 @@ def test_the_clock_tells_milliseconds_a_token():
 )
 def test_the_verdict_needs_intervals_that_exclude_zero(ensemble, verdict):
     one = {"a": Played(played([1.0]), 1, 1)}
-    assert "no difference shown" in Standing(Task(), one, Played(played([2.0]), 1, 1)).verdict
+    assert "no difference shown" in EnsembleScores(Task(), one, Played(played([2.0]), 1, 1)).verdict
     members = {"a": Played(played([1.1, 2.0, 3.0]), 1, 1), "b": Played(played([0.0, 0.0, 0.0]), 1, 1)}
-    assert Standing(Task(), members, Played(played(ensemble), 1, 1)).verdict == verdict
+    assert EnsembleScores(Task(), members, Played(played(ensemble), 1, 1)).verdict == verdict

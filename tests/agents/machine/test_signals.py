@@ -12,7 +12,7 @@ import pytest
 import agents
 from agents.machine.signals import ASKED
 from agents.runs import run_dir
-from agents.runs.checkpoints import last_state
+from agents.runs.checkpoints import last_checkpoint
 from agents.training.fit import fit
 from agents.training.recorder import Recorder
 from agents.training.resume import resume
@@ -49,7 +49,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
     summary = json.loads((run / run_dir.SUMMARY).read_text())
     episodes = len(agents.load_metrics(run).episodes)
     assert (summary["status"], summary["episodes"]) == ("interrupted", episodes)
-    assert last_state(run).episodes == episodes
+    assert last_checkpoint(run).episodes == episodes
     assert agents.load(run).settings.name == "tiny"
     result = resume(run, {"episodes": episodes + 40}, allow_change=True, progress=False)
     assert len(agents.load_metrics(run).episodes) == episodes + 40

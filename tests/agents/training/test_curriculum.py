@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import agents
 from agents.algorithms.vec_env import TokenVecEnv, keywords_of
 from agents.settings.layers import make_settings, preset_layer, read_layer
-from agents.training.curriculum import Curriculum, Schedule, State
+from agents.training.curriculum import Curriculum, CurriculumState, Schedule
 from agents.training.fit import fit
 from tests.support.environments import assert_same
 from token_env import Dynamics, SettingError, Task, evaluate
@@ -36,17 +36,17 @@ def levels_of(plan, episodes, count, returned):
 def test_the_level_rises_when_the_window_reaches_the_goal_and_waits_for_a_whole_one():
     plan = schedule(episodes=10_000, window=8, threshold=0.5)
     assert plan.goal == pytest.approx(0.5 * 0.12 * 8)
-    state = plan.advance(State(), [plan.goal] * 4, played=4)
+    state = plan.advance(CurriculumState(), [plan.goal] * 4, played=4)
     assert (state.playing, state.coming, len(state.recent)) == (0, 0, 4)
     state = plan.advance(state, [plan.goal] * 4, played=8)
     assert (state.playing, state.coming, state.recent) == (0, 1, ())
-    low = plan.advance(State(recent=(0.0,) * 8), [plan.goal] * 4, played=12)
+    low = plan.advance(CurriculumState(recent=(0.0,) * 8), [plan.goal] * 4, played=12)
     assert (low.coming, len(low.recent)) == (0, 8)
 
 
 def test_episodes_that_began_before_the_level_rose_do_not_count():
     plan = schedule(episodes=10_000, window=4, threshold=0.5)
-    state = plan.advance(State(playing=0, coming=1), [9.0] * 4, played=8)
+    state = plan.advance(CurriculumState(playing=0, coming=1), [9.0] * 4, played=8)
     assert (state.playing, state.coming, state.recent) == (1, 1, ())
     assert plan.advance(state, [9.0] * 4, played=12).coming == 2
 

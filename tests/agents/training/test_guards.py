@@ -10,7 +10,7 @@ from agents.algorithms.vec_env import TokenVecEnv
 from agents.runs import run_dir
 from agents.settings.layers import make_settings, preset_layer
 from agents.training.fit import fit
-from agents.training.guards import ABSURD, CheckedVecEnv, TrainingError, check_weights, gradients, norm
+from agents.training.guards import MAX_MAGNITUDE, CheckedVecEnv, TrainingError, check_weights, gradients, norm
 
 SHORT = {
     "device": "cpu",
@@ -57,7 +57,7 @@ def test_a_masked_out_token_is_named_where_masks_are_kept_to():
     careless.step(forbidden)  # who was only curious may say what they like
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38, -2 * ABSURD])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38, -2 * MAX_MAGNITUDE])
 @pytest.mark.parametrize("kind", ["reward", "observation"])
 def test_a_bad_number_is_named_at_the_step_where_it_appears(kind, value, tmp_path, monkeypatch):
     step_wait = TokenVecEnv.step_wait

@@ -23,10 +23,17 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import agents
 from agents.algorithms.table import ALGORITHMS
-from agents.machine.random_states import generator_states, set_generators, untouched_generators
+from agents.machine.random_states import generator_states, preserved_generators, set_generators
 from agents.runs import run_dir
-from agents.runs.checkpoints import State, last_state, read_state, remove_leftovers, state_files, write_state
-from agents.training.build import build, resolved
+from agents.runs.checkpoints import (
+    Checkpoint,
+    checkpoint_files,
+    last_checkpoint,
+    read_checkpoint,
+    remove_leftovers,
+    write_checkpoint,
+)
+from agents.training.build import build, resolve_settings
 from agents.training.fit import fit
 from agents.training.guards import TrainingError
 from agents.training.recorder import Recorder
@@ -114,7 +121,9 @@ def test_killed_and_resumed_equals_undisturbed(algorithm, tmp_path):
     settings = short_settings(algorithm=algorithm)
     undisturbed = fit(settings, tmp_path / "whole", progress=False).run
     run = fit_until(8 * 8 * 4 + 8 * 7, settings, tmp_path / "killed")
-    assert len(agents.load_metrics(run).episodes) == 32 > last_state(run).episodes == 24  # rows that have to be cut
+    assert (
+        len(agents.load_metrics(run).episodes) == 32 > last_checkpoint(run).episodes == 24
+    )  # rows that have to be cut
     spoil_generators()
     result = resume(run, progress=False)
     assert not result.interrupted
@@ -135,7 +144,7 @@ def test_also_with_a_language_of_a_text_that_is_gone_in_bf16_and_with_stock_head
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(tmp_path, whole):
     run = fit_until(8 * 8 + 8, short_settings(), tmp_path / "run")
-    assert last_state(run) is None
+    assert last_checkpoint(run) is None
     resume(run, progress=False)
     assert_same_run(run, whole)
 
@@ -146,7 +155,7 @@ def test_saving_and_validating_leave_no_trace(tmp_path, whole):
     assert (run / run_dir.WEIGHTS).read_bytes() == (whole / run_dir.WEIGHTS).read_bytes()
     assert not (run / run_dir.BEST).exists()
     states = generator_states("cpu")
-    with untouched_generators("cpu"):
+    with preserved_generators("cpu"):
         spoil_generators()
         assert generator_states("cpu") != states
     assert generator_states("cpu") == states
@@ -157,7 +166,7 @@ def test_seeds_reach_every_generator(tmp_path):
     seen = []
     for spoilt in (1, 2):
         spoil_generators(spoilt)
-        model = build(resolved(short_settings()), "cpu").model
+        model = build(resolve_settings(short_settings()), "cpu").model
         seen.append((generator_states("cpu"), model.env.reset().tolist(), model.action_space.sample()))
     assert seen[0] == seen[1]
 
@@ -173,7 +182,7 @@ def test_a_generators_state_survives_json():
 
 def test_the_last_two_checkpoints_and_the_best_are_kept(whole):
     summary = json.loads((whole / run_dir.SUMMARY).read_text())
-    found = [read_state(path).episodes for path in state_files(whole)]
+    found = [read_checkpoint(path).episodes for path in checkpoint_files(whole)]
     assert found == sorted({summary["best"]["episodes"], 48, 64})
     values = [each["mean_return"] for each in summary["validations"]]
     assert [each["episodes"] for each in summary["validations"]] == [24, 48, 64]
@@ -253,15 +262,15 @@ def test_what_is_no_run_is_refused(tmp_path):
     ],
 )
 def test_a_damaged_checkpoint_is_refused(killed, spoil, match):
-    last = state_files(killed)[-1]
+    last = checkpoint_files(killed)[-1]
     last.write_bytes(spoil(last.read_bytes()))
     refused(killed, match + r".*; remove it to go on from the one before")
 
 
 def test_without_the_last_checkpoint_the_one_before_is_as_good(killed, whole):
-    first, last = state_files(killed)
+    first, last = checkpoint_files(killed)
     last.unlink()
-    assert read_state(first).episodes == 16
+    assert read_checkpoint(first).episodes == 16
     resume(killed, progress=False)
     assert_same_run(killed, whole)
 
@@ -277,11 +286,11 @@ def test_damaged_metrics_are_refused(killed):
 
 
 def test_a_checkpoint_of_something_else_is_refused(killed):
-    state = last_state(killed)
-    write_state(killed, State({"policy/x": torch.zeros(3)}, state.facts))
+    state = last_checkpoint(killed)
+    write_checkpoint(killed, Checkpoint({"policy/x": torch.zeros(3)}, state.facts))
     refused(killed, r"weights do not fit")
     del state.facts["optimizer"]
-    write_state(killed, state)
+    write_checkpoint(killed, state)
     refused(killed, r"lacks something: KeyError\('optimizer'\)")
 
 
@@ -316,7 +325,7 @@ def test_another_machine_is_told_of(killed, capsys):
 
 
 def test_a_second_process_is_refused_while_one_trains(killed):
-    with run_dir.sole_writer(killed):
+    with run_dir.exclusive_writer(killed):
         refused(killed, r"another process trains in '.*run'; wait for it, or stop it")
 
 
@@ -410,21 +419,21 @@ class FullDisk:
 
 
 def test_a_disk_that_is_full_at_any_write_leaves_the_last_checkpoint_whole(killed, tmp_path, whole):
-    writes, state = 0, last_state(killed)
-    newer = State(state.tensors, state.facts | {"episodes": 999})
+    writes, state = 0, last_checkpoint(killed)
+    newer = Checkpoint(state.tensors, state.facts | {"episodes": 999})
     while True:
         with pytest.MonkeyPatch.context() as patch:
             disk = FullDisk(patch, writes)
             with contextlib.suppress(OSError):
-                write_state(killed, newer)
+                write_checkpoint(killed, newer)
             done = disk.left
-        assert last_state(killed).episodes in (state.episodes, 999)
+        assert last_checkpoint(killed).episodes in (state.episodes, 999)
         assert not list((killed / run_dir.CHECKPOINTS).glob(".*"))
         if done:
             break
         writes += 1
     assert writes >= 6
-    assert last_state(killed).episodes == 999
+    assert last_checkpoint(killed).episodes == 999
 
 
 @pytest.fixture(scope="module")
@@ -474,7 +483,7 @@ def test_stopped_by_a_signal_and_resumed_equals_undisturbed(tmp_path, whole, cap
         patch.setattr(Recorder, "_on_step", interrupted)
         stopped = fit(short_settings(), tmp_path / "run", progress=False)
     assert stopped.interrupted == signal.SIGTERM
-    assert stopped.summary["episodes"] == last_state(stopped.run).episodes == 48
+    assert stopped.summary["episodes"] == last_checkpoint(stopped.run).episodes == 48
     assert "stopping at the end" in capfd.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     resume(stopped.run, progress=False)
@@ -489,9 +498,9 @@ def test_a_number_that_is_not_finite_leaves_the_last_good_checkpoint(killed, mon
         with torch.no_grad():
             next(self.policy.parameters()).view(-1)[0] = float("nan")
 
-    last = state_files(killed)[-1]
+    last = checkpoint_files(killed)[-1]
     monkeypatch.setattr(PPO, "train", diverged)
     with pytest.raises(TrainingError, match=rf"hold nan\. The last good checkpoint is '{re.escape(str(last))}'"):
         resume(killed, progress=False)
-    assert state_files(killed)[-1] == last
-    assert last_state(killed).episodes == 24
+    assert checkpoint_files(killed)[-1] == last
+    assert last_checkpoint(killed).episodes == 24

@@ -11,11 +11,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from agents.algorithms.budget import check_budget, with_defaults
 from agents.algorithms.table import ALGORITHMS
 from agents.settings.layers import make_settings, preset_layer
-from agents.training.fit import fit, practise
+from agents.training.fit import fit, train_in_memory
 from agents.tuning import objective as study_module
 from agents.tuning.objective import (
     EVALUATIONS,
-    LAST,
+    SCORED_EVALUATIONS,
     Curve,
     objective,
     own_parameters,
@@ -50,7 +50,7 @@ def scores(monkeypatch):
         values = curves[settings.seed]
         for place, value in enumerate(values, start=1):
             report(place, value)
-        return float(np.mean(values[-LAST:])), None
+        return float(np.mean(values[-SCORED_EVALUATIONS:])), None
 
     monkeypatch.setattr(study_module, "train_and_score", train_and_score)
     return curves
@@ -99,7 +99,7 @@ def test_an_evaluated_training_is_the_one_that_fit_makes(tmp_path):
     settings = quick_settings("ppo", episodes=40)
     result = fit(settings, tmp_path / "run", progress=False)
     heard: list[float] = []
-    agent = practise(settings, lambda learner: Curve(learner, heard.append))
+    agent = train_in_memory(settings, lambda learner: Curve(learner, heard.append))
     for ours, theirs in zip(agent.policy.parameters(), result.agent.policy.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     assert len(heard) == EVALUATIONS
@@ -122,7 +122,7 @@ def test_weights_that_are_no_numbers_end_a_training():
             self.curve.on_training_end()
 
     with pytest.raises(FloatingPointError, match=r"weights are no numbers"):
-        practise(quick_settings("a2c", policy={"head": "tied"}), Spoil)
+        train_in_memory(quick_settings("a2c", policy={"head": "tied"}), Spoil)
 
 
 def test_a_trial_is_worth_the_mean_of_the_last_evaluations_of_its_trainings(scores):

@@ -22,7 +22,7 @@ from agents.tuning.plan import Plan, begin_study
 from agents.tuning.preset import preset_text
 from agents.tuning.rounds import check, tune
 from agents.tuning.storages import complete_url, open_storage
-from agents.tuning.trials import Trials, worker_of
+from agents.tuning.trials import Trials, owner_of
 from tests.support.settings import quick_settings
 from token_env.errors import SettingError
 
@@ -67,7 +67,7 @@ def values_of(url, study):
 
 def running(url, study):
     """Process ids of the trials that run."""
-    told = [worker_of(trial) for trial in trials_of(url, study) if trial.state == TrialState.RUNNING]
+    told = [owner_of(trial) for trial in trials_of(url, study) if trial.state == TrialState.RUNNING]
     return [worker.process.pid for worker in told if worker and worker.process.runs]
 
 
@@ -102,7 +102,7 @@ def test_forty_trials_over_four_workers_are_forty(storage_url, study_name):
     assert len(trials) == 40
     assert all(trial.state.is_finished() for trial in trials)
     assert sum(trial.state == TrialState.COMPLETE for trial in trials) == 40
-    assert len({worker_of(trial).process.pid for trial in trials}) == 40  # a process each
+    assert len({owner_of(trial).process.pid for trial in trials}) == 40  # a process each
     assert len(outcome.finalists[0].scores) == len(outcome.winner.test_scores) == 2
     assert tune(url, name, plan(), 40, 4, quietly).winner == outcome.winner  # the same again changes nothing
     assert trials_of(url, name) == trials
@@ -163,7 +163,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
     out = subprocess.run(command(url, "x", 6, 2), capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
     assert len(values_of(url, "x")) == 6
-    assert {worker_of(trial).attempt for trial in trials_of(url, "x")} == {1}
+    assert {owner_of(trial).attempt for trial in trials_of(url, "x")} == {1}
 
 
 def test_two_studies_of_one_seed_suggest_the_same_parameters(tmp_path):

@@ -13,7 +13,7 @@ from agents.tuning import trials as trials_module
 from agents.tuning import worker as trial_module
 from agents.tuning.plan import Plan, begin_study
 from agents.tuning.storages import open_storage
-from agents.tuning.trials import Trials, ended, waiting_trial, worker_of
+from agents.tuning.trials import Trials, ended, owner_of, waiting_trial
 from agents.tuning.worker import play
 from tests.support.settings import quick_settings
 
@@ -66,7 +66,7 @@ def test_a_trial_is_claimed_once_and_no_more_than_there_are(trials, another):
     assert sorted(claimed[:3]) == [0, 1, 2]
     assert claimed[3] is None
     assert states(trials) == states(another) == "RRRW"
-    assert worker_of(trials.all()[0]).process == this_process()
+    assert owner_of(trials.all()[0]).process == this_process()
 
 
 def test_trials_of_living_processes_are_left_alone(trials, another, at_once):
@@ -106,10 +106,10 @@ def test_signs_of_life_are_seen_from_elsewhere(trials, another, monkeypatch):
     monkeypatch.setattr(trials_module, "BEAT_SECONDS", 0.01)
     number = trials.claim()
     with trials.beating(number):
-        before = worker_of(another.all()[number]).beat
-        while worker_of(another.all()[number]).beat < before + 2:
+        before = owner_of(another.all()[number]).beat
+        while owner_of(another.all()[number]).beat < before + 2:
             pass
-    assert worker_of(another.all()[number]).process.host == platform.node()
+    assert owner_of(another.all()[number]).process.host == platform.node()
 
 
 def test_a_claim_that_never_told_who_it_was_is_given_back(trials, another, at_once):
@@ -123,7 +123,7 @@ def test_what_is_ended_on_purpose_does_not_count_as_an_attempt(trials, another):
         another.hand_back(os.getpid())
         assert states(trials) == "WWWW"
     trials.claim()
-    assert worker_of(trials.all()[0]).attempt == 1
+    assert owner_of(trials.all()[0]).attempt == 1
 
 
 def test_two_processes_with_one_trial_end_it_once(trials, another, monkeypatch):

@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 import benchmarks
-from benchmarks.measures.results_file import append, read_rows, read_rows_if_any, results_file, sole_writer
+from benchmarks.measures.results_file import append, exclusive_writer, read_rows, read_rows_if_any, results_file
 from tests.support.benchmark_rows import make_row
 from token_env import SettingError
 
@@ -136,13 +136,13 @@ def test_only_untrustworthy_results_are_an_error(folder):
 
 
 def test_two_harnesses_cannot_write_the_same_results(tmp_path):
-    second = sole_writer("tiny", tmp_path)
-    with sole_writer("tiny", tmp_path), pytest.raises(SettingError, match="another command runs 'tiny'"), second:
+    second = exclusive_writer("tiny", tmp_path)
+    with exclusive_writer("tiny", tmp_path), pytest.raises(SettingError, match="another command runs 'tiny'"), second:
         pass
-    with sole_writer("tiny", tmp_path):
+    with exclusive_writer("tiny", tmp_path):
         pass
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingError, match="cannot write into"), sole_writer("tiny", tmp_path / "file"):
+    with pytest.raises(SettingError, match="cannot write into"), exclusive_writer("tiny", tmp_path / "file"):
         pass
 
 
