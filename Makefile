@@ -3,19 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+LOWEST := .venv-lowest
 DEMO_TEXT := runs/python_documentation.txt
 DEMO_OPTIONS ?=
-TEST_OPTIONS ?= -n 2
+# A file is one worker's, or each of the two would make what the tests of a file share.
+TEST_OPTIONS ?= -n 2 --dist loadfile
 BENCH := runs/bench
 BENCH_OPTIONS ?= --seeds 3 --workers 2
 
-.PHONY: help setup demo test check soak bench english format speed clean
+.PHONY: help setup demo test check soak lowest bench english format speed clean
 
 help:
 	@echo "make demo    set up, train PPO on a language fitted from Python's documentation, show what it learned"
 	@echo "make test    set up, run the tests"
 	@echo "make check   formatting, lint, types, import rules, then the tests: what continuous integration runs"
 	@echo "make soak    the long forms of the tests that kill processes, and those of Ray clusters"
+	@echo "make lowest  the tests of environment and agents with the lowest versions of all libraries that are allowed"
 	@echo "make bench   the comparison of sizes at 200 episodes each, in ten minutes, into $(BENCH)"
 	@echo "make english fit the bundled English again from WordNet's glosses, the Debian package wordnet-base"
 	@echo "make format  put the code into its format"
@@ -46,9 +49,17 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-soak: $(READY)
+soak: $(READY) lowest
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
-	SOAK=1 $(BIN)/python -m pytest -n 2 tests/benchmarks/runner tests/agents/training/test_resume.py tests/agents/tuning/test_rounds.py
+	SOAK=1 $(BIN)/python -m pytest $(TEST_OPTIONS) tests/benchmarks/runner tests/agents/training/test_resume.py tests/agents/tuning
+
+# The lowest versions that pyproject.toml allows; warnings of old libraries do not count. On Linux torch comes with CUDA.
+lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[onnx,studies]'
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python pytest pytest-xdist hypothesis
+	$(LOWEST)/bin/python -m pytest $(TEST_OPTIONS) -o filterwarnings=default tests/token_env tests/agents
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks run short $(BENCH_OPTIONS) --results $(BENCH) --runs $(BENCH)/runs
@@ -76,4 +87,4 @@ speed: $(READY)
 	$(BIN)/python -m benchmarks speed env
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(LOWEST) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,10 +1,12 @@
-"""Train agents on TokenTask with Stable-Baselines3, and load what was trained."""
+"""Train agents on TokenTask with Stable-Baselines3, and load trained agents."""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if find_spec("stable_baselines3") is None:
-    raise ImportError("the agents need more than the environment does; type pip install -c constraints.txt '.[agents]'")
+    raise ImportError(
+        "the agents need packages beyond those of the environment; type pip install -c constraints.txt '.[agents]'"
+    )
 
 if TYPE_CHECKING:
     from agents.algorithms.vec_env import TokenVecEnv
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from agents.settings.schema import Settings
     from agents.training.finish import Result
 
-# Where each public name lives; imported when first used, so that a command starts without what it does not need.
-_HOMES = {
+# Module of each public name; imported at first use, so that a command loads only the packages it needs.
+_MODULES = {
     "Agent": "agents.evaluation.agent",
     "Ensemble": "agents.evaluation.ensemble",
     "Metrics": "agents.runs.metrics",
@@ -45,8 +47,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'agents' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

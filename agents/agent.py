@@ -1,4 +1,4 @@
-"""Play a trained policy: `Agent` holds one, `Player` plays it with options such as `masked=False`."""
+"""Provide `Agent`, a trained policy with its task, and `Player`, which plays it with options such as `masked=False`."""
 
 from agents.evaluation.agent import Agent, Player
 

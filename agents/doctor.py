@@ -1,4 +1,4 @@
-"""Examine this machine, and say what to type on it, or check one of its devices: `python -m agents.doctor`."""
+"""Examine this machine and recommend options, or check one of its devices: `python -m agents.doctor`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,86 +23,89 @@ CHECK_FAILED = 1  # exit code
 
 def doctor(
     sizes: Annotated[
-        list[str] | None, typer.Option("--size", help="train a rollout of this size only; repeatable [default: all]")
+        list[str] | None, typer.Option("--size", help="measure training at this size only; repeatable [default: all]")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="check this device against the cpu instead: mps, cuda or cpu")
-    ] = None,
+    device: Annotated[str | None, typer.Option(help="check that mps, cuda or cpu computes correctly, instead")] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--json", metavar="FILE", help="write what was found there [default: device_check.json with --device]"
+            "--json", metavar="FILE", help="save the results to this file [default: device_check.json with --device]"
         ),
     ] = None,
 ) -> None:
-    """Tell versions, devices, how fast this machine multiplies and trains, and what to type on it."""
+    """Get versions, devices, the speed of matrix products and training on this machine, and recommended options."""
     if device and sizes:
-        raise SettingError("--device checks one device and trains no size; leave out --size or --device.")
+        raise SettingError("--device checks one device and measures no size; leave out --size or --device.")
     if device:
         resolve_device(device)
         out = out or Path("device_check.json")
     if out:
         check_output(out, option="--json")
-    found = check_device(device) if device else examine(sizes or SIZES)
+    results = check_device(device) if device else examine(sizes or SIZES)
     if out:
-        write_output(out, json_bytes(found), "--json")
+        write_output(out, json_bytes(results), "--json")
     if device:
-        show_checks(stdout_console(), found, out)
-        raise typer.Exit(0 if found["passed"] else CHECK_FAILED)
-    show(stdout_console(), found)
+        print_checks(stdout_console(), results, out)
+        raise typer.Exit(0 if results["passed"] else CHECK_FAILED)
+    print_examination(stdout_console(), results)
 
 
-def show_checks(console: Console, found: dict[str, Any], out: Path | None) -> None:
-    """What the checks of a device found."""
+def print_checks(console: Console, results: dict[str, Any], out: Path | None) -> None:
+    """Print the checks of a device as a table, and the path of the saved results."""
     rows = [
         (check["name"], "passed" if check["passed"] else "FAILED", _figures(check["found"]))
-        for check in found["checks"]
+        for check in results["checks"]
     ]
-    console.print(_table(f"checks of {found['device']}", ("check", "", "found"), rows))
-    console.print(f"{'passed' if found['passed'] else 'FAILED'}; the report: {out}", markup=False, highlight=False)
+    console.print(_table(f"checks of {results['device']}", ("check", "", "figures"), rows))
+    console.print(f"{'passed' if results['passed'] else 'FAILED'}; saved to {out}", markup=False, highlight=False)
 
 
-def _figures(found: dict[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:,.3g}" for name, value in found.items())
+def _figures(figures: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:,.3g}" for name, value in figures.items())
 
 
-def show(console: Console, found: dict[str, Any]) -> None:
-    """What was found, as tables, and the advice in sentences."""
-    machine = found["machine"]
-    about = {
-        **found["versions"],
+def print_examination(console: Console, examination: dict[str, Any]) -> None:
+    """Print an examination of the machine as tables, and the advice as a list."""
+    machine = examination["machine"]
+    facts = {
+        **examination["versions"],
         "processor": f"{machine['processor']}, {machine['cores']} cores; threads of torch: {machine['threads']}",
         "system": machine["system"],
         "memory": f"{machine['memory_mb']:,} MB",
-        **{f"device {name}": state for name, state in found["devices"].items()},
+        **{f"device {name}": state for name, state in examination["devices"].items()},
     }
-    rows = [(name, "not installed" if value is None else value) for name, value in about.items()]
+    rows = [(name, "not installed" if value is None else value) for name, value in facts.items()]
     console.print(_table("this machine", ("", ""), rows))
-    console.print(_table("matrix products", ("device", "path", "precision", "GFLOP/s", "error", ""), _products(found)))
-    headings = ("size", "steps/s", "a run takes", "memory so far")
-    console.print(_table("PPO, the preset of each size, one rollout and its update", headings, _training(found)))
-    for sentence in found["advice"]:
+    console.print(
+        _table("matrix products", ("device", "path", "precision", "GFLOP/s", "error", ""), _product_rows(examination))
+    )
+    headings = ("size", "steps/s", "one run", "peak memory so far")
+    console.print(
+        _table("PPO with the preset of each size: one rollout and its update", headings, _training_rows(examination))
+    )
+    for sentence in examination["advice"]:
         console.print(f"- {sentence}", markup=False, highlight=False)
 
 
-def _products(found: dict[str, Any]) -> list[tuple[str, ...]]:
+def _product_rows(examination: dict[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for path in found["multiplications"]:
-        measured = ("—", "—") if path["gflops"] is None else (f"{path['gflops']:,.0f}", f"{path['error']:.0e}")
-        why = f"used: {found['products']['reason']}" if path["used"] and path["device"] == found["chosen"] else ""
-        rows.append((path["device"], LIBRARIES[path["library"]], path["precision"], *measured, path["why_not"] or why))
+    for path in examination["multiplications"]:
+        figures = ("—", "—") if path["gflops"] is None else (f"{path['gflops']:,.0f}", f"{path['error']:.0e}")
+        used = path["used"] and path["device"] == examination["chosen"]
+        note = path["why_not"] or (f"used: {examination['products']['reason']}" if used else "")
+        rows.append((path["device"], LIBRARIES[path["library"]], path["precision"], *figures, note))
     return rows
 
 
-def _training(found: dict[str, Any]) -> list[tuple[str, ...]]:
+def _training_rows(examination: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         (
             size,
-            f"{took['steps_per_second']:,.0f}",
-            f"{took['run_seconds'] / 60:.1f} min",
-            f"{took['peak_memory_mb']:,.0f} MB",
+            f"{speed['steps_per_second']:,.0f}",
+            f"{speed['run_seconds'] / 60:.1f} min",
+            f"{speed['peak_memory_mb']:,.0f} MB",
         )
-        for size, took in found["training"].items()
+        for size, speed in examination["training"].items()
     ]
 
 

@@ -1,4 +1,4 @@
-"""Write a trained agent for other programs: `python -m agents.export RUN --format onnx`."""
+"""Export a trained agent for other programs: `python -m agents.export RUN --format onnx`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +11,13 @@ from agents.cli.outputs import check_output, write_output
 from agents.cli.targets import load_runs
 from agents.evaluation.agent import Agent
 from agents.exports.onnx_file import OnnxPlayer, check_installed, onnx_bytes
-from agents.exports.parity import disagreement
+from agents.exports.parity import count_disagreements
 from agents.exports.safetensors_file import safetensors_bytes, safetensors_player
 from agents.exports.sb3_zip import ZipPlayer, needs_tokentask, zip_bytes
 from token_env.episodes.evaluate import EpisodePolicy
 from token_env.errors import SettingError, find
 
-# By format: the ending of the file, what writes it, and who plays it.
+# By format: file suffix, serializer, and constructor of a policy from the file's content.
 FORMATS: dict[str, tuple[str, Callable[[Agent], bytes], Callable[[Agent, bytes], EpisodePolicy]]] = {
     "onnx": (".onnx", onnx_bytes, lambda _, content: OnnxPlayer(content)),
     "sb3": (".zip", zip_bytes, ZipPlayer),
@@ -26,30 +26,30 @@ FORMATS: dict[str, tuple[str, Callable[[Agent], bytes], Callable[[Agent, bytes],
 
 
 def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="the directory of a run")],
-    form: Annotated[str, typer.Option("--format", help="onnx, sb3 or safetensors")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="directory of a run")],
+    form: Annotated[str, typer.Option("--format", help="file format: onnx, sb3 or safetensors")],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="where it goes [default: RUN with the format's ending]")
+        Path | None, typer.Option(metavar="FILE", help="file to write [default: RUN with the format's suffix]")
     ] = None,
 ) -> None:
-    """Write a trained agent as one file, which says the same tokens as the agent."""
-    ending, written, player = find("format", form, FORMATS)
+    """Get a trained agent as one file for other programs, checked to choose the same tokens as the agent."""
+    suffix, serialize, make_player = find("format", form, FORMATS)
     if form == "onnx":
         check_installed()
-    path = Path(f"{run.rstrip('/')}{ending}") if out is None else out
+    path = Path(f"{run.rstrip('/')}{suffix}") if out is None else out
     check_output(path)
     (agent,) = load_runs([run], None, None, 1, "the directory of a run")
-    content = written(agent)
-    differing, seen = disagreement(agent, player(agent, content))
+    content = serialize(agent)
+    differing, compared = count_disagreements(agent, make_player(agent, content))
     if differing:
         raise SettingError(
-            f"nothing was written: the {form} file says another token on {differing} of {seen} observations."
+            f"nothing was written: the {form} file chooses another token on {differing} of {compared} observations."
         )
     write_output(path, content)
-    print(f"{path}: {len(content) / 1e6:,.1f} MB, the agent's tokens on {seen:,} observations")
+    print(f"{path}: {len(content) / 1e6:,.1f} MB, same tokens as the agent on {compared:,} observations")
     if form == "sb3":
         where = "where tokentask is installed" if needs_tokentask(agent) else "without tokentask"
-        print(f"Stable-Baselines3 loads it {where}. Such files run code when they are loaded: pass on its origin too.")
+        print(f"Stable-Baselines3 loads it {where}. Loading such a file runs code: tell users where it comes from.")
 
 
 if __name__ == "__main__":

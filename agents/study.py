@@ -1,4 +1,4 @@
-"""Tune in an Optuna study of your own: search space, objective, and seeds that `python -m agents.tune` never uses."""
+"""Tune in your own Optuna study: search space, objective, and seeds that `python -m agents.tune` never uses."""
 
 from agents.tuning.objective import objective, own_parameters, search_space, suggested, try_out
 from agents.tuning.plan import seed_set

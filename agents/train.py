@@ -1,4 +1,4 @@
-"""Train an agent: `python -m agents.train ppo --size stable`; or go on with one: `--resume RUN`."""
+"""Train an agent: `python -m agents.train ppo --size stable`; or continue an interrupted run: `--resume RUN`."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agents.algorithms.table import ALGORITHMS
-from agents.cli.console import BY_SIGNAL, run_command, stdout_console
+from agents.cli.console import SIGNAL_EXIT_OFFSET, run_command, stdout_console
 from agents.cli.printing import print_run
 from agents.settings.layers import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer, read_layer
 from agents.training.fit import fit, resume_command
@@ -22,74 +22,87 @@ def train(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="settings from a YAML file, or a shipped preset such as reported/fast; with --size, over that preset",
+            help="YAML file with settings, or a shipped preset such as reported/fast; with --size, changes that preset",
         ),
     ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="change one setting: ppo.learning_rate=1e-4; repeatable"),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="change one setting, such as ppo.learning_rate=1e-4; repeatable"
+        ),
     ] = None,
-    episodes: Annotated[int | None, typer.Option(help="episodes to play, exactly")] = None,
-    seed: Annotated[int | None, typer.Option(help="of every random number in the run [default: 0]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto (mps, then cuda, then cpu), mps, cuda or cpu")] = None,
+    episodes: Annotated[
+        int | None, typer.Option(help="exact number of training episodes [default: the preset's]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of all random numbers in the run [default: 0]")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="device: mps, cuda, cpu or auto (the first of these that works)")
+    ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="of matrix products: float32 or bf16 [default: float32]")
+        str | None, typer.Option(help="precision of matrix products: float32 or bf16 [default: float32]")
     ] = None,
-    language: Annotated[str | None, typer.Option(help="synthetic, english, or text:PATH of a text to fit")] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(help="language of the task: synthetic, english, or text:PATH to fit one to a text file"),
+    ] = None,
     from_run: Annotated[
         str | None,
-        typer.Option("--from", metavar="RUN", help="start from the weights of this run, of the same size or a smaller"),
+        typer.Option("--from", metavar="RUN", help="start from the weights of a run of the same size or a smaller one"),
     ] = None,
     curriculum: Annotated[
-        bool, typer.Option("--curriculum", help="begin with easier problems, harder ones as returns rise")
+        bool, typer.Option("--curriculum", help="start with easier problems and make them harder as returns rise")
     ] = False,
     resume_run: Annotated[
         Path | None,
-        typer.Option("--resume", metavar="RUN", help="go on with this run where its last checkpoint is, bit for bit"),
+        typer.Option(
+            "--resume", metavar="RUN", help="continue this run from its last checkpoint, with bit-identical results"
+        ),
     ] = None,
     allow_change: Annotated[
-        bool, typer.Option("--allow-change", help="with --resume: go on although settings have changed")
+        bool, typer.Option("--allow-change", help="with --resume: continue with changed settings")
     ] = False,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="directory of the run; must not exist")] = None,
-    progress: Annotated[bool, typer.Option("--progress/--no-progress", help="show how it is getting on")] = True,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="new directory for the run")] = None,
+    progress: Annotated[
+        bool, typer.Option("--progress/--no-progress", help="show the progress of the training")
+    ] = True,
 ) -> None:
-    """Train an agent on TokenTask and evaluate it on held-out problems."""
-    check_ways(algorithm, resume_run, allow_change, out)
-    chosen = [] if size is None and (config or resume_run) else [preset_layer(DEFAULT_SIZE if size is None else size)]
-    chosen += [read_layer(config)] if config else []
-    chosen += [assignment_layer(assignment) for assignment in assignments or []]
-    named = {"algorithm": algorithm, "episodes": episodes, "seed": seed, "device": device}
-    named |= {"precision": precision, "from_run": from_run}
-    chosen.append({key: value for key, value in named.items() if value is not None})
-    chosen += [{"env": {"language": language}}] if language else []
-    chosen += [{"curriculum": {"enabled": True}}] if curriculum else []
+    """Train an agent on TokenTask: get a run directory with weights, metrics and scores on held-out problems."""
+    check_options(algorithm, resume_run, allow_change, out)
+    layers = [] if size is None and (config or resume_run) else [preset_layer(DEFAULT_SIZE if size is None else size)]
+    layers += [read_layer(config)] if config else []
+    layers += [assignment_layer(assignment) for assignment in assignments or []]
+    options = {"algorithm": algorithm, "episodes": episodes, "seed": seed, "device": device}
+    options |= {"precision": precision, "from_run": from_run}
+    layers.append({key: value for key, value in options.items() if value is not None})
+    layers += [{"env": {"language": language}}] if language else []
+    layers += [{"curriculum": {"enabled": True}}] if curriculum else []
     if resume_run:
-        result = resume(resume_run, *chosen, allow_change=allow_change, progress=progress)
+        result = resume(resume_run, *layers, allow_change=allow_change, progress=progress)
     else:
-        result = fit(make_settings(*chosen), out, progress)
+        result = fit(make_settings(*layers), out, progress)
     if result.interrupted:
         print(
-            f"interrupted after {result.summary.episodes} episodes; to go on, type\n{resume_command(result.run)}\n"
-            f"To evaluate what there is, type\npython -m agents.evaluate {result.run}",
+            f"interrupted after {result.summary.episodes} episodes; to continue, type\n{resume_command(result.run)}\n"
+            f"To evaluate the last checkpoint, type\npython -m agents.evaluate {result.run}",
             file=sys.stderr,
         )
-        raise typer.Exit(BY_SIGNAL + result.interrupted)
+        raise typer.Exit(SIGNAL_EXIT_OFFSET + result.interrupted)
     print_run(stdout_console(), result.run, result.agent, result.summary)
 
 
-def check_ways(algorithm: str | None, resumed: Path | None, allow_change: bool, out: Path | None) -> None:
-    """Refuse what does not say which run is meant.
+def check_options(algorithm: str | None, resume_run: Path | None, allow_change: bool, out: Path | None) -> None:
+    """Reject ambiguous combinations of options.
 
     Raises:
-        SettingError: neither an algorithm nor a run to go on with, or options that go with the other only.
+        SettingError: Neither an algorithm nor --resume is present, or an option does not apply to the command's mode.
     """
-    if algorithm is None and resumed is None:
+    if algorithm is None and resume_run is None:
         raise SettingError(
-            f"type an algorithm ({', '.join(ALGORITHMS)}), or --resume with a run; --help tells all options."
+            f"type an algorithm ({', '.join(ALGORITHMS)}), or --resume with a run; --help lists all options."
         )
-    if resumed and out:
-        raise SettingError("--resume goes on in the directory of its run; leave out --out.")
-    if allow_change and not resumed:
+    if resume_run and out:
+        raise SettingError("--resume continues in the directory of its run; leave out --out.")
+    if allow_change and not resume_run:
         raise SettingError("--allow-change goes with --resume RUN.")
 
 

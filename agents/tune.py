@@ -1,4 +1,4 @@
-"""Tune an algorithm: `python -m agents.tune run ppo --size fast --trials 50 --workers 2`."""
+"""Tune an algorithm's hyper-parameters: `python -m agents.tune run ppo --size fast --trials 50 --workers 2`."""
 
 import sys
 from pathlib import Path
@@ -9,20 +9,19 @@ import typer
 from optuna.storages import run_grpc_proxy_server
 
 from agents.algorithms.budget import check_budget
-from agents.algorithms.table import ALGORITHMS, tunable
-from agents.cli.console import guarded, make_app, stdout_console
-from agents.cli.outputs import check_new, make_folder, write_output
+from agents.algorithms.table import ALGORITHMS, tunable_parameters
+from agents.cli.console import handle_errors, make_app, stdout_console
+from agents.cli.outputs import check_new_file, make_folder, write_output
 from agents.evaluation.statistics import interval_text
 from agents.settings.layers import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer
 from agents.tuning.live_view import LiveView
 from agents.tuning.outcome import read_outcome
 from agents.tuning.page import best_trials_table, finalists_table, find_study, outcome_lines, study_page
 from agents.tuning.plan import STAGES, make_plan
-from agents.tuning.preset import interval_words, preset_text, provenance_lines
-from agents.tuning.rounds import check as check_promise
-from agents.tuning.rounds import tune as run_study
+from agents.tuning.preset import bounds_text, preset_text, provenance_lines
+from agents.tuning.rounds import check_winner, run_study
 from agents.tuning.samplers import PRUNERS, SAMPLERS
-from agents.tuning.storages import JOURNALS, check_workers, complete_url, open_storage
+from agents.tuning.storages import JOURNAL_FOLDER, check_workers, complete_url, open_storage
 from token_env.errors import SettingError, find, unknown_name
 
 app = make_app()
@@ -36,7 +35,7 @@ Storage = Annotated[
         help="journal:PATH, postgresql://…, grpc://HOST:PORT or sqlite:///FILE [default: a journal in runs/studies]",
     ),
 ]
-Workers = Annotated[int, typer.Option(help="processes of this command, each on one thread")]
+Workers = Annotated[int, typer.Option(help="worker processes of this command, each on one thread")]
 
 
 @app.callback()
@@ -46,37 +45,38 @@ def tune() -> None:
 
 
 @app.command()
-@guarded
+@handle_errors
 def run(
     algorithm: Annotated[str, typer.Argument(help=" | ".join(ALGORITHMS))],
     size: Annotated[str, typer.Option(help="tiny, fast, intermediate or stable")] = DEFAULT_SIZE,
-    trials: Annotated[int, typer.Option(help="of the study in all; those that it has count")] = 50,
+    trials: Annotated[int, typer.Option(help="total trials of the study, finished ones included")] = 50,
     workers: Workers = 1,
     study: Annotated[str | None, typer.Option(metavar="NAME", help="[default: ALGORITHM-SIZE]")] = None,
     storage: Storage = None,
     assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a setting of the runs; repeatable")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="change a setting of every training; repeatable"),
     ] = None,
-    episodes: Annotated[int | None, typer.Option(help="of every training")] = None,
+    episodes: Annotated[int | None, typer.Option(help="episodes of every training")] = None,
     parameters: Annotated[
-        list[str] | None, typer.Option("--parameter", metavar="NAME", help="change this one only; repeatable")
+        list[str] | None, typer.Option("--parameter", metavar="NAME", help="tune only this parameter; repeatable")
     ] = None,
-    seeds: Annotated[int, typer.Option(help="trainings of a trial")] = 3,
+    seeds: Annotated[int, typer.Option(help="trainings per trial, one per seed")] = 3,
     finalists: Annotated[int, typer.Option(help="best trials that are trained again on fresh seeds")] = 5,
-    final_seeds: Annotated[int, typer.Option(help="fresh seeds of each, and of the winner once more")] = 5,
+    final_seeds: Annotated[int, typer.Option(help="fresh seeds per finalist, and as many again for the winner")] = 5,
     sampler: Annotated[str, typer.Option(help=" | ".join(SAMPLERS))] = "tpe",
     pruner: Annotated[str, typer.Option(help=" | ".join(PRUNERS))] = "median",
-    seed: Annotated[int, typer.Option(help="of the sampler")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of the sampler")] = 0,
 ) -> None:
-    """Run a study, go on with it, or join it from another host: the same command does all three."""
+    """Run a study, resume it, or join it from another host: the same command does all three."""
     if trials < 1:
-        raise SettingError(f"{trials} trials were asked for; a study needs at least 1. Type --trials 50, say.")
+        raise SettingError(f"the number of trials is {trials}; it must be at least 1. Type --trials 50, for example.")
     find("sampler", sampler, SAMPLERS)
     find("pruner", pruner, PRUNERS)
-    named = {"algorithm": algorithm, "episodes": episodes}
-    chosen = {key: value for key, value in named.items() if value is not None}
-    settings = make_settings(preset_layer(size), *map(assignment_layer, assignments or []), chosen)
-    tunable(settings, parameters or ())
+    options = {"algorithm": algorithm, "episodes": episodes}
+    option_layer = {key: value for key, value in options.items() if value is not None}
+    settings = make_settings(preset_layer(size), *map(assignment_layer, assignments or []), option_layer)
+    tunable_parameters(settings, parameters or ())
     check_budget(settings)
     name = checked_name(study or f"{algorithm}-{size}")
     plan = make_plan(
@@ -86,27 +86,27 @@ def run(
     url = checked_storage(storage, name, workers)
     try:
         with LiveView() as view:
-            outcome = run_study(url, name, plan, trials, workers, view.announce)
+            outcome = run_study(url, name, plan, trials, workers, view.begin_stage)
     except KeyboardInterrupt:
-        print("what has ended is kept; the same command again goes on.", file=sys.stderr)
+        print("finished trials are saved; repeat the command to resume.", file=sys.stderr)
         raise
     stdout_console().print(finalists_table(outcome))
     print("\n".join(provenance_lines(name, outcome)))
-    more = f" --storage {storage}" if storage else ""
-    print(f"python -m agents.tune show {name}{more}\npython -m agents.tune export {name}{more}")
+    option = f" --storage {storage}" if storage else ""
+    print(f"python -m agents.tune show {name}{option}\npython -m agents.tune export {name}{option}")
 
 
 @app.command()
-@guarded
+@handle_errors
 def show(
     name: Name,
     storage: Storage = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="[default: runs/studies/STUDY.html]")] = None,
 ) -> None:
-    """Show the best trials, and write a page with importances, history, parallel coordinates and curves."""
-    with open_storage(existing_storage(storage, name)) as opened:
-        study, lines = find_study(opened, name), outcome_lines(opened, name)
-        page = out or JOURNALS / f"{name}.html"
+    """Print the best trials, and write a page with importances, history, parallel coordinates and curves."""
+    with open_storage(existing_storage(storage, name)) as study_storage:
+        study, lines = find_study(study_storage, name), outcome_lines(study_storage, name)
+        page = out or JOURNAL_FOLDER / f"{name}.html"
         make_folder(page.parent)
         write_output(page, study_page(study, lines).encode())
         stdout_console().print(best_trials_table(study))
@@ -114,84 +114,83 @@ def show(
 
 
 @app.command()
-@guarded
+@handle_errors
 def export(
     name: Name,
     storage: Storage = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="must not exist [default: STUDY.yaml]")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="new file [default: STUDY.yaml]")] = None,
 ) -> None:
     """Write the winner as a preset for `python -m agents.train ALGORITHM --config FILE`."""
-    with open_storage(existing_storage(storage, name)) as opened:
-        outcome = read_outcome(opened, name)
+    with open_storage(existing_storage(storage, name)) as study_storage:
+        outcome = read_outcome(study_storage, name)
     path = out or Path(f"{name}.yaml")
-    check_new(path)
+    check_new_file(path)
     make_folder(path.parent)
     write_output(path, preset_text(name, outcome).encode())
     print(f"python -m agents.train {outcome.plan.settings.algorithm} --config {path}")
 
 
 @app.command()
-@guarded
+@handle_errors
 def check(name: Name, workers: Workers = 1, storage: Storage = None) -> None:
-    """Train the winner on a fourth set of seeds: does its promise hold, and what does it beat?"""
+    """Train the winner on new seeds: check its predicted score, and compare it with its baselines."""
     url = existing_storage(storage, name)
     check_workers(url, checked_workers(workers))
     with LiveView() as view:
-        checked = check_promise(url, name, workers, view.announce)
-    mean = sum(checked.winner.test_scores) / len(checked.winner.test_scores)
+        result = check_winner(url, name, workers, view.begin_stage)
     print(
-        f"{checked.winner.label}: test score {mean:.4f} on {len(checked.winner.test_scores)} new seeds, "
-        f"{'inside' if checked.kept else 'OUTSIDE'} the promised {interval_words(checked.outcome.promise)}"
+        f"{result.winner.label}: test score {result.mean:.4f} on {len(result.winner.test_scores)} new seeds, "
+        f"{'inside' if result.as_predicted else 'OUTSIDE'} the predicted {bounds_text(result.outcome.prediction)}"
     )
-    for other in checked.others:
-        print(f"more than {other.label}: {interval_text(checked.gain_over(other))}")
-    if not checked.kept:
+    for baseline in result.baselines:
+        print(f"more than {baseline.label}: {interval_text(result.gain_over(baseline))}")
+    if not result.as_predicted:
         raise typer.Exit(FAILED)
 
 
 @app.command()
-@guarded
+@handle_errors
 def serve(
-    storage: Annotated[str, typer.Option(metavar="URL", help="postgresql://…, which it stands before")],
-    host: Annotated[str, typer.Option(help="that it listens on")] = "localhost",
-    port: Annotated[int, typer.Option()] = 13000,
+    storage: Annotated[str, typer.Option(metavar="URL", help="postgresql://…, the database behind the proxy")],
+    host: Annotated[str, typer.Option(help="host name or address to listen on")] = "localhost",
+    port: Annotated[int, typer.Option(help="port to listen on")] = 13000,
 ) -> None:
-    """Stand as Optuna's gRPC proxy before a database, for very many workers: they type --storage grpc://HOST:PORT."""
+    """Serve a database to hundreds of workers as Optuna's gRPC proxy; workers use --storage grpc://HOST:PORT."""
     if not storage.startswith("postgres"):
-        raise SettingError("the proxy stands before PostgreSQL only; type --storage postgresql://….")
-    with open_storage(complete_url(storage, "")) as opened:
+        raise SettingError("the proxy serves PostgreSQL only; type --storage postgresql://….")
+    with open_storage(complete_url(storage, "")) as database:
         print(f"python -m agents.tune run … --storage grpc://{host}:{port}", file=sys.stderr, flush=True)
-        run_grpc_proxy_server(opened, host=host, port=port)
+        run_grpc_proxy_server(database, host=host, port=port)
 
 
 def checked_name(name: str) -> str:
-    """A study's name, which also names files and presets.
+    """Check a study's name, which also names files and presets, and return it.
 
     Raises:
-        SettingError: a name that cannot.
+        SettingError: The name is not a valid file name, or ends with the name of a stage.
     """
     make_settings({"name": name})
     if name.rpartition(".")[2] in STAGES:
-        raise SettingError(f"{name!r} is the name of a part of a study; type --study with another.")
+        raise SettingError(f"{name!r} is reserved for a stage of a study; type --study with another name.")
     return name
 
 
 def checked_workers(workers: int) -> int:
-    """The number of workers.
+    """Check the number of workers and return it.
 
     Raises:
-        SettingError: none.
+        SettingError: Fewer than one worker.
     """
     if workers < 1:
-        raise SettingError(f"{workers} workers were asked for; type --workers 1, or more.")
+        raise SettingError(f"the number of workers is {workers}; type --workers 1, or more.")
     return workers
 
 
 def checked_storage(storage: str | None, name: str, workers: int) -> str:
-    """The complete URL of a storage that takes so many workers.
+    """Return the complete URL of a storage that supports this number of workers.
 
     Raises:
-        SettingError: something else than a storage, or too many workers for it.
+        SettingError: The URL is not a storage, or the storage does not support as many workers.
     """
     url = complete_url(storage, name)
     check_workers(url, checked_workers(workers))
@@ -199,13 +198,13 @@ def checked_storage(storage: str | None, name: str, workers: int) -> str:
 
 
 def existing_storage(storage: str | None, name: str) -> str:
-    """The complete URL of the storage of a study that is there.
+    """Return the complete URL of the storage of an existing study.
 
     Raises:
-        SettingError: there is no journal of this study where nobody named a storage.
+        SettingError: No storage was named, and there is no journal of this study.
     """
-    if storage is None and not (JOURNALS / f"{name}.journal").is_file():
-        raise unknown_name("study", name, sorted(path.stem for path in JOURNALS.glob("*.journal")))
+    if storage is None and not (JOURNAL_FOLDER / f"{name}.journal").is_file():
+        raise unknown_name("study", name, sorted(path.stem for path in JOURNAL_FOLDER.glob("*.journal")))
     return complete_url(storage, name)
 
 

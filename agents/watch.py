@@ -1,4 +1,4 @@
-"""Watch an episode in the terminal, or make a picture of it: `python -m agents.watch RUN --out episode.gif`."""
+"""Watch an episode in the terminal, or save it as a picture: `python -m agents.watch RUN --out episode.gif`."""
 
 import math
 import sys
@@ -12,7 +12,7 @@ from agents.cli.console import run_command, stdout_console
 from agents.cli.outputs import check_output, write_output
 from agents.cli.printing import LEGEND
 from agents.cli.targets import load_runs, reference_task
-from agents.evaluation.episodes import film, play, show_live, still
+from agents.evaluation.episodes import gif_bytes, play_episode, png_bytes, show_live
 from agents.evaluation.scores import repeatable_sampling
 from token_env.drawing.as_text import draw_text, print_text
 from token_env.episodes.batch import Batch
@@ -20,63 +20,61 @@ from token_env.episodes.evaluate import Policy
 from token_env.episodes.references import REFERENCES, ReferencePolicy
 from token_env.errors import SettingError, unknown_name
 from token_env.rules.problems import SPLITS
-from token_env.rules.task import Task, held_out
+from token_env.rules.task import Task, with_split
 
-ENDINGS = (".gif", ".png")
+SUFFIXES = (".gif", ".png")
 
 
 def watch(
-    target: Annotated[
-        str, typer.Argument(metavar="RUN_or_POLICY", help="the directory of a run, or a reference policy")
-    ],
-    size: Annotated[str | None, typer.Option(help="of the task that a reference policy plays [default: fast]")] = None,
-    language: Annotated[str | None, typer.Option(help="that a reference policy speaks [default: synthetic]")] = None,
-    split: Annotated[str, typer.Option(help="train, validation or test")] = "test",
-    problem: Annotated[int, typer.Option(metavar="ID", help="which problem of the split")] = 0,
-    sampled: Annotated[bool, typer.Option("--sampled", help="draw a run's tokens by their probability")] = False,
-    fps: Annotated[float, typer.Option(help="steps a second, in the terminal and in a GIF")] = 4.0,
+    target: Annotated[str, typer.Argument(metavar="RUN_or_POLICY", help="directory of a run, or a reference policy")],
+    size: Annotated[str | None, typer.Option(help="size of the task for a reference policy [default: fast]")] = None,
+    language: Annotated[str | None, typer.Option(help="language for a reference policy [default: synthetic]")] = None,
+    split: Annotated[str, typer.Option(help="set of problems: train, validation or test")] = "test",
+    problem: Annotated[int, typer.Option(metavar="ID", help="id of the problem in the split")] = 0,
+    sampled: Annotated[bool, typer.Option("--sampled", help="sample a run's tokens by their probability")] = False,
+    fps: Annotated[float, typer.Option(help="steps per second, in the terminal and in a GIF")] = 4.0,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="write the episode as an animated .gif, or its end as a .png"),
+        typer.Option(metavar="FILE", help="save the episode as an animated .gif, or its final state as a .png"),
     ] = None,
 ) -> None:
-    """Watch a run or a reference policy say a message, in the terminal or as a picture in a file."""
+    """Watch an agent or a reference policy play one episode, in the terminal or as a picture file."""
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     if not 0 < fps < math.inf:
         raise SettingError(f"fps is {fps:g}; it must be more than 0.")
     if out:
-        check_output(out, ENDINGS)
+        check_output(out, SUFFIXES)
     policy, task = find_policy(target, size, language, sampled)
     with repeatable_sampling():
-        episode = play(policy, held_out(task, split), problem)
+        episode = play_episode(policy, with_split(task, split), problem)
         if out:
-            write_output(out, film(episode, fps) if out.suffix.lower() == ".gif" else still(episode))
+            write_output(out, gif_bytes(episode, fps) if out.suffix.lower() == ".gif" else png_bytes(episode))
             print(f"{target} on {split} problem {problem}: {out}")
         else:
             print(target)
-            show(episode, fps)
+            show_episode(episode, fps)
             print_text(LEGEND.format(budget=task.surprisal_budget))
 
 
 def find_policy(
     target: str, size: str | None, language: str | None, sampled: bool
 ) -> tuple[Policy | ReferencePolicy, Task]:
-    """The policy of this name or run, and the task it plays.
+    """Return the reference policy or the agent of the run, and its task.
 
     Raises:
-        SettingError: neither a reference policy nor a run, or an option that it cannot have.
+        SettingError: The target is neither a reference policy nor a run, or an option does not apply to it.
     """
     if target not in REFERENCES:
         (agent,) = load_runs([target], size, language, 1, f"a run or a reference policy ({', '.join(REFERENCES)})")
         return agent.sampled if sampled else agent.greedy, agent.task
     if sampled:
-        raise SettingError(f"{target!r} has no probabilities to sample from; leave out --sampled, or name a run.")
+        raise SettingError(f"{target!r} has no probabilities to sample from; leave out --sampled, or type a run.")
     return REFERENCES[target], reference_task(size, language)
 
 
-def show(episode: Iterator[Batch], fps: float) -> None:
-    """Show every step in a terminal, the end alone where there is none."""
+def show_episode(episode: Iterator[Batch], fps: float) -> None:
+    """Show every step in a terminal; print only the final state elsewhere."""
     if sys.stdout.isatty():
         show_live(stdout_console(), episode, fps)
     else:

@@ -1,4 +1,4 @@
-"""Measure: the comparison of sizes, speed, and how far the statistics can be trusted."""
+"""Run the benchmarks: compare sizes and settings over seeds, measure speed, and check the coverage of intervals."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Run a benchmark, show its table, draw its pictures, put all on one page: `python -m benchmarks report --open`."""
+"""Run benchmarks and show their results as tables, plots and one HTML page: `python -m benchmarks report --open`."""
 
 import sys
 import webbrowser
@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agents.cli.console import WRONG_INPUT, guarded, make_app, stdout_console
+from agents.cli.console import WRONG_INPUT, handle_errors, make_app, stdout_console
 from agents.runs.json_files import write_json, write_text
 from agents.runs.model_files import load
 from benchmarks.claims.evidence import read_evidence
-from benchmarks.claims.judge import judged, markdown_text, terminal_text
-from benchmarks.claims.recommendations import advise
+from benchmarks.claims.judge import judge_evidence, markdown_text, terminal_text
+from benchmarks.claims.recommendations import recommend
 from benchmarks.files import RESULTS
 from benchmarks.measures.equivalence import equivalence_table
 from benchmarks.measures.frame import frame
@@ -23,7 +23,7 @@ from benchmarks.measures.results_file import Rows, read_rows
 from benchmarks.measures.summary import long_table
 from benchmarks.pages.documents import write_claims, write_pages
 from benchmarks.pages.plots import write_plots
-from benchmarks.pages.table import caption, for_console, lines, markdown
+from benchmarks.pages.table import caption, fit_console, markdown_table, table_text
 from benchmarks.published import coverage as coverage_study
 from benchmarks.published import english
 from benchmarks.published.references import LANGUAGES, PROBLEMS, reference_table
@@ -43,17 +43,17 @@ SPEED = {
     "runs": overheads.speed_table,
 }
 FAILED = 1
-WIDE = 230  # columns of the table where there is no terminal
+WIDE = 230  # characters per line when the output is not a terminal
 
 Name = Annotated[str, typer.Argument(metavar="BENCHMARK", help=", ".join(BENCHMARKS))]
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="where the results are, or go")]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="directory of the results files")]
 CaseNames = Annotated[
     list[str] | None, typer.Option("--case", metavar="CASE", help="only this case, such as fast/preset; repeatable")
 ]
 
 
 class Format(StrEnum):
-    """How the table is shown."""
+    """Output formats of the table."""
 
     terminal = "terminal"
     markdown = "markdown"
@@ -61,7 +61,7 @@ class Format(StrEnum):
 
 
 class TextFormat(StrEnum):
-    """How text is shown."""
+    """Output formats of text."""
 
     terminal = "terminal"
     markdown = "markdown"
@@ -69,106 +69,104 @@ class TextFormat(StrEnum):
 
 @app.callback()
 def benchmarks() -> None:
-    """Compare sizes and settings over seeds; measure speed, and how far the statistics can be trusted."""
+    """Compare sizes and settings over seeds; measure speed and the coverage of intervals."""
 
 
 @app.command()
-@guarded
+@handle_errors
 def run(
     benchmark: Name,
-    seeds: Annotated[int, typer.Option(min=1, help="runs of every case, from seed 0")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, help="number of runs per case; seeds count from 0")] = 10,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="runs made side by side, each on one thread; without it one, on Ray one a cpu"),
+        typer.Option(min=1, help="number of parallel runs, each on one thread; default 1, on Ray one per CPU"),
     ] = None,
     cases: CaseNames = None,
     results: Results = RESULTS,
-    runs: Annotated[Path, typer.Option(metavar="DIR", help="where the directories of the runs go")] = Path(
-        "runs/benchmarks"
-    ),
+    runs: Annotated[Path, typer.Option(metavar="DIR", help="parent of the run directories")] = Path("runs/benchmarks"),
     executor: Annotated[str, typer.Option(help=", ".join(EXECUTORS))] = "local",
     address: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="of the Ray cluster; without it the one that this machine belongs to"),
+        typer.Option(metavar="HOST:PORT", help="head of the Ray cluster; default: the cluster this machine belongs to"),
     ] = None,
 ) -> None:
-    """Make the runs that are missing; the same command again goes on where it stopped."""
+    """Train and evaluate the missing runs; repeat the command to continue after an interruption."""
     try:
         failed = run_benchmark(benchmark, results, runs, seeds, workers, cases, executor, address)
     except KeyboardInterrupt:
-        print("what is finished is kept; the same command again goes on.", file=sys.stderr)
+        print("finished runs are kept; repeat the command to continue.", file=sys.stderr)
         raise
     if failed:
-        named = ", ".join(str(job) for job in failed)
-        print(f"{len(failed)} runs failed: {named}. The same command again tries them again.", file=sys.stderr)
+        jobs = ", ".join(str(job) for job in failed)
+        print(f"{len(failed)} runs failed: {jobs}. Repeat the command to retry them.", file=sys.stderr)
         raise typer.Exit(FAILED)
-    shown = CLAIMS if benchmark == CLAIMS else f"table {benchmark}"
-    print(f"python -m benchmarks {shown}" + (f" --results {results}" if results != RESULTS else ""))
+    next_command = CLAIMS if benchmark == CLAIMS else f"table {benchmark}"
+    print(f"python -m benchmarks {next_command}" + (f" --results {results}" if results != RESULTS else ""))
 
 
 @app.command()
-@guarded
+@handle_errors
 def table(
     benchmark: Name = FAST_VS_STABLE,
-    form: Annotated[Format, typer.Option("--format", help="csv has every figure as a number")] = Format.terminal,
+    form: Annotated[Format, typer.Option("--format", help="csv holds unrounded numbers")] = Format.terminal,
     metrics: Annotated[
         list[str] | None, typer.Option("--metric", metavar="METRIC", help="only this row; repeatable")
     ] = None,
     cases: CaseNames = None,
     results: Results = RESULTS,
     readme: Annotated[
-        bool, typer.Option("--readme", help="write the committed results into README.md and docs/benchmark.md")
+        bool, typer.Option("--readme", help="write the committed results into README.md and the pages of docs/")
     ] = False,
 ) -> None:
-    """Show what was measured, beside what was reported."""
+    """Show the results of a benchmark beside the figures of the original report."""
     if readme:
         if (benchmark, form, metrics, cases, results) != (FAST_VS_STABLE, Format.terminal, None, None, RESULTS):
             raise SettingError("--readme writes the committed results of fast-vs-stable; leave the other options out.")
         for path in write_pages():
             print(f"wrote {path}")
         return
-    rows = _chosen(read_rows(benchmark, results), benchmark, cases)
-    declared, data = find_benchmark(benchmark), frame(benchmark, rows.good)
-    shown = [find("metric", name, METRICS) for name in metrics] if metrics else list(METRICS.values())
+    rows = _select_cases(read_rows(benchmark, results), benchmark, cases)
+    definition, data = find_benchmark(benchmark), frame(benchmark, rows.accepted)
+    columns = [find("metric", name, METRICS) for name in metrics] if metrics else list(METRICS.values())
     if form is Format.csv:
-        print(long_table(data, shown, declared.contest).to_csv(index=False), end="")
+        print(long_table(data, columns, definition.compared_cases).to_csv(index=False), end="")
     elif form is Format.markdown:
-        print(f"{markdown(lines(declared, data, shown, with_middle=True))}\n\n{caption(rows.good)}")
+        print(f"{markdown_table(table_text(definition, data, columns, with_iqm=True))}\n\n{caption(rows.accepted)}")
     else:
         console = stdout_console()
         wide = console if console.is_terminal else Console(width=WIDE, markup=False)
-        for drawn in for_console(wide, lines(declared, data, shown), declared.title):
-            wide.print(drawn)
-        wide.print(caption(rows.good), highlight=False, markup=False)
-    if rows.complaint:
-        print(rows.complaint, file=sys.stderr)
+        for part in fit_console(wide, table_text(definition, data, columns), definition.title):
+            wide.print(part)
+        wide.print(caption(rows.accepted), highlight=False, markup=False)
+    if rows.warning:
+        print(rows.warning, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT)
 
 
 @app.command()
-@guarded
+@handle_errors
 def equivalence(
     benchmark: Name = HEADS,
     results: Results = RESULTS,
 ) -> None:
-    """Tell whether the other cases of a benchmark learn as much as the first: 90 % intervals within ±0.1."""
+    """Test whether the other cases of a benchmark learn as much as the first: 90 % intervals within ±0.1."""
     rows = read_rows(benchmark, results)
-    print(equivalence_table(frame(benchmark, rows.good)))
-    if rows.complaint:
-        print(rows.complaint, file=sys.stderr)
+    print(equivalence_table(frame(benchmark, rows.accepted)))
+    if rows.warning:
+        print(rows.warning, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT)
 
 
 @app.command()
-@guarded
+@handle_errors
 def claims(
     form: Annotated[TextFormat, typer.Option("--format")] = TextFormat.terminal,
     results: Results = RESULTS,
     readme: Annotated[
-        bool, typer.Option("--readme", help="write the committed results into README.md and docs/claims.md")
+        bool, typer.Option("--readme", help="write the verdicts of the committed results into docs/claims.md")
     ] = False,
 ) -> None:
-    """Tell of every claim of the report whether the runs support it, and what they recommend."""
+    """Show a verdict on every claim of the original report, and recommendations based on the runs."""
     if readme:
         if (form, results) != (TextFormat.terminal, RESULTS):
             raise SettingError("--readme writes the committed results; leave the other options out.")
@@ -176,83 +174,81 @@ def claims(
             print(f"wrote {path}")
         return
     evidence = read_evidence(results)
-    found = judged(evidence)
+    verdicts = judge_evidence(evidence)
     text = markdown_text if form is TextFormat.markdown else terminal_text
-    print(text(found, advise(evidence, found)))
-    if evidence.complaint:
-        print(evidence.complaint, file=sys.stderr)
+    print(text(verdicts, recommend(evidence, verdicts)))
+    if evidence.warning:
+        print(evidence.warning, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT)
 
 
-def _chosen(rows: Rows, benchmark: str, cases: list[str] | None) -> Rows:
-    """The rows of these cases, of all if None."""
+def _select_cases(rows: Rows, benchmark: str, cases: list[str] | None) -> Rows:
+    """Return the rows of these cases; all rows if `cases` is None."""
     if not cases:
         return rows
     names = [find_benchmark(benchmark).find_case(name).name for name in cases]
-    chosen = [row for row in rows.good if row.case in names]
-    if not chosen:
+    selected = [row for row in rows.accepted if row.case in names]
+    if not selected:
         raise SettingError(f"there are no results of {', '.join(names)} in {str(rows.path)!r}.")
-    return rows._replace(good=chosen)
+    return rows._replace(accepted=selected)
 
 
 @app.command()
-@guarded
+@handle_errors
 def plots(
     benchmark: Name = FAST_VS_STABLE,
     results: Results = RESULTS,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="where the pictures go")] = Path("runs/plots"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="directory of the plots")] = Path("runs/plots"),
 ) -> None:
     """Draw learning and loss curves, reward progression, rarity and speed, as PNG and SVG."""
     rows = read_rows(benchmark, results)
-    for path in write_plots(find_benchmark(benchmark), rows.good, out):
+    for path in write_plots(find_benchmark(benchmark), rows.accepted, out):
         print(f"wrote {path}")
-    if rows.complaint:
-        print(rows.complaint, file=sys.stderr)
+    if rows.warning:
+        print(rows.warning, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT)
 
 
 @app.command()
-@guarded
+@handle_errors
 def report(
     results: Results = RESULTS,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="the page")] = Path("runs/report.html"),
-    show: Annotated[bool, typer.Option("--open", help="open it in the browser")] = False,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="HTML file to write")] = Path("runs/report.html"),
+    show: Annotated[bool, typer.Option("--open", help="open the page in the browser")] = False,
 ) -> None:
-    """Write all results as one HTML page that opens without a network; nothing is run."""
-    complaint = write_report(results, out)
+    """Write all results as one HTML page that works offline; nothing is trained."""
+    warning = write_report(results, out)
     print(f"wrote {out}")
     if show:
         webbrowser.open(out.absolute().as_uri())
-    if complaint:
-        print(complaint, file=sys.stderr)
+    if warning:
+        print(warning, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT)
 
 
 @app.command()
-@guarded
+@handle_errors
 def speed(
     subject: Annotated[str, typer.Argument(help=", ".join(SPEED))],
-    repeats: Annotated[int, typer.Option(min=1, help="how often every case is measured, in turn")] = 3,
-    growth: Annotated[
-        bool, typer.Option("--growth", help="of train: how speed and memory change with the vocabulary")
-    ] = False,
+    repeats: Annotated[int, typer.Option(min=1, help="number of measurements per case, interleaved")] = 3,
+    growth: Annotated[bool, typer.Option("--growth", help="train only: speed and memory by vocabulary size")] = False,
 ) -> None:
-    """Print how fast something is: medians of interleaved repeats."""
-    measured = find("subject", subject, SPEED)
+    """Measure the speed of environments, the solver, training or whole runs: medians of interleaved repeats."""
+    make_table = find("subject", subject, SPEED)
     if growth and subject != "train":
         raise SettingError(
-            f"--growth is measured of train, not of {subject}; type python -m benchmarks speed train --growth."
+            f"--growth belongs to train, not to {subject}; type python -m benchmarks speed train --growth."
         )
-    stdout_console().print((training.growth_table if growth else measured)(repeats))
+    stdout_console().print((training.growth_table if growth else make_table)(repeats))
 
 
 @app.command()
-@guarded
+@handle_errors
 def coverage(
-    trials: Annotated[int, typer.Option(min=1, help="samples drawn for every figure")] = 10_000,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="also write the figures there, as CSV")] = None,
+    trials: Annotated[int, typer.Option(min=1, help="number of samples per figure")] = 10_000,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV file for the figures")] = None,
 ) -> None:
-    """Measure how often the intervals over seeds hold what they promise."""
+    """Measure how often the 95 % intervals over seeds contain the truth."""
     _check_out(out)
     measured = coverage_study.coverage(trials)
     if out:
@@ -261,13 +257,13 @@ def coverage(
 
 
 @app.command()
-@guarded
+@handle_errors
 def references(
     sizes: Annotated[list[str] | None, typer.Option("--size", help="only this size; repeatable")] = None,
-    problems: Annotated[int, typer.Option(min=2, help="test problems, from the first")] = PROBLEMS,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="also write the figures there, as CSV")] = None,
+    problems: Annotated[int, typer.Option(min=2, help="number of test problems")] = PROBLEMS,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV file for the figures")] = None,
 ) -> None:
-    """Measure what the reference policies earn in every size and language, the optimum included."""
+    """Measure the returns of the reference policies and the optimum in every size and language."""
     for size in sizes or []:
         find("size", size, SIZES)
     _check_out(out)
@@ -279,21 +275,21 @@ def references(
 
 
 @app.command()
-@guarded
+@handle_errors
 def paraphrases(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run trained with --language english")],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="also write them there, as JSON")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON file for the messages")] = None,
 ) -> None:
-    """Show messages in English beside the best paraphrase and an agent's."""
+    """Show English messages with their best paraphrase and an agent's paraphrase."""
     _check_out(out)
-    told = english.paraphrases(load(run))
+    messages = english.paraphrases(load(run))
     if out:
-        write_json(out, told)
-    print(english.paraphrase_text(told))
+        write_json(out, messages)
+    print(english.paraphrase_text(messages))
 
 
 def _check_out(out: Path | None) -> None:
-    """Refuse a file that cannot be written, before anything is measured."""
+    """Reject an output file without a parent directory before measuring anything."""
     if out and not out.absolute().parent.is_dir():
         raise SettingError(f"cannot write {str(out)!r}: there is no directory {str(out.parent)!r}.")
 

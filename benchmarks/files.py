@@ -1,4 +1,4 @@
-"""Locate the results that are committed with the project."""
+"""Locate the committed results of the benchmarks."""
 
 from pathlib import Path
 

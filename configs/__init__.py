@@ -1,15 +1,15 @@
-"""Read the presets: YAML files beside this one."""
+"""Read the presets, YAML files in this folder; parse and write settings as YAML."""
 
 from importlib import resources
 from typing import Any
 
 import yaml
 
-MAX_BYTES = 100_000  # of a settings file
+MAX_CHARACTERS = 100_000  # length limit of a settings file
 
 
 def names() -> list[str]:
-    """Every preset, as `--size` (plain names) or `--config` (all) take them."""
+    """Return the names of all presets: `--config` takes each of them, `--size` those without a slash."""
     folder = resources.files(__name__)
     plain = [file.name for file in folder.iterdir()]
     nested = [f"reported/{file.name}" for file in (folder / "reported").iterdir()]
@@ -17,18 +17,22 @@ def names() -> list[str]:
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """The settings of the preset of this name, one of `names()`, as nested dictionaries."""
+    """Return the settings of a preset, one of `names()`, as nested dictionaries.
+
+    Raises:
+        FileNotFoundError: There is no preset of this name.
+    """
     return parse(resources.files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Settings from YAML.
+    """Parse settings from YAML.
 
     Raises:
-        ValueError: text that is too long, is not YAML, or is no mapping.
+        ValueError: The text is too long, is not YAML, or is not a mapping.
     """
-    if len(text) > MAX_BYTES:
-        raise ValueError(f"it is longer than {MAX_BYTES} characters")
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"it is longer than {MAX_CHARACTERS} characters")
     try:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
@@ -41,5 +45,5 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def dump(settings: dict[str, Any]) -> str:
-    """Settings as YAML, in the order given."""
+    """Return settings as YAML, in the order of the dictionary."""
     return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, default_flow_style=False)

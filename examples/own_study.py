@@ -1,6 +1,6 @@
-"""Tune A2C in an Optuna study of your own, with a parameter of your own beside those of the search space.
+"""Tune A2C in your own Optuna study, with a parameter that the search space does not have.
 
-Shows `search_space` and `try_out` of `agents.study`; `objective` is the two in one, where nothing is added:
+Shows `search_space` and `try_out` of `agents.study`; without an additional parameter, `objective` combines them:
 
     python -m examples.own_study
 """
@@ -13,7 +13,7 @@ from agents.study import own_parameters, search_space, seed_set, suggested, try_
 
 
 def main(trials: int = 8, episodes: int = 400) -> optuna.Study:
-    """Print the best trial; the study is given back."""
+    """Run the study, print its best trial, and return it."""
     base = make_settings(preset_layer("tiny"), {"algorithm": "a2c", "episodes": episodes, "device": "cpu"})
     print(f"search space: {', '.join(search_space(base))}, and the width of the networks")
 

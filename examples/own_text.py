@@ -1,7 +1,7 @@
-"""Your own text as the language: which words are neighbours, and what greedy play says for its messages.
+"""Make a language from your own text: print neighbouring words, and the greedy policy's answers to some messages.
 
-Shows `find_language("text:FILE", …)`, the arrays of a language, and `evaluate` with a reference policy. Without a
-file it takes Python's own documentation:
+Shows `find_language("text:FILE", …)`, the arrays of a language, and `evaluate` with a reference policy. The default
+text is Python's own documentation:
 
     python -m examples.own_text [FILE]
 """
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from token_env import REFERENCES, Dynamics, Language, Task, evaluate, find_language
 
-WORDS_SHOWN = 6
-NEIGHBOURS = 5
-MESSAGE_WORDS = 14
+WORDS_SHOWN = 6  # words whose neighbours are printed
+NEIGHBOURS = 5  # neighbours per word
+MESSAGE_WORDS = 14  # words per message
 
 
 def main(file: str | None = None, vocab_size: int = 1000, episodes: int = 3) -> Language:
-    """Print neighbours of a few words and some episodes; give back the language."""
+    """Print the neighbours of a few words and some episodes, and return the language."""
     if file is None:
         with tempfile.TemporaryDirectory() as directory:
             language = find_language(f"text:{_python_documentation(Path(directory))}", vocab_size)
@@ -33,10 +33,10 @@ def main(file: str | None = None, vocab_size: int = 1000, episodes: int = 3) -> 
         nearest = np.argsort(-language.meaning @ language.meaning[word])[1 : NEIGHBOURS + 1]
         print(f"{language.surface[word]:>14} is near {', '.join(language.surface[other] for other in nearest)}")
     task = Task(vocab_size=vocab_size, max_steps=MESSAGE_WORDS, language=language, split="test")
-    played = evaluate(REFERENCES["greedy"], range(episodes), task=task)
-    problems = Dynamics(task).problems.draw(played.problem_ids)
-    for message, said, earned in zip(problems.message, played.actions, played.returns, strict=True):
-        print(f"\nmessage  {_words(language, message)}\ngreedy   {_words(language, said)}\nearned   {earned:+.2f}")
+    evaluation = evaluate(REFERENCES["greedy"], range(episodes), task=task)
+    messages = Dynamics(task).problems.draw(evaluation.problem_ids).message
+    for message, answer, total in zip(messages, evaluation.actions, evaluation.returns, strict=True):
+        print(f"\nmessage  {_words(language, message)}\ngreedy   {_words(language, answer)}\nreturn   {total:+.2f}")
     return language
 
 

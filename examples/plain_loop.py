@@ -1,6 +1,6 @@
-"""A plain Gymnasium loop: play episodes with random tokens, then with random tokens that are fluent.
+"""Play episodes in a plain Gymnasium loop, first with any random tokens, then with random fluent tokens.
 
-Shows `gymnasium.make`, `reset`, `step`, what `info` carries, and action masks. Needs nothing but the environment:
+Shows `gymnasium.make`, `reset`, `step`, the contents of `info`, and action masks. Needs only the environment:
 
     python -m examples.plain_loop
 """
@@ -12,7 +12,7 @@ import token_env  # noqa: F401  # registers the environment
 
 
 def main(episodes: int = 20) -> dict[str, float]:
-    """Print an episode of each way to play, and the mean returns, which are also given back by name."""
+    """Print an episode and the mean return of each way to play, and return the means by name."""
     env = gymnasium.make("TokenTask-v0", render_mode="ansi")
     env.action_space.seed(0)
     means = {}
@@ -20,12 +20,12 @@ def main(episodes: int = 20) -> dict[str, float]:
         returns = np.zeros(episodes)
         for episode in range(episodes):
             env.reset(options={"problem_id": episode})
-            over = False
-            while not over:
+            done = False
+            while not done:
                 mask = env.get_wrapper_attr("action_masks")().astype(np.int8) if masked else None
                 _, _, terminated, truncated, info = env.step(env.action_space.sample(mask))
                 returns[episode] += info["adequacy"] - info["fluency_penalty"]
-                over = terminated or truncated
+                done = terminated or truncated
         means[name] = float(returns.mean())
         print(f"{env.render()}\n{name}: mean return of {episodes} episodes {means[name]:+.2f}\n")
     env.close()

@@ -1,7 +1,7 @@
-"""REINFORCE in forty lines of torch: a policy learns to speak from nothing but the returns of whole episodes.
+"""Train a policy with REINFORCE in forty lines of torch, on a vector environment.
 
-Shows `gymnasium.make_vec`, whose arrays are the batch. All rows end together, so an update is one episode of every
-row; the baseline is what the other rows earned from the same step on (Williams, 1992):
+Shows `gymnasium.make_vec`, whose arrays form a batch. All rows terminate together, so an update uses one episode per
+row; the baseline is the batch mean of the return-to-go at the same step (Williams, 1992):
 
     python -m examples.reinforce
 """
@@ -15,7 +15,7 @@ import token_env  # noqa: F401  # registers the environment
 
 
 def main(updates: int = 400, rows: int = 64, seed: int = 0) -> list[float]:
-    """Print the mean return now and then, and give back that of every update."""
+    """Train the policy, print its progress, and return the mean return of each update."""
     torch.manual_seed(seed)
     env = gymnasium.make_vec("TokenTask-Tiny-v0", num_envs=rows)
     size, tokens = env.single_observation_space.shape[0], int(env.single_action_space.n)
@@ -24,15 +24,15 @@ def main(updates: int = 400, rows: int = 64, seed: int = 0) -> list[float]:
     observation, _ = env.reset(seed=seed)
     means = []
     for update in range(updates):
-        log_probs, rewards, over = [], [], False
-        while not over:
-            choice = torch.distributions.Categorical(logits=policy(torch.as_tensor(observation)))
-            action = choice.sample()
-            observation, reward, done, _, _ = env.step(action.numpy())
-            log_probs.append(choice.log_prob(action))
+        log_probs, rewards, done = [], [], False
+        while not done:
+            distribution = torch.distributions.Categorical(logits=policy(torch.as_tensor(observation)))
+            action = distribution.sample()
+            observation, reward, terminated, _, _ = env.step(action.numpy())
+            log_probs.append(distribution.log_prob(action))
             rewards.append(reward)
-            over = done.all()
-        to_go = np.cumsum(rewards[::-1], axis=0)[::-1]  # [L, rows] what was earned from each step on
+            done = terminated.all()
+        to_go = np.cumsum(rewards[::-1], axis=0)[::-1]  # [L, rows] return from each step to the end
         advantage = torch.as_tensor((to_go - to_go.mean(axis=1, keepdims=True)) / to_go.std(), dtype=torch.float32)
         loss = -(torch.stack(log_probs) * advantage).mean()
         optimizer.zero_grad()

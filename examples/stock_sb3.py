@@ -1,7 +1,7 @@
-"""Train Stable-Baselines3's own PPO, with nothing of `agents`, and compare it with the reference policies.
+"""Train Stable-Baselines3's PPO without the package `agents`, and compare it with the reference policies.
 
-Shows that the environment is an ordinary one (`make_vec_env`, `PPO`), and `token_env.evaluate`, which plays any
-function from observations to tokens on the same held-out problems:
+Shows the environment with `make_vec_env` and `PPO`, and `token_env.evaluate`, which plays any function from
+observations to tokens on the same held-out problems:
 
     python -m examples.stock_sb3
 """
@@ -17,7 +17,7 @@ VOCAB_SIZE = 200
 
 
 def main(steps: int = 24_000, problems: int = 200) -> dict[str, float]:
-    """Print mean returns on held-out problems, which are also given back by name."""
+    """Print mean returns on held-out problems, and return them by name."""
     env = make_vec_env("token_env:TokenTask-v0", n_envs=8, seed=0, env_kwargs={"vocab_size": VOCAB_SIZE})
     model = PPO("MlpPolicy", env, n_steps=128, batch_size=256, learning_rate=1e-3, gamma=0.5, seed=0, device="cpu")
     held_out = Task(vocab_size=VOCAB_SIZE, split="test")

@@ -1,12 +1,13 @@
 """Fixtures that many tests share."""
 
 import os
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
-from tests.support import postgres
+from tests.support.servers import postgres
 from tests.support.text import TEXT
 from token_env import Language
 from token_env.languages.language import from_arrays
@@ -15,6 +16,13 @@ from token_env.optimum.cache import FOLDER_VARIABLE
 os.environ.setdefault("MPLBACKEND", "Agg")
 settings.register_profile("tests", deadline=None, max_examples=25, print_blob=True)
 settings.load_profile("tests")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Each reason why tests were skipped, with their number, and so what is to be installed for them."""
+    skipped = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    for reason, count in sorted(skipped.items()):
+        terminalreporter.write_line(f"skipped {count}: {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -83,11 +83,11 @@ def run(monkeypatch, tmp_path, capsys):
         ("train ppo --set curriculum.levels=1", "curriculum.levels cannot be 1"),
         ("train ppo --out taken", "'taken' exists already"),
         ("train", "type an algorithm (a2c, maskable-ppo, ppo, recurrent-ppo, trpo), or --resume with a run;"),
-        ("train --resume none", "'none' is no run: it has no config.yaml."),
-        ("train --resume taken", "'taken' is no run: it has no config.yaml."),
-        ("train --resume taken --out other", "--resume goes on in the directory of its run; leave out --out."),
+        ("train --resume none", "'none' is not a run: it has no config.yaml."),
+        ("train --resume taken", "'taken' is not a run: it has no config.yaml."),
+        ("train --resume taken --out other", "--resume continues in the directory of its run; leave out --out."),
         ("train ppo --allow-change", "--allow-change goes with --resume RUN."),
-        ("train ppo --out empty/run", "cannot make the directory"),
+        ("train ppo --out empty/run", "cannot create the directory"),
         ("train ppo --device mps", "device 'mps' cannot be used: "),
         ("train ppo --device gpu", "unknown device 'gpu'"),
         ("train ppo --config none.yaml", "there is no file 'none.yaml'"),
@@ -104,7 +104,7 @@ def run(monkeypatch, tmp_path, capsys):
         ("evaluate taken taken", "'taken' is no finished run"),
         (
             "evaluate --split test",
-            "nothing was named; type a run, reference policies, or --log FILE; --help tells more.",
+            "nothing to evaluate; type a run, reference policies, or --log FILE; --help lists all options.",
         ),
         ("evaluate taken taken --ensemble votes", "unknown ensemble rule 'votes'. Did you mean 'vote'?"),
         ("evaluate greedy taken --ensemble vote", "'greedy' is a reference policy, not a run; type two or more runs."),
@@ -128,7 +128,7 @@ def run(monkeypatch, tmp_path, capsys):
         ("watch greedy --fps 0", "fps is 0; it must be more than 0"),
         ("watch greedy --fps nan", "fps is nan"),
         ("watch greedy --sampled", "'greedy' has no probabilities"),
-        ("watch greedy --out episode.mp4", "its ending must be .gif (the episode) or .png (its end)"),
+        ("watch greedy --out episode.mp4", "its suffix must be .gif or .png"),
         ("watch greedy --out none/episode.gif", "there is no directory 'none'"),
         ("train ppo --precision fp8", "precision cannot be 'fp8': Input should be 'float32' or 'bf16'"),
         ("doctor --size huge", "unknown size 'huge'"),
@@ -155,8 +155,8 @@ def run(monkeypatch, tmp_path, capsys):
         ("benchmarks plots --out empty", "cannot write into 'empty'"),
         ("tune run pp0", "unknown algorithm 'pp0'. Did you mean 'ppo'?"),
         ("tune run ppo --size fsat", "unknown size 'fsat'. Did you mean 'fast'?"),
-        ("tune run ppo --trials 0", "0 trials were asked for; a study needs at least 1."),
-        ("tune run ppo --workers 0", "0 workers were asked for"),
+        ("tune run ppo --trials 0", "the number of trials is 0; it must be at least 1."),
+        ("tune run ppo --workers 0", "the number of workers is 0; type --workers 1"),
         ("tune run ppo --seeds 0", "--seeds cannot be 0"),
         ("tune run ppo --final-seeds 1", "--final-seeds cannot be 1"),
         ("tune run ppo --sampler tpee", "unknown sampler 'tpee'. Did you mean 'tpe'?"),
@@ -165,16 +165,16 @@ def run(monkeypatch, tmp_path, capsys):
         ("tune run ppo --set ppo.gama=1", "unknown setting 'ppo.gama'"),
         ("tune run ppo --episodes 77", "type --episodes 80"),
         ("tune run ppo --study a/b", "name cannot be 'a/b'"),
-        ("tune run ppo --study a.final", "'a.final' is the name of a part of a study"),
+        ("tune run ppo --study a.final", "'a.final' is reserved for a stage of a study"),
         ("tune run ppo --storage sqlite:///x.db --workers 2", "sqlite loses trials of 2 workers; type --workers 1"),
         ("tune run ppo --storage mysql://host/x", "unknown storage 'mysql://host/x'; type --storage with one of"),
         ("tune run ppo --storage postgresql://me:secret@127.0.0.1:9/x", "***@127.0.0.1:9/x: connection failed"),
-        ("tune run ppo --storage journal:binary", "is no journal of studies, or damaged"),
+        ("tune run ppo --storage journal:binary", "is not a study journal, or damaged"),
         ("tune show none", "unknown study 'none': there is none yet."),
         ("tune export none", "unknown study 'none': there is none yet."),
         ("tune check none", "unknown study 'none': there is none yet."),
         ("tune show none --storage journal:none", "there is no journal"),
-        ("tune serve --storage sqlite:///x.db", "the proxy stands before PostgreSQL only"),
+        ("tune serve --storage sqlite:///x.db", "the proxy serves PostgreSQL only"),
     ],
 )
 def test_wrong_input_gives_one_clear_message_exit_code_2_and_no_file(run, tmp_path, line, message):
@@ -330,8 +330,8 @@ def test_a_config_file_stands_alone_or_over_a_size(run, tmp_path):
     assert run("train a2c --size tiny --config mine.yaml --out over --no-progress --device cpu")[0] == 0
     assert "hidden:\n  - 64" in (tmp_path / "over" / "config.yaml").read_text()
     code, _, error = run("train a2c --config mine.yaml --out alone")
-    assert code == 2  # Stable-Baselines3's n_steps=5 breaks episodes of 30 steps
-    assert "a2c.n_steps=5 breaks episodes" in error
+    assert code == 2  # Stable-Baselines3's n_steps=5 cuts episodes of 30 steps
+    assert "a2c.n_steps=5 cuts episodes" in error
 
 
 def test_reference_policies_are_evaluated_by_name(run):
@@ -353,7 +353,7 @@ def test_the_doctor_tells_what_it_found_and_writes_it_down(run, tmp_path):
 def test_speed_compares_every_interface_and_leaves_no_process_behind(run, monkeypatch):
     small = {"MEASURED_SIZES": ("tiny",), "ROWS": (2, 3), "PROCESS_ROWS": 2, "EPISODES": 1, "LOOP_STEPS": 1}
     for name, value in (small | {"MASK_VOCAB": 64, "MASK_CALLS": 1}).items():
-        monkeypatch.setattr(f"benchmarks.speed_env.{name}", value)
+        monkeypatch.setattr(f"benchmarks.speed.environment.{name}", value)
     code, out, _ = run("benchmarks speed env --repeats 1")
     assert code == 0
     figures = {line.split("│")[1].strip() + line.split("│")[2]: line for line in out.splitlines() if line[:1] == "│"}
@@ -369,7 +369,7 @@ def test_speed_compares_every_interface_and_leaves_no_process_behind(run, monkey
 
 def test_speed_of_training_compares_our_trainers_with_stock_sb3(run, monkeypatch):
     monkeypatch.setattr("benchmarks.speed.training.SIZES", ("tiny",))
-    monkeypatch.setattr("benchmarks.speed.training.REPEAT_WORK", 1.0)
+    monkeypatch.setattr("benchmarks.speed.training.REPEAT_FLOPS", 1.0)
     monkeypatch.setattr(
         "agents.machine.matmul.this_cpu", lambda: Cpu("AuthenticAMD", frozenset({"avx512f", "avx512_bf16"}))
     )

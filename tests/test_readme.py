@@ -4,17 +4,17 @@ import ast
 import dataclasses
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import agents
-from agents.settings.layers import assignment_layer, make_settings, preset_layer, read_layer
+from agents.settings.layers import make_settings, preset_layer
 from agents.training.fit import fit
 from token_env import Task
 from token_env.env import TokenEnv
@@ -67,35 +67,32 @@ def test_the_tasks_page_tells_the_shape_of_observations(kind):
     assert f"`Box` of shape `{shape}`" in TASK_PAGE.partition("## Description")[0]
 
 
-def shortened(words, folder):
-    """The options that make a command of README that trains play few rollouts only, and write into this folder."""
-    option = dict(pairwise(words))
-    if words[2] == "agents.tune":
-        few = ["--trials", "1", "--seeds", "1", "--finalists", "1", "--final-seeds", "2", "--episodes", "320"]
-        return [*few, "--storage", f"journal:{folder / 'a.journal'}"]
-    if words[2] != "agents.train":
-        return []
-    layers = [read_layer(option["--config"]) if "--config" in option else preset_layer(option["--size"])]
-    layers += [assignment_layer(option["--set"])] if "--set" in option else []
-    settings = make_settings(*layers, {"algorithm": words[3]})
-    section = settings.hyperparameters
-    episodes = section.n_envs * section.n_steps // settings.env.max_steps
-    short = ["--device", "cpu", "--episodes", str(episodes), "--set", "evaluation.problems=2"]
-    return [*short, "--no-progress", "--out", str(folder / "run")]
+SHORT = {
+    "train ppo": "--device cpu --episodes 80 --set evaluation.problems=2 --no-progress",
+    "train --resume": "--device cpu --episodes 160 --no-progress",
+    "evaluate": "--problems 2",
+    "tune run": "--trials 1 --seeds 1 --finalists 1 --final-seeds 2 --episodes 80 --workers 1 --set evaluation.problems=2",
+    "doctor": "--size tiny",
+}
 
 
-def test_readme_shows_commands():
-    assert len(COMMANDS) >= 6
-    assert len(blocks("python")) == 3
+def shortened(line):
+    """A command of README with its task and its work made small: the last of an option given twice counts."""
+    words = line.removeprefix("python -m agents.").replace("--size fast", "--size tiny")
+    return words + " " + next((more for begin, more in SHORT.items() if words.startswith(begin)), "")
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_the_commands_run(line, tmp_path):
-    words = line.split()
-    command = [sys.executable, *words[1:], *shortened(words, tmp_path)]
-    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert out.returncode == 0, out.stderr
-    assert ("agents.tune export" if words[2] == "agents.tune" else "greedy") in out.stdout
+def test_the_commands_of_readme_run_one_after_another(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert len(COMMANDS) == 6
+    for line in COMMANDS:
+        module, *words = shortened(line).split()
+        monkeypatch.setattr(sys, "argv", [module, *words])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_module(f"agents.{module}", run_name="__main__")
+        assert not end.value.code, f"{line}: {capsys.readouterr().err}"
+        out = capsys.readouterr().out
+        assert {"tune": "agents.tune export", "doctor": "Training runs on", "watch": "return"}.get(module, "greedy") in out
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")

@@ -1,6 +1,6 @@
-"""TokenTask: a large-vocabulary environment for reinforcement learning, registered with Gymnasium on import.
+"""Define the large-vocabulary task TokenTask; importing the package registers its environments with Gymnasium.
 
-Importing this package loads numpy, scipy, gymnasium and platformdirs alone; Pillow is loaded when a picture is drawn.
+The import loads numpy, scipy, gymnasium and platformdirs only; Pillow is loaded when a picture is drawn.
 """
 
 from typing import Any
@@ -41,7 +41,7 @@ __all__ = [
     "find_language",
 ]
 
-# What distinguishes the registered sizes; "fast" is the default of every keyword.
+# Keywords of each registered size; those of "fast" are the defaults of `Task`.
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"vocab_size": 64, "max_steps": 8},
     "fast": {"vocab_size": 1000, "max_steps": 30},

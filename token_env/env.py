@@ -1,4 +1,4 @@
-"""Play one episode at a time: the task as a `gymnasium.Env`."""
+"""Run one episode at a time: the task as a `gymnasium.Env`."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from token_env.drawing.as_text import draw_text, print_text
-from token_env.episodes.batch import Batch, checked_options
+from token_env.episodes.batch import Batch, validate_options
 from token_env.errors import unknown_name
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
@@ -24,46 +24,46 @@ class TokenEnv(gymnasium.Env[Observations, int]):
     """
     ## Description
 
-    Somebody composed a message of `max_steps` tokens. The agent sees what each of them meant, as a jittered
-    meaning vector, and says it in its own words, one token a step. A good token is close to the meaning that
-    is due (adequacy) and follows naturally from the token before it (fluency). Saying the message verbatim
-    loses, since natural messages contain surprising turns; the best answer is a fluent paraphrase. Rare words
-    pay more.
+    A hidden message consists of `max_steps` words. The agent sees the meaning of each word as a jittered vector
+    and restates the message in its own words, one token per step. A good token is close to the meaning that is
+    due (adequacy) and follows naturally from the previous token (fluency). Repeating the message verbatim is not
+    optimal, because natural messages contain surprising transitions; the best answer is a fluent paraphrase. Rare
+    words pay more.
 
     ## Action Space
 
-    `Discrete(vocab_size)`: the token to say. Tokens are ranked by frequency, 0 is the most frequent.
+    `Discrete(vocab_size)`: the token to say. Tokens are ranked by frequency; 0 is the most frequent.
 
     ## Observation Space
 
-    `"features"`, a float32 `Box` whose bounds are finite and kept by clipping. With d the dimension of the
-    language (16) and k = `lookahead`:
+    `"features"` is a float32 `Box` with finite bounds; values are clipped to them. With d = 16, the dimension of the
+    language, and k = `lookahead`:
 
-    | columns | what | bounds |
+    | columns | content | bounds |
     |---|---|---|
     | d | context vector of the previous token, divided by the longest context vector | -1 … 1 |
-    | (k+1)·d | the meanings that are due now and in the next k steps; zeros past the end | -1 … 1 |
+    | (k+1)·d | meanings due now and in the next k steps; zeros past the end | -1 … 1 |
     | k+1 | rarity of these words, log(u_0 / u_b) / 10; zeros past the end | 0 … 2 |
-    | 1 | the clock: 0 at reset, 1 after the last step | 0 … 1 |
-    | 0, 1 or 2 | rewards `terminal` and `potential`: the return accrued so far; `potential`: Φ, too | -1 … 1 |
+    | 1 | clock: 0 at reset, 1 after the last step | 0 … 1 |
+    | 0, 1 or 2 | return so far (rewards `terminal` and `potential`); Φ (reward `potential`) | -1 … 1 |
 
-    `"tokens"`, an int64 `Box` for policies that learn embeddings: the previous token; the tokens nearest to the
-    meanings that are due now and in the next k steps, 0 past the end; how many tokens have been said. It leaves out
-    the jitter of the meanings.
+    `"tokens"` is an int64 `Box` for policies that learn embeddings: the previous token; the tokens nearest to the
+    meanings due now and in the next k steps, 0 past the end; the number of steps so far. It does not show the jitter
+    of the meanings.
 
     ## Starting State
 
-    The previous token is drawn from the unigram distribution, the message from the language's bigram chain,
-    by problem id. `reset(seed=…)` draws an id with `np_random.integers`; every further `reset()` takes the
-    next id. `reset(options={"problem_id": 17})` plays problem 17, and 18 comes next. A problem is the same
-    on every machine and in every batch. The splits `train`, `validation` and `test` are disjoint by content.
+    The problem id determines the previous token, drawn from the unigram distribution, and the message, drawn from the
+    language's bigram chain. `reset(seed=…)` draws an id with `np_random.integers`; every further `reset()` takes the
+    next id. `reset(options={"problem_id": 17})` plays problem 17, then 18, and so on. A problem is the same on every
+    machine and in every batch. The splits `train`, `validation` and `test` are disjoint by content.
 
     ## Rewards
 
-    `"dense"`: `α w_t max(0, m_a·x_t) - λ max(0, s(a_t | a_{t-1}) - τ)`, with `s` the surprisal in nats and `w`
-    the payment of the word that was due. `"terminal"`: the sum of these, at the last step. `"potential"`:
-    terminal plus the shaping `γΦ' - Φ`, Φ being the accrued adequacy. `"exact"`: 1 for the very word of the
-    message. Or a function of a `token_env.Transition` that returns one number a row.
+    `"dense"`: `α w_t max(0, m_a·x_t) - λ max(0, s(a_t | a_{t-1}) - τ)`, with `s` the surprisal in nats and `w_t`
+    the payment of the word that is due. `"terminal"`: the sum of the dense rewards, paid at the last step.
+    `"potential"`: terminal plus the shaping `γΦ' - Φ`, where Φ is the adequacy so far. `"exact"`: 1 for the
+    word of the message itself, else 0. Or a function from a `token_env.Transition` to one number per row.
 
     ## Episode End
 
@@ -71,15 +71,15 @@ class TokenEnv(gymnasium.Env[Observations, int]):
 
     ## Information
 
-    `step` returns `adequacy` and `fluency_penalty` of the step, whatever the reward; the last step adds
-    `problem_id` and `split`; with `optimum=True` also `optimal_return`, the most that could have been earned,
-    `score`, the share of it that was, and `is_success`, a score of at least 0.5. `action_masks()` tells which
-    tokens are within the mask budget. The unwrapped environment has `language`, `task` (the constants) and
+    `step` returns `adequacy` and `fluency_penalty` of the step under every reward; the last step adds
+    `problem_id` and `split`; with `optimum=True` also `optimal_return` (the highest possible return), `score`
+    (the return as a share of it) and `is_success` (a score of at least 0.5). `action_masks()` returns the
+    tokens within the mask budget. The unwrapped environment has `language`, `task` (the constants) and
     `problem` (`start`, `meanings`, `weights`, `message`).
 
     ## Arguments
 
-    Every field of `token_env.Task` is a keyword of `gymnasium.make`, and `render_mode`: "ansi", "human" or
+    `gymnasium.make` takes every field of `token_env.Task` as a keyword, and `render_mode`: "ansi", "human" or
     "rgb_array".
 
     ```python
@@ -109,33 +109,36 @@ class TokenEnv(gymnasium.Env[Observations, int]):
 
     @property
     def task(self) -> Task:
-        """The constants of the task that is being played."""
+        """Constants of the current task."""
         return self._batch.dynamics.task
 
     @property
     def language(self) -> Language:
-        """The language the agent speaks."""
+        """Language of the tokens that the agent can say."""
         return self._batch.dynamics.language
 
     @property
     def problem(self) -> Problem:
-        """The problem that is being played.
+        """Problem of the current episode.
 
         Raises:
-            gymnasium.error.ResetNeeded: before the first reset.
+            gymnasium.error.ResetNeeded: Before the first reset.
         """
         return self._batch.problem(0)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Begin the next problem, or the one named by `options={"problem_id": …}`.
+        """Start the next problem, or the one of `options={"problem_id": …}`.
+
+        Returns:
+            Observation [D] and an empty dict.
 
         Raises:
-            SettingError: an id outside the split, or an unknown option.
+            SettingError: An id outside the split, or an unknown option.
         """
         super().reset(seed=seed)
-        options = checked_options(options)
+        options = validate_options(options)
         if seed is not None or self._batch.needs_start(0):
             self._batch.draw_start(0, self.np_random)
         if "problem_id" in options:
@@ -148,11 +151,14 @@ class TokenEnv(gymnasium.Env[Observations, int]):
     def step(self, action: int) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """Say one token.
 
+        Returns:
+            Observation [D], reward, terminated, truncated (always False), and info.
+
         Raises:
-            gymnasium.error.InvalidAction: not an integer, or no token of the vocabulary.
-            gymnasium.error.ResetNeeded: before the first reset, or after the end of the episode.
+            gymnasium.error.InvalidAction: An action that is not an integer, or outside the vocabulary.
+            gymnasium.error.ResetNeeded: Before the first reset, or after the end of the episode.
         """
-        transition = self._batch.step(self._batch.checked_action(np.asarray(action)[None]))
+        transition = self._batch.step(self._batch.validate_actions(np.asarray(action)[None]))
         reward = float(self._batch.dynamics.rewards(transition)[0])
         terminated = bool(transition.done[0])
         if self.render_mode == "human":
@@ -165,33 +171,43 @@ class TokenEnv(gymnasium.Env[Observations, int]):
             "fluency_penalty": float(transition.fluency_penalty[0]),
         }
         if terminated:
-            info |= {name: column.tolist()[0] for name, column in self._batch.endings(ROW).items()}
+            info |= {name: column.tolist()[0] for name, column in self._batch.final_columns(ROW).items()}
         return info
 
     def set_difficulty(self, noise: float, message_vocab: int | None) -> None:
-        """Play problems of another noise and message vocabulary from the next episode on.
+        """Change the noise and message vocabulary of the problems, from the next episode on.
 
-        Their ids, the split and everything else of the task stay. For curricula: `env_method("set_difficulty", …)` of
-        SB3's vector environments calls it.
+        Problem ids, split and all other constants stay. For curricula; SB3's vector environments call it through
+        `env_method("set_difficulty", …)`.
+
+        Args:
+            noise: σ, jitter of the meanings relative to their length.
+            message_vocab: Number of tokens that messages use; None for the whole vocabulary.
 
         Raises:
-            SettingError: a value that is not allowed.
+            SettingError: A value that is not allowed.
         """
         self._batch.set_difficulty(noise, message_vocab)
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which tokens may be said within the mask budget, [V]; at least one."""
+        """Return the legal tokens, bool [V]: those within the mask budget (nats), at least one.
+
+        Raises:
+            gymnasium.error.ResetNeeded: Before the first reset.
+        """
         return self._batch.action_masks()[0]
 
     def render(self) -> str | NDArray[np.uint8] | None:
-        """The episode so far: as text, returned ("ansi") or printed ("human"), or as pixels [H, W, 3] ("rgb_array")."""
+        """Draw the episode so far: return text ("ansi") or uint8 pixels [H, W, 3] ("rgb_array"), or print ("human").
+
+        Raises:
+            gymnasium.error.ResetNeeded: Before the first reset.
+        """
         if self.render_mode is None:
             gymnasium.logger.warn("render() needs a render mode; make the environment with render_mode='ansi'.")
             return None
         if self.render_mode == "rgb_array":
-            from token_env.drawing.picture import (
-                draw_pixels,  # loads Pillow, which most users of the environment never need
-            )
+            from token_env.drawing.picture import draw_pixels  # imported late: Pillow is needed for pictures only
 
             return draw_pixels(self._batch, 0)
         picture = draw_text(self._batch, 0)
@@ -202,6 +218,6 @@ class TokenEnv(gymnasium.Env[Observations, int]):
 
 
 def observation_space(dynamics: Dynamics) -> spaces.Box:
-    """The space of one row's observations."""
+    """Return the space of one row's observation, [D], with bounds per column."""
     low, high = dynamics.observation_bounds
     return spaces.Box(low, high, dtype=low.dtype.type)

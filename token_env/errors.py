@@ -1,4 +1,4 @@
-"""Say what is wrong: one exception for every wrong setting, and one way to word an unknown name."""
+"""Define the exception for wrong settings, and word the errors of table look-ups."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -8,34 +8,39 @@ Row = TypeVar("Row")
 
 
 class SettingError(ValueError):
-    """A setting that cannot be used. The message says what was given, what is allowed and what to type."""
+    """A setting that cannot be used; the message says what is wrong, what is allowed and what to type."""
 
 
-def unknown_name(kind: str, given: object, known: Iterable[str]) -> SettingError:
-    """Build the error for a name that is in no table, with the nearest known name as a suggestion.
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> SettingError:
+    """Build the error for a name that is in no table, with the closest known name as a suggestion.
 
     Args:
-        kind: what the name should have been, as a reader would call it ("reward", "split").
-        given: what was given.
-        known: every name that is allowed.
+        kind: What the name stands for, in a reader's words ("reward", "split").
+        name: The unknown name.
+        known: All names that are allowed.
     """
     known = list(known)
     if not known:
-        return SettingError(f"unknown {kind} {given!r}: there is none yet.")
-    return SettingError(f"unknown {kind} {given!r}.{nearest(given, known)} Known: {', '.join(known)}.")
+        return SettingError(f"unknown {kind} {name!r}: there is none yet.")
+    return SettingError(f"unknown {kind} {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}.")
 
 
-def nearest(given: object, known: Iterable[str]) -> str:
-    """Ask whether the known name that is most like this one was meant; empty if none is like it."""
-    found = difflib.get_close_matches(str(given), list(known), n=1, cutoff=0.5)
-    return f" Did you mean {found[0]!r}?" if found else ""
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Suggest the known name with the most similar spelling, as " Did you mean …?"; "" if none is similar."""
+    matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
 def find(kind: str, name: str, table: Mapping[str, Row]) -> Row:
-    """The row of a table that has this name.
+    """Return the row of this name from a table.
+
+    Args:
+        kind: What the name stands for, in a reader's words ("reward", "split").
+        name: The name to look up.
+        table: The rows by name.
 
     Raises:
-        SettingError: no row has it.
+        SettingError: The table has no such name.
     """
     if name not in table:
         raise unknown_name(kind, name, table)

@@ -1,4 +1,4 @@
-"""Write files so that no crash leaves half of one, or half a line."""
+"""Write files so that a crash leaves neither half a file nor half a line."""
 
 import os
 import tempfile
@@ -7,10 +7,10 @@ from typing import IO
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file or none: temporary file, flush to disk, rename.
+    """Replace a file atomically: write a temporary file, flush it to disk, rename it.
 
     Raises:
-        OSError: it cannot be written; then what was there before is there still.
+        OSError: The file cannot be written; the old file is left unchanged.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
@@ -26,11 +26,11 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise
 
 
-def cut_torn_line(file: IO[bytes]) -> None:
-    """Cut off what follows the last newline of a file of lines: what a crash has left of another one.
+def drop_partial_line(file: IO[bytes]) -> None:
+    """Cut off everything after the last newline of a text file: a line that a crash left incomplete.
 
     Args:
-        file: open for reading and writing, with nobody else writing.
+        file: The file, open for reading and writing; no other process may write to it.
     """
     end = file.seek(0, os.SEEK_END)
     file.seek(max(end - 1, 0))

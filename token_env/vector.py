@@ -1,4 +1,4 @@
-"""Play N episodes at a time: the task as a `gymnasium.vector.VectorEnv`."""
+"""Run N episodes at a time: the task as a `gymnasium.vector.VectorEnv`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from token_env.drawing.as_text import draw_text
 from token_env.env import observation_space
-from token_env.episodes.batch import RESET_OPTIONS, Batch, checked_options, seeded_generator
+from token_env.episodes.batch import RESET_OPTIONS, Batch, seeded_generator, validate_options
 from token_env.errors import SettingError, find, unknown_name
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
@@ -26,20 +26,20 @@ BoolArray = NDArray[np.bool_]
 
 
 class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
-    """N independent `TokenEnv`s computed as one batch, made by `gymnasium.make_vec("TokenTask-v0", num_envs=N)`.
+    """A batch of N independent `TokenEnv`s, made by `gymnasium.make_vec("TokenTask-v0", num_envs=N)`.
 
-    Steps, seeds and infos are those of `gymnasium.vector.SyncVectorEnv` over N `TokenEnv`s; row i of
-    `reset(seed=s)` plays what `TokenEnv.reset(seed=s + i)` plays.
+    Steps, seeds and infos equal those of `gymnasium.vector.SyncVectorEnv` over N `TokenEnv`s: row i after
+    `reset(seed=s)` plays the same problem as `TokenEnv` after `reset(seed=s + i)`.
 
     Args:
-        num_envs: N, rows.
-        autoreset_mode: "SameStep" (default), "NextStep", "Disabled", or an `AutoresetMode`. When disabled, rows
-            are begun again with `reset(options={"reset_mask": bool [N]})`.
+        num_envs: Number of rows N.
+        autoreset_mode: "SameStep" (default), "NextStep", "Disabled", or an `AutoresetMode`. When disabled, start
+            new episodes with `reset(options={"reset_mask": bool [N]})`.
         render_mode: None, "ansi" or "rgb_array".
-        **keywords: every field of `token_env.Task`.
+        **keywords: Fields of `token_env.Task`.
 
     Raises:
-        SettingError: an unknown keyword or mode, or a value that is not allowed.
+        SettingError: An unknown keyword or mode, or a value that is not allowed.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
@@ -55,15 +55,15 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
             raise SettingError(f"num_envs is {num_envs!r}; it must be an integer of at least 1.")
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
-        modes = {mode.value: mode for mode in AutoresetMode}
-        given = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
-        self.autoreset_mode = find("autoreset mode", given, modes)
+        modes = {member.value: member for member in AutoresetMode}
+        mode = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
+        self.autoreset_mode = find("autoreset mode", mode, modes)
         self.metadata = dict(self.metadata) | {"autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
         self.num_envs = num_envs
         dynamics = Dynamics(make_task(**keywords))
         self._batch = Batch(dynamics, num_envs)
-        self._finished = np.zeros(num_envs, dtype=np.bool_)  # rows whose episode ended and has not been begun again
+        self._finished = np.zeros(num_envs, dtype=np.bool_)  # [N] rows whose episode is over and not yet reset
         self._rows = np.arange(num_envs)
         self.single_observation_space = observation_space(dynamics)
         self.single_action_space = spaces.Discrete(dynamics.task.vocab_size)
@@ -72,36 +72,39 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
 
     @property
     def task(self) -> Task:
-        """The constants of the task that is being played."""
+        """Constants of the current task."""
         return self._batch.dynamics.task
 
     @property
     def language(self) -> Language:
-        """The language the agent speaks."""
+        """Language of the tokens that the agent can say."""
         return self._batch.dynamics.language
 
     @property
     def problems(self) -> Problems:
-        """The problems that are being played, [N].
+        """Problems of the current episodes, [N].
 
         Raises:
-            gymnasium.error.ResetNeeded: before the first reset.
+            gymnasium.error.ResetNeeded: Before the first reset.
         """
         return self._batch.problems
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Begin the next problem in every row, or in those of `options["reset_mask"]`, bool [N].
+        """Start the next problem in every row, or in the rows of `options["reset_mask"]` (bool [N]) only.
 
         Args:
-            seed: row i is seeded with `seed + i`; or one seed a row.
-            options: `problem_id`, one id or int [N], plays these; `reset_mask` restricts the reset to some rows.
+            seed: First seed (row i uses `seed + i`), or one seed per row; None keeps the order of the problems.
+            options: `problem_id`, one id for all rows or int [N], chooses the problems; `reset_mask` chooses the rows.
+
+        Returns:
+            Observations of all rows, [N, D], and an empty dict.
 
         Raises:
-            SettingError: an id outside the split, an unknown option, a mask or seeds of the wrong length.
+            SettingError: An id outside the split, an unknown option, or a mask or seeds of the wrong length.
         """
-        options = checked_options(options, (*RESET_OPTIONS, "reset_mask"))
+        options = validate_options(options, (*RESET_OPTIONS, "reset_mask"))
         rows = self._masked_rows(options["reset_mask"]) if "reset_mask" in options else self._rows
         for row, row_seed in zip(rows, self._row_seeds(seed)[rows], strict=True):
             if row_seed is not None or self._batch.needs_start(row):
@@ -133,15 +136,22 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
     def step(  # type: ignore[override]  # Gymnasium types rewards like the flags
         self, actions: NDArray[np.int64]
     ) -> tuple[Observations, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
-        """Say one token in every row, [N].
+        """Say one token in every row.
+
+        Args:
+            actions: Tokens, int [N].
+
+        Returns:
+            Observations [N, D], rewards float64 [N], terminated bool [N], truncated bool [N] (all False), and infos as
+            arrays [N] with a mask "_name" each.
 
         Raises:
-            gymnasium.error.InvalidAction: not one integer a row, or no token of the vocabulary.
-            gymnasium.error.ResetNeeded: before the first reset; when disabled, also after the end of an episode.
+            gymnasium.error.InvalidAction: Actions that are not one integer per row, or outside the vocabulary.
+            gymnasium.error.ResetNeeded: Before the first reset; without autoreset also after the end of an episode.
         """
         if self._finished.any():
             return self._step_after_end(actions)
-        transition = self._batch.step(self._batch.checked_action(actions))
+        transition = self._batch.step(self._batch.validate_actions(actions))
         rewards = self._batch.dynamics.rewards(transition)
         done = transition.done
         if not done.any():
@@ -158,17 +168,17 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
     def _step_after_end(
         self, actions: NDArray[np.int64]
     ) -> tuple[Observations, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
-        """A step in which rows that have ended begin their next problem instead of acting."""
+        """Step the rows in progress, and start the next problem in the rows whose episode is over."""
         if self.autoreset_mode is AutoresetMode.DISABLED:
             raise ResetNeeded("episodes are over; call reset(options={'reset_mask': …}) before the next step().")
         active = np.flatnonzero(~self._finished)
-        checked = self._batch.checked_action(np.where(self._finished, 0, np.asarray(actions)))
+        tokens = self._batch.validate_actions(np.where(self._finished, 0, np.asarray(actions)))
         self._batch.start(np.flatnonzero(self._finished))
         rewards = np.zeros(self.num_envs)
         done = np.zeros(self.num_envs, dtype=np.bool_)
         infos: dict[str, Any] = {}
         if len(active):
-            transition = self._batch.step(checked[active], active)
+            transition = self._batch.step(tokens[active], active)
             rewards[active] = self._batch.dynamics.rewards(transition)
             done[active] = transition.done
             infos = row_infos(transition, active, self.num_envs)
@@ -178,9 +188,9 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         return self._batch.observe(), rewards, done, np.zeros_like(done), infos
 
     def _ending_infos(self, ended: NDArray[np.int64]) -> dict[str, Any]:
-        """What the infos of a last step add, for these rows."""
+        """Return the additional infos of last steps, for the rows that ended, [n]."""
         infos: dict[str, Any] = {}
-        for name, values in self._batch.endings(ended).items():
+        for name, values in self._batch.final_columns(ended).items():
             column = np.zeros(self.num_envs, dtype=values.dtype)
             mask = np.zeros(self.num_envs, dtype=np.bool_)
             if values.dtype == object:
@@ -190,10 +200,10 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         return infos
 
     def _final_infos(self, transition: Transition, ended: NDArray[np.int64]) -> dict[str, Any]:
-        """The infos of a step after which these rows begin their next problem."""
+        """Return the infos of a step after which the rows that ended, [n], start their next problem."""
         final_obs = np.full(self.num_envs, None, dtype=object)
-        for row, seen in zip(ended.tolist(), self._batch.observe()[ended], strict=True):
-            final_obs[row] = seen
+        for row, observation in zip(ended.tolist(), self._batch.observe()[ended], strict=True):
+            final_obs[row] = observation
         mask = np.zeros(self.num_envs, dtype=np.bool_)
         mask[ended] = True
         final_info = row_infos(transition, ended, self.num_envs, self._rows) | self._ending_infos(ended)
@@ -202,51 +212,61 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         return infos | (row_infos(transition, others, self.num_envs, self._rows) if len(others) else {})
 
     def set_difficulty(self, noise: float, message_vocab: int | None) -> None:
-        """Play problems of another noise and message vocabulary from the next time that all rows begin together on.
+        """Change the noise and message vocabulary of the problems, from the next start of all rows together.
 
-        Their ids, the split and everything else of the task stay. For curricula: `env_method("set_difficulty", …)` of
-        SB3's vector environments calls it.
+        Problem ids, split and all other constants stay. For curricula; SB3's vector environments call it through
+        `env_method("set_difficulty", …)`.
+
+        Args:
+            noise: σ, jitter of the meanings relative to their length.
+            message_vocab: Number of tokens that messages use; None for the whole vocabulary.
 
         Raises:
-            SettingError: a value that is not allowed.
+            SettingError: A value that is not allowed.
         """
         self._batch.set_difficulty(noise, message_vocab)
 
     def action_masks(self) -> BoolArray:
-        """Which tokens may be said within the mask budget, [N, V]; at least one a row."""
+        """Return the legal tokens, bool [N, V]: those within the mask budget (nats), at least one per row.
+
+        Raises:
+            gymnasium.error.ResetNeeded: Before the first reset.
+        """
         return self._batch.action_masks()
 
     def render(self) -> tuple[str | NDArray[np.uint8], ...] | None:
-        """The episodes so far, one a row: as text ("ansi") or as pixels [H, W, 3] ("rgb_array")."""
+        """Draw the episodes so far, one entry per row: text ("ansi") or uint8 pixels [H, W, 3] ("rgb_array").
+
+        Raises:
+            gymnasium.error.ResetNeeded: Before the first reset.
+        """
         if self.render_mode is None:
             return None
         if self.render_mode == "ansi":
             return tuple(draw_text(self._batch, row) for row in range(self.num_envs))
-        from token_env.drawing.picture import (
-            draw_pixels,  # loads Pillow, which most users of the environment never need
-        )
+        from token_env.drawing.picture import draw_pixels  # imported late: Pillow is needed for pictures only
 
         return tuple(draw_pixels(self._batch, row) for row in range(self.num_envs))
 
 
 def row_infos(
-    transition: Transition, rows: NDArray[np.int64], num_rows: int, computed: NDArray[np.int64] | None = None
+    transition: Transition, rows: NDArray[np.int64], num_rows: int, transition_rows: NDArray[np.int64] | None = None
 ) -> dict[str, Any]:
-    """The components of a step as arrays [num_rows], with the mask that says which rows have them.
+    """Return the reward components of a step as arrays [N], each with a mask of the rows that have a value.
 
     Args:
-        transition: of the rows `computed`; of `rows` if None.
-        rows: which rows to report.
-        num_rows: N.
-        computed: which rows the transition holds, in order; a superset of `rows`.
+        transition: The step of the rows in `transition_rows`, or of `rows` if that is None.
+        rows: Rows to report, [n].
+        num_rows: Number of rows N.
+        transition_rows: Rows of the transition, in order; a superset of `rows`.
     """
     mask = np.zeros(num_rows, dtype=np.bool_)
     mask[rows] = True
     infos: dict[str, Any] = {}
     for name, values in (("adequacy", transition.adequacy), ("fluency_penalty", transition.fluency_penalty)):
         column = np.zeros(num_rows)
-        column[rows if computed is None else computed] = values
-        if computed is not None:
+        column[rows if transition_rows is None else transition_rows] = values
+        if transition_rows is not None:
             column[~mask] = 0.0
         infos |= {name: column, f"_{name}": mask.copy()}
     return infos

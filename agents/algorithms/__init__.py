@@ -1,1 +1,1 @@
-"""List the algorithms and build their SB3 models."""
+"""List the algorithms, their search spaces, and the builders of their SB3 models."""

@@ -1,4 +1,4 @@
-"""Keep the masks of a rollout as bits: 32 times smaller than the numbers that sb3-contrib keeps."""
+"""Store the action masks of a rollout as bits: 32 times smaller than sb3-contrib's float32 masks."""
 
 from typing import Any
 
@@ -9,23 +9,23 @@ from sb3_contrib.common.maskable.buffers import MaskableRolloutBuffer, MaskableR
 
 
 class PackedMaskBuffer(MaskableRolloutBuffer):
-    """sb3-contrib's buffer with eight masks a byte, unpacked for the minibatch that is asked for."""
+    """sb3-contrib's maskable rollout buffer, with masks packed eight to a byte and unpacked for each minibatch."""
 
     action_space: spaces.Discrete
 
     def reset(self) -> None:
-        """Empty the buffer; everything may be said until a mask is added."""
-        self.mask_dims = -(-int(self.action_space.n) // 8)  # bytes a row
+        """Empty the buffer; steps added without masks allow every action."""
+        self.mask_dims = -(-int(self.action_space.n) // 8)  # bytes of a row's mask
         self.action_masks = np.full((self.buffer_size, self.n_envs, self.mask_dims), 255, dtype=np.uint8)
-        super(MaskableRolloutBuffer, self).reset()  # sb3-contrib's own would make the large array
+        super(MaskableRolloutBuffer, self).reset()  # sb3-contrib's own reset would allocate the unpacked array
 
     def add(self, *args: Any, action_masks: NDArray[Any] | None = None, **keywords: Any) -> None:
-        """Add a step of every environment, with its masks [N, V]."""
+        """Add one step of each environment, with its action masks, bool [N, V]."""
         if action_masks is not None:
             action_masks = np.packbits(action_masks.reshape(self.n_envs, -1).astype(np.bool_), axis=1)
         super().add(*args, action_masks=action_masks, **keywords)
 
-    def _get_samples(  # type: ignore[override]  # as sb3-contrib's, whose samples hold masks
+    def _get_samples(  # type: ignore[override]  # same signature as sb3-contrib's
         self, batch_inds: NDArray[np.int64], env: Any = None
     ) -> MaskableRolloutBufferSamples:
         samples = super()._get_samples(batch_inds, env)

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from agents.algorithms.mask_buffer import PackedMaskBuffer
 from agents.algorithms.table import find_algorithm
-from agents.algorithms.vec_env import TokenVecEnv, keywords_of
+from agents.algorithms.vec_env import TokenVecEnv, task_keywords
 from agents.policies.actor_critic import (
     FUSED_ADAM,
     policy_keywords,
@@ -25,23 +25,17 @@ from token_env.env import observation_space
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
 
-OURS = {
-    "n_envs",
-    "learning_rate",
-    "learning_rate_schedule",
-    "action_bias",
-    "lstm_hidden_size",
-}  # settings that SB3's learners do not take as they are
+# Settings that are not passed unchanged to the constructors of SB3 and sb3-contrib.
+NON_SB3_SETTINGS = {"n_envs", "learning_rate", "learning_rate_schedule", "action_bias", "lstm_hidden_size"}
 
 
 def build_policy(settings: Settings, dynamics: Dynamics) -> BasePolicy:
-    """A policy as these settings describe it that is not going to be trained, its weights to be filled in."""
+    """Build a policy for inference, with initial weights; the caller loads the trained ones."""
     policy: Any = find_algorithm(settings.algorithm).policies[settings.policy.head]
-    tokens = spaces.Discrete(dynamics.task.vocab_size)
-    built: BasePolicy = policy(
-        observation_space(dynamics), tokens, lambda _: 0.0, **_policy_keywords(settings, dynamics)
-    )
-    return built
+    action_space = spaces.Discrete(dynamics.task.vocab_size)
+    keywords = _policy_keywords(settings, dynamics)
+    network: BasePolicy = policy(observation_space(dynamics), action_space, lambda _: 0.0, **keywords)
+    return network
 
 
 def _policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
@@ -51,7 +45,7 @@ def _policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
 
 
 class Learner(NamedTuple):
-    """An untrained model with what it plays."""
+    """An untrained model with its environment and dynamics."""
 
     env: TokenVecEnv
     dynamics: Dynamics
@@ -64,38 +58,40 @@ def build_learner(
     language: Language | None = None,
     wrap: Callable[[VecEnv], VecEnv] = lambda env: env,
 ) -> Learner:
-    """Build environment, dynamics and model of a run.
+    """Build the environment, the dynamics and the model of a run.
 
     Args:
-        settings: of the run.
-        device: as SB3 takes it, already resolved.
-        language: of the run, where it is stored with it; else it follows from the settings.
-        wrap: returns the environment that the model is to play, from the batch.
+        settings: Settings of the run.
+        device: Torch device, already resolved ("cpu", "cuda:0").
+        language: Language stored with the run; if None, it is built from the settings.
+        wrap: Function that wraps the environment before the model uses it.
 
     Raises:
-        SettingError: an unknown language, or one that cannot be fitted.
+        SettingError: The language is unknown or cannot be fitted.
     """
     task = settings.env if language is None else dataclasses.replace(settings.env, language=language)
-    env = TokenVecEnv(settings.hyperparameters.n_envs, **keywords_of(task))
+    env = TokenVecEnv(settings.hyperparameters.n_envs, **task_keywords(task))
     dynamics = Dynamics(dataclasses.replace(settings.env, language=env.vector_env.language))
     return Learner(env, dynamics, build_model(settings, wrap(env), dynamics, device))
 
 
 def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str) -> OnPolicyAlgorithm:
-    """The SB3 model that these settings describe, not yet trained.
+    """Build the untrained SB3 model that the settings describe.
 
     Args:
-        settings: of the run.
-        env: the batch it plays.
-        dynamics: of the task, whose language the policy may start from.
-        device: as SB3 takes it, already resolved.
+        settings: Settings of the run.
+        env: Vectorised environment of the model.
+        dynamics: Dynamics of the task; the policy may start from probabilities of its language.
+        device: Torch device, already resolved ("cpu", "cuda:0").
     """
     row, section = find_algorithm(settings.algorithm), settings.hyperparameters
     rate, head = section.learning_rate, settings.policy.head
     optimizer = FUSED_ADAM if head != "stock" and row.learner is not A2C else {}  # A2C has RMSprop
     buffer = {"rollout_buffer_class": PackedMaskBuffer} if row.uses_mask else {}
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="You are trying to run")  # on a GPU: the device was chosen
+        warnings.filterwarnings(
+            "ignore", message="You are trying to run"
+        )  # SB3 warns of GPUs; the user chose the device
         model = row.learner(
             row.policies[head],
             env,
@@ -103,7 +99,7 @@ def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str
             policy_kwargs=_policy_keywords(settings, dynamics) | optimizer,
             seed=settings.seed,
             device=device,
-            **section.model_dump(exclude=OURS),
+            **section.model_dump(exclude=NON_SB3_SETTINGS),
             **buffer,
         )
     if section.action_bias == "log_unigram" and head != "tied":

@@ -1,4 +1,4 @@
-"""List the algorithms: what each is called, which class learns, which settings it takes, what a study may change."""
+"""List the algorithms: name, SB3 class, policy classes and search space of each."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -21,13 +21,13 @@ from token_env.errors import find
 
 
 class Algorithm(NamedTuple):
-    """A row of the table."""
+    """One algorithm: its SB3 class, policy classes and search space."""
 
     learner: Callable[..., OnPolicyAlgorithm]
     policies: Policies
-    space: Callable[..., Space]  # from its section and the whole settings to what a study may change
-    uses_mask: bool = False  # says legal tokens only
-    recurrent: bool = False  # remembers its episode
+    space: Callable[..., Space]  # arguments: the algorithm's section, the whole settings
+    uses_mask: bool = False  # samples legal tokens only
+    recurrent: bool = False  # the policy has a memory of its episode
 
 
 ALGORITHMS = {
@@ -40,34 +40,34 @@ ALGORITHMS = {
 
 
 def find_algorithm(name: str) -> Algorithm:
-    """The row of this name.
+    """Return the algorithm of this name.
 
     Raises:
-        SettingError: an unknown name.
+        SettingError: The name is unknown.
     """
     return find("algorithm", name, ALGORITHMS)
 
 
-def tunable(settings: Settings, names: Iterable[str] = ()) -> Space:
-    """What a study may change of the run's algorithm: these parameters, or all that its row lists.
+def tunable_parameters(settings: Settings, names: Iterable[str] = ()) -> Space:
+    """Return the ranges of these parameters of the run's algorithm; without names, its whole search space.
 
     Raises:
-        SettingError: an unknown algorithm or parameter.
+        SettingError: The algorithm or a parameter is unknown.
     """
     space = find_algorithm(settings.algorithm).space(settings.hyperparameters, settings)
     return {name: find("parameter", name, space) for name in names} or space
 
 
 def with_parameters(settings: Settings, parameters: Mapping[str, Any]) -> Settings:
-    """The same run with other values in the algorithm's section.
+    """Return the settings with other values in the algorithm's section.
 
     Raises:
-        SettingError: an unknown key, or a value that is not allowed.
+        SettingError: A parameter is unknown, or its value is not allowed.
     """
     return make_settings(settings.to_dict(), {settings.section: dict(parameters)})
 
 
-def without_others(settings: Settings, algorithm: str) -> dict[str, Any]:
-    """The settings as nested dictionaries, but for the sections of other algorithms than this one."""
+def without_other_algorithms(settings: Settings, algorithm: str) -> dict[str, Any]:
+    """Return the settings as nested dictionaries, without the sections of all other algorithms."""
     others = {section_name(name) for name in ALGORITHMS} - {section_name(algorithm)}
     return {name: value for name, value in settings.to_dict().items() if name not in others}

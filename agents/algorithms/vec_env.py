@@ -1,4 +1,4 @@
-"""Play N episodes at a time: the task as a Stable-Baselines3 `VecEnv`."""
+"""Run N episodes in parallel: the task as a Stable-Baselines3 `VecEnv`."""
 
 import dataclasses
 import time
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from token_env.episodes.batch import checked_options
+from token_env.episodes.batch import validate_options
 from token_env.rules.observations import Observations
 from token_env.rules.task import Task
 from token_env.vector import TokenVectorEnv
@@ -20,29 +20,29 @@ COMPONENTS = ("adequacy", "fluency_penalty")
 
 
 class TokenVecEnv(VecEnv):
-    """`TokenVectorEnv` translated: a list of infos, `terminal_observation`, and the statistics of an episode.
+    """Adapter from `TokenVectorEnv` to SB3: a list of infos, `terminal_observation`, and episode statistics.
 
-    `infos[i]["episode"]` has SB3's `r`, `l` and `t`; `r` is the return computed from the components, whatever
-    the reward of the task. It adds `adequacy`, `fluency_penalty`, `problem_id` and `tokens`, what was said.
+    `infos[i]["episode"]` has SB3's `r`, `l` and `t`, and `adequacy`, `fluency_penalty`, `problem_id` and `tokens`
+    [L]. `r` is the return computed from the two components, whatever the reward of the task.
 
     Args:
-        num_envs: N, rows.
-        **keywords: every field of `token_env.Task`, and `render_mode`.
+        num_envs: Number of rows, N.
+        **keywords: Fields of `token_env.Task`, and `render_mode`.
 
     Raises:
-        SettingError: an unknown keyword, or a value that is not allowed.
+        SettingError: A keyword is unknown, or its value is not allowed.
     """
 
     def __init__(self, num_envs: int, **keywords: Any) -> None:
         self.vector_env = TokenVectorEnv(num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **keywords)
         self._actions = np.zeros(num_envs, dtype=np.int64)
-        self._totals = np.zeros((len(COMPONENTS), num_envs))  # accrued in the running episodes
-        self._said: list[NDArray[np.int64]] = []  # [N] a step of the running episodes
+        self._totals = np.zeros((len(COMPONENTS), num_envs))  # sums over the running episodes
+        self._tokens: list[NDArray[np.int64]] = []  # one array [N] per step of the running episodes
         self._created = time.time()
         super().__init__(num_envs, self.vector_env.single_observation_space, self.vector_env.single_action_space)
 
     def reset(self) -> Observations:
-        """Begin the next problem in every row; seeds and options given before are used once."""
+        """Begin the next problem in every row and return observations [N, D]; seeds and options apply to one reset."""
         observations, _ = self.vector_env.reset(seed=self._seeds)
         if any(self._options):
             observations = self._reset_to_options()
@@ -52,46 +52,53 @@ class TokenVecEnv(VecEnv):
         return observations
 
     def _reset_to_options(self) -> Observations:
-        """Begin the problems that were chosen for some of the rows."""
-        chosen = [checked_options(row) for row in self._options]
-        mask = np.array(["problem_id" in row for row in chosen])
-        ids = np.array([row.get("problem_id", 0) for row in chosen])
+        """Begin the problems that the options name, in the rows that have options."""
+        options = [validate_options(row) for row in self._options]
+        mask = np.array(["problem_id" in row for row in options])
+        ids = np.array([row.get("problem_id", 0) for row in options])
         return self.vector_env.reset(options={"reset_mask": mask, "problem_id": ids})[0]
 
     def _begin_episodes(self) -> None:
         self._totals[:] = 0.0
-        self._said = []
+        self._tokens = []
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
-        """Take the actions, [N], for the next `step_wait`."""
+        """Store the actions, token ids [N], for the next `step_wait`."""
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Say one token in every row; all rows end together, and then begin their next problem."""
+        """Emit one token in every row; all rows end together and then begin their next problem.
+
+        Returns:
+            Observations [N, D], rewards [N], dones [N] and a list of N infos.
+
+        Raises:
+            gymnasium.error.InvalidAction: An action is not a token id.
+        """
         observations, rewards, done, _, infos = self.vector_env.step(self._actions)
-        self._said.append(self._actions.copy())
+        self._tokens.append(self._actions.copy())
         ending = bool(done.all())
         columns = infos["final_info"] if ending else infos
         self._totals += [columns[name] for name in COMPONENTS]
-        listed: list[dict[str, Any]] = [
+        row_infos: list[dict[str, Any]] = [
             {"adequacy": adequacy, "fluency_penalty": penalty, "TimeLimit.truncated": False}
             for adequacy, penalty in zip(*(columns[name].tolist() for name in COMPONENTS), strict=True)
         ]
         if ending:
-            self._add_endings(listed, columns, infos["final_obs"])
+            self._add_final_infos(row_infos, columns, infos["final_obs"])
             self._begin_episodes()
-        return observations, rewards.astype(np.float32), done, listed
+        return observations, rewards.astype(np.float32), done, row_infos
 
-    def _add_endings(
-        self, listed: list[dict[str, Any]], columns: dict[str, Any], final_obs: NDArray[np.object_]
+    def _add_final_infos(
+        self, row_infos: list[dict[str, Any]], columns: dict[str, Any], final_obs: NDArray[np.object_]
     ) -> None:
-        tokens = np.stack(self._said, axis=1)
+        tokens = np.stack(self._tokens, axis=1)
         names = (name for name in columns if not name.startswith("_") and name not in COMPONENTS)
-        endings = {name: columns[name].tolist() for name in names}
+        final_columns = {name: columns[name].tolist() for name in names}
         elapsed = round(time.time() - self._created, 6)
-        for row, info in enumerate(listed):
+        for row, info in enumerate(row_infos):
             adequacy, penalty = map(float, self._totals[:, row])
-            info |= {name: column[row] for name, column in endings.items()}
+            info |= {name: column[row] for name, column in final_columns.items()}
             info["terminal_observation"] = final_obs[row]
             info["episode"] = {
                 "r": adequacy - penalty,
@@ -104,14 +111,14 @@ class TokenVecEnv(VecEnv):
             }
 
     def get_images(self) -> list[NDArray[np.uint8] | None]:
-        """The episodes as pixels, one a row, where `render_mode` is "rgb_array"."""
+        """Return one RGB image [height, width, 3] per row if `render_mode` is "rgb_array", else None per row."""
         return list(self.vector_env.render() or [None] * self.num_envs)  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: the environment holds no resources."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute, once for each of these rows."""
+        """Return an attribute once for each of these rows."""
         rows = list(self._get_indices(indices))
         if attr_name == "problem":
             return [self.vector_env.problems.single(row) for row in rows]
@@ -120,19 +127,19 @@ class TokenVecEnv(VecEnv):
         return [getattr(self.vector_env, attr_name)] * len(rows)
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Set an attribute that all rows share."""
+        """Set an attribute of all rows; `indices` is ignored, because rows share their attributes."""
         setattr(self.vector_env, attr_name, value)
 
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
-        """Call a method of the batch; what it returns for these rows (`action_masks`), or None (`set_difficulty`)."""
-        answers = getattr(self.vector_env, method_name)(*args, **kwargs)
-        return [None if answers is None else answers[row] for row in self._get_indices(indices)]
+        """Call a method once for all rows; return its result for these rows, or None where it returns nothing."""
+        results = getattr(self.vector_env, method_name)(*args, **kwargs)
+        return [None if results is None else results[row] for row in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
-        """False: the rows are no separate environments that could be wrapped."""
+        """Return False for every row: rows are not separate environments that could be wrapped."""
         return [False] * len(list(self._get_indices(indices)))
 
 
-def keywords_of(task: Task) -> dict[str, Any]:
-    """The task as keywords of an environment."""
+def task_keywords(task: Task) -> dict[str, Any]:
+    """Return the fields of a task as keyword arguments for an environment."""
     return {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}

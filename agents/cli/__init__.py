@@ -1,1 +1,1 @@
-"""Share what command lines have in common: arguments, exit codes, output paths, printing."""
+"""Serve all commands: arguments, exit codes, output paths, printing."""

@@ -1,4 +1,4 @@
-"""Check where a command is to write before it computes anything, and write whole files."""
+"""Check output paths before a command computes anything, and write files atomically."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,39 +7,41 @@ from token_env.errors import SettingError
 from token_env.files import write_bytes
 
 
-def check_output(path: Path, endings: Sequence[str] = (), option: str = "--out") -> None:
-    """Refuse a file that cannot be written.
+def check_output(path: Path, suffixes: Sequence[str] = (), option: str = "--out") -> None:
+    """Reject a path to which no file can be written.
 
     Args:
-        path: the file.
-        endings: that are allowed, in lower case; any if there are none.
-        option: that names the file on the command line.
+        path: Path of the file.
+        suffixes: Allowed file suffixes, in lower case; any suffix if empty.
+        option: Command-line option for the path, for the error message.
 
     Raises:
-        SettingError: another ending, a directory, or a file in a directory that does not exist.
+        SettingError: The suffix is not allowed, the path is a directory, or its parent directory does not exist.
     """
-    if endings and path.suffix.lower() not in endings:
-        raise _refusal(path, f"its ending must be {' or '.join(endings)}", f"{option} episode{endings[0]}, say")
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise _refusal(
+            path, f"its suffix must be {' or '.join(suffixes)}", f"{option} episode{suffixes[0]}, for example"
+        )
     if path.is_dir() or not path.absolute().parent.is_dir():
         reason = "it is a directory" if path.is_dir() else f"there is no directory {str(path.parent)!r}"
         raise _refusal(path, reason, f"{option} with a file")
 
 
-def check_new(path: Path) -> None:
-    """Refuse a file that exists.
+def check_new_file(path: Path) -> None:
+    """Reject a path that exists.
 
     Raises:
-        SettingError: it exists.
+        SettingError: The path exists.
     """
     if path.exists():
         raise SettingError(f"{str(path)!r} exists already; type --out with a new file, or remove it.")
 
 
 def write_output(path: Path, content: bytes, option: str = "--out") -> Path:
-    """Write a whole file or nothing, and return its path.
+    """Write a file atomically, and return its path.
 
     Raises:
-        SettingError: it cannot be written.
+        SettingError: The file cannot be written.
     """
     try:
         write_bytes(path, content)
@@ -49,10 +51,10 @@ def write_output(path: Path, content: bytes, option: str = "--out") -> Path:
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder and those above it, and return its path.
+    """Create a folder with its parents, and return its path.
 
     Raises:
-        SettingError: it cannot be made.
+        SettingError: The folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

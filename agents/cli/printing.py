@@ -1,4 +1,4 @@
-"""Print what a run came to: its figures, a table beside the reference policies, a few episodes in words."""
+"""Print the results of a run: figures, a table with the reference policies, and a few episodes in words."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from agents.runs.summary import Summary
 from token_env.drawing.as_text import draw_words, print_text
 from token_env.episodes.evaluate import evaluate
 from token_env.rules.dynamics import Dynamics
-from token_env.rules.task import held_out
+from token_env.rules.task import with_split
 
 EPISODES_SHOWN = 3
-LEGEND = "\n(coloured from red, far from the meaning that was due, to green; ! more surprising than {budget:g} nats)"
+LEGEND = "\n(coloured from red, far from the target meaning, to green; ! more surprising than {budget:g} nats)"
 
 
 def print_run(console: Console, path: Path, agent: Agent, summary: Summary) -> None:
-    """Everything a person wants to know at the end of a training."""
+    """Print the summary of a finished training: scores, sample episodes, speed, and the next command."""
     evaluation = agent.settings.evaluation
     title = f"{evaluation.problems} {evaluation.split} problems"
     console.print(score_table(summary.evaluation, title, agent.uses_mask))
@@ -35,11 +35,11 @@ def print_run(console: Console, path: Path, agent: Agent, summary: Summary) -> N
 
 
 def print_episodes(agent: Agent, split: str, ids: range) -> None:
-    """The messages of these problems beside what the agent says."""
-    dynamics = Dynamics(held_out(agent.task, split))
-    said = evaluate(agent.greedy, ids, task=dynamics.task).actions
-    problems = dynamics.problems.draw(dynamics.problems.checked_ids(list(ids)))
+    """Print the messages of these problems beside the agent's tokens."""
+    dynamics = Dynamics(with_split(agent.task, split))
+    tokens = evaluate(agent.greedy, ids, task=dynamics.task).actions
+    problems = dynamics.problems.draw(dynamics.problems.validate_ids(list(ids)))
     for row, problem_id in enumerate(ids):
-        lines = draw_words(dynamics, problems.single(row), said[row])
+        lines = draw_words(dynamics, problems.single(row), tokens[row])
         print_text("\n".join([f"\n{split} problem {problem_id}", *lines]))
     print_text(LEGEND.format(budget=dynamics.task.surprisal_budget))

@@ -1,4 +1,4 @@
-"""Find what a command names: trained agents by the directories of their runs, or the task of reference policies."""
+"""Load the targets of a command: agents from run directories, or the task of reference policies."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,41 +7,45 @@ from agents.evaluation.agent import Agent
 from agents.runs.model_files import load
 from agents.settings.layers import DEFAULT_SIZE, make_settings, preset_layer
 from token_env.episodes.references import REFERENCES
-from token_env.errors import SettingError, nearest
+from token_env.errors import SettingError, did_you_mean
 from token_env.rules.task import Task
 
 
 def reference_task(size: str | None, language: str | None) -> Task:
-    """The task that reference policies play: of a preset's size, in a language; the defaults for None.
+    """Return the task for reference policies: the size of a preset, and a language; None selects the defaults.
 
     Raises:
-        SettingError: an unknown size or language.
+        SettingError: The size or language is unknown.
     """
-    spoken = [{"env": {"language": language}}] if language else []
-    return make_settings(preset_layer(DEFAULT_SIZE if size is None else size), *spoken).env
+    language_layer = [{"env": {"language": language}}] if language else []
+    return make_settings(preset_layer(DEFAULT_SIZE if size is None else size), *language_layer).env
 
 
-def load_runs(targets: Sequence[str], size: str | None, language: str | None, most: int, allowed: str) -> list[Agent]:
-    """The trained agents of these runs.
+def load_runs(
+    targets: Sequence[str], size: str | None, language: str | None, max_runs: int, advice: str
+) -> list[Agent]:
+    """Load the trained agents of these runs.
 
     Args:
-        targets: the directories.
-        size: as given on the command line; None is needed, since a run has its own.
-        language: the same.
-        most: how many runs the command can take.
-        allowed: what to type, for the message that a target is no run.
+        targets: Directories of the runs.
+        size: The command's --size; must be None, since a run has its own size.
+        language: The command's --language; must be None, since a run has its own language.
+        max_runs: Largest number of runs that the command accepts.
+        advice: Words that say what to type, for error messages.
 
     Raises:
-        SettingError: no directory, too many of them, no finished run in one, or a size or language was given.
+        SettingError: A target is not the directory of a finished run, there are too many, or size or language is set.
     """
     missing = [target for target in targets if not Path(target).is_dir()]
-    neither = [target for target in missing if target not in REFERENCES]
-    if neither:
-        raise SettingError(f"{neither[0]!r} is no directory of a run; type {allowed}.{nearest(neither[0], REFERENCES)}")
+    unknown = [target for target in missing if target not in REFERENCES]
+    if unknown:
+        raise SettingError(
+            f"{unknown[0]!r} is no directory of a run; type {advice}.{did_you_mean(unknown[0], REFERENCES)}"
+        )
     if missing:
-        raise SettingError(f"{missing[0]!r} is a reference policy, not a run; type {allowed}.")
-    if len(targets) > most:
-        raise SettingError(f"{len(targets)} runs were named; type {allowed}.")
+        raise SettingError(f"{missing[0]!r} is a reference policy, not a run; type {advice}.")
+    if len(targets) > max_runs:
+        raise SettingError(f"{len(targets)} runs were named; type {advice}.")
     if size or language:
         raise SettingError("a run has its own size and language; leave out --size and --language.")
     return [load(target) for target in targets]

@@ -1,1 +1,1 @@
-"""Examine this machine: its devices, how fast it multiplies and trains, and what to do about it."""
+"""Examine this machine: its devices, the speed of matrix products and training, and recommended options."""

@@ -1,7 +1,7 @@
-"""Check on a device what a training asks of it, against the CPU: the same update, legal draws, memory that stays.
+"""Check a device against the CPU: equal updates, no illegal draws, constant memory.
 
-What is computed there is compared with what the CPU computes from the same numbers, so that a device that is wrong
-and not merely slow is found before a training is trusted to it.
+The device and the CPU compute from the same numbers. The comparison reveals a device that computes wrong results before
+a training relies on it.
 """
 
 import os
@@ -21,44 +21,44 @@ from agents.machine.provenance import provenance
 from agents.machine.usage import device_memory_mb, peak_memory_mb
 from agents.policies import categorical
 from agents.policies.actor_critic import PLAIN
-from agents.runs.weights import own_weights
+from agents.runs.weights import unique_weights
 from agents.settings.layers import make_settings, preset_layer
 
-SMALL = {
+SMALL_SETTINGS = {
     "ppo": {"n_envs": 4, "batch_size": 16, "n_epochs": 1, "learning_rate_schedule": "constant"},
     "a2c": {"n_envs": 4, "learning_rate_schedule": "constant"},
     "trpo": {"n_envs": 4, "batch_size": 16, "n_critic_updates": 1},
     "recurrent_ppo": {"lstm_hidden_size": 16},
 }
-# Of the largest change of a weight, by which updates may differ: conjugate gradients amplify rounding, so that two of
-# TRPO's updates on one CPU were 4 % apart.
+# Allowed difference of updates, as a share of the largest change of a weight. Conjugate gradients amplify rounding: two
+# updates of TRPO on one CPU differed by 4 %.
 TOLERANCE = {"trpo": 0.25}
-TOLERANCE_OF_OTHERS = 0.02
-TOKENS, ROWS, BATCHES = 1000, 1000, 1000  # a million draws: a fault of one draw in 30,000 was seen on mps
-UPDATES = 40  # the first half warms up
-MOST_GROWTH_MB = 1.0  # an update
+DEFAULT_TOLERANCE = 0.02
+TOKENS, ROWS, BATCHES = 1000, 1000, 1000  # a million draws: mps once drew one illegal token in 30,000
+UPDATES = 40  # the first half is warm-up
+MAX_GROWTH_MB = 1.0  # per update
 
 
 class DeviceCheckResult(NamedTuple):
-    """What one check found."""
+    """Result of one check."""
 
     name: str
     passed: bool
-    found: dict[str, Any]  # figures, as JSON holds them
+    found: dict[str, Any]  # measured figures, JSON types only
 
 
 def check_device(name: str) -> dict[str, Any]:
-    """A report on a device: whether it passed, each check with its figures, and what it was made with.
+    """Check a device; return the verdict, the figures of each check, and the versions, as JSON types.
 
     Args:
-        name: as `--device` takes it.
+        name: Device as for `--device`.
 
     Raises:
-        SettingError: an unknown device, or one on which nothing can be computed.
+        SettingError: The device is unknown or cannot compute.
     """
     device = resolve_device(name)
-    checks = [same_update(device, algorithm, head) for algorithm in ALGORITHMS for head in PLAIN]
-    checks += [legal_draws(device), *(steady_memory(device, algorithm) for algorithm in ("ppo", "recurrent-ppo"))]
+    checks = [check_update(device, algorithm, head) for algorithm in ALGORITHMS for head in PLAIN]
+    checks += [check_draws(device), *(check_memory(device, algorithm) for algorithm in ("ppo", "recurrent-ppo"))]
     return {
         "device": device,
         "passed": all(check.passed for check in checks),
@@ -68,72 +68,73 @@ def check_device(name: str) -> dict[str, Any]:
     }
 
 
-def same_update(device: str, algorithm: str, head: str) -> DeviceCheckResult:
-    """Whether one update from the same weights and rollout gives the weights that it gives on the CPU."""
+def check_update(device: str, algorithm: str, head: str) -> DeviceCheckResult:
+    """Check that one update from the same weights and rollout gives the same weights as on the CPU."""
     name = f"update of {algorithm} with the {head} head"
-    ours, theirs = small_model(algorithm, head, "cpu"), small_model(algorithm, head, device)
-    start = weights_of(ours)
-    rollout = SameRollout()
-    ours.learn(1, callback=rollout)
-    theirs.learn(1, callback=SameRollout(rollout.arrays))
-    expected, got = weights_of(ours), weights_of(theirs)
-    moved = max(float((expected[part] - start[part]).abs().max()) for part in start)
-    gap = max(float((expected[part] - got[part]).abs().max()) for part in start)
-    allowed = moved * TOLERANCE.get(algorithm, TOLERANCE_OF_OTHERS)
-    figures = {"largest_change": moved, "largest_difference": gap, "allowed": allowed}
-    return DeviceCheckResult(name, moved > 0 and gap <= allowed, figures)
+    cpu_model, device_model = build_small_model(algorithm, head, "cpu"), build_small_model(algorithm, head, device)
+    start = copy_weights(cpu_model)
+    rollout = ReplayRollout()
+    cpu_model.learn(1, callback=rollout)
+    device_model.learn(1, callback=ReplayRollout(rollout.arrays))
+    expected, actual = copy_weights(cpu_model), copy_weights(device_model)
+    change = max(float((expected[part] - start[part]).abs().max()) for part in start)
+    difference = max(float((expected[part] - actual[part]).abs().max()) for part in start)
+    allowed = change * TOLERANCE.get(algorithm, DEFAULT_TOLERANCE)
+    figures = {"largest_change": change, "largest_difference": difference, "allowed": allowed}
+    return DeviceCheckResult(name, change > 0 and difference <= allowed, figures)
 
 
-def legal_draws(device: str) -> DeviceCheckResult:
-    """Whether tokens of probability 0 are never drawn, neither by torch nor by `agents/policies/categorical.py`."""
+def check_draws(device: str) -> DeviceCheckResult:
+    """Check that torch and `agents/policies/categorical.py` never draw tokens of probability 0."""
     torch.manual_seed(0)
     logits = torch.randn(ROWS, TOKENS).masked_fill_(torch.rand(ROWS, TOKENS) < 0.5, -torch.inf)
-    there, legal = logits.to(device), torch.isfinite(logits)
-    torchs = Categorical(logits=there, validate_args=False)
+    device_logits, legal = logits.to(device), torch.isfinite(logits)
+    torch_distribution = Categorical(logits=device_logits, validate_args=False)
     illegal = {"torch": 0, "ours": 0}
     for _ in range(BATCHES):
-        drawn_by_torch = torchs.sample()  # type: ignore[no-untyped-call]
-        for whose, drawn in (("torch", drawn_by_torch), ("ours", categorical.sample(there))):
-            tokens = drawn.cpu().clamp(-1, TOKENS)  # beyond both ends nothing is legal
+        torch_tokens = torch_distribution.sample()  # type: ignore[no-untyped-call]
+        for sampler, raw_tokens in (("torch", torch_tokens), ("ours", categorical.sample(device_logits))):
+            tokens = raw_tokens.cpu().clamp(-1, TOKENS)  # -1 and TOKENS stand for tokens out of range
             inside = (tokens >= 0) & (tokens < TOKENS)
             allowed = legal.gather(1, tokens.clamp(0, TOKENS - 1)[:, None]).squeeze(1) & inside
-            illegal[whose] += int((~allowed).sum())
-    found = {"draws": ROWS * BATCHES, "tokens": TOKENS} | {f"illegal_by_{whose}": n for whose, n in illegal.items()}
-    return DeviceCheckResult("draws that are masked or out of range", not any(illegal.values()), found)
+            illegal[sampler] += int((~allowed).sum())
+    figures = {"draws": ROWS * BATCHES, "tokens": TOKENS}
+    figures |= {f"illegal_by_{sampler}": count for sampler, count in illegal.items()}
+    return DeviceCheckResult("draws that are masked or out of range", not any(illegal.values()), figures)
 
 
-def steady_memory(device: str, algorithm: str) -> DeviceCheckResult:
-    """Whether memory stays what it is once the first updates are over."""
-    model = small_model(algorithm, "fast", device)
-    section = make_settings(preset_layer("tiny"), SMALL, {"algorithm": algorithm}).hyperparameters
-    memory = MemoryReadings(device)
+def check_memory(device: str, algorithm: str) -> DeviceCheckResult:
+    """Check that memory does not grow after the first updates."""
+    model = build_small_model(algorithm, "fast", device)
+    section = make_settings(preset_layer("tiny"), SMALL_SETTINGS, {"algorithm": algorithm}).hyperparameters
+    memory = MemoryCallback(device)
     model.learn(UPDATES * section.n_envs * section.n_steps, callback=memory)
     growth = {kind: growth_per_update(readings) for kind, readings in memory.readings.items() if readings}
     name = f"memory of {UPDATES} updates of {algorithm}"
     last = {f"{kind}_mb": readings[-1] for kind, readings in memory.readings.items() if readings}
-    grown = {f"{kind}_mb_an_update": value for kind, value in growth.items()}
-    return DeviceCheckResult(name, max(growth.values()) <= MOST_GROWTH_MB, last | grown)
+    slopes = {f"{kind}_mb_an_update": value for kind, value in growth.items()}
+    return DeviceCheckResult(name, max(growth.values()) <= MAX_GROWTH_MB, last | slopes)
 
 
 def growth_per_update(readings: list[float]) -> float:
-    """The slope of the second half of these readings, one an update."""
+    """Fit the slope of the second half of the readings, in megabytes per update."""
     late = readings[len(readings) // 2 :]
     return float(np.polyfit(np.arange(len(late)), late, 1)[0])
 
 
-def small_model(algorithm: str, head: str, device: str) -> OnPolicyAlgorithm:
-    """A model of the preset tiny, whose rollouts are 32 steps; of the same seed, so of the same weights everywhere."""
-    settings = make_settings(preset_layer("tiny"), SMALL, {"algorithm": algorithm, "policy": {"head": head}})
-    return build_learner(settings, device).model  # which seeds its environment
+def build_small_model(algorithm: str, head: str, device: str) -> OnPolicyAlgorithm:
+    """Build a model of the preset tiny with rollouts of 32 steps; equal seeds give equal weights on every device."""
+    settings = make_settings(preset_layer("tiny"), SMALL_SETTINGS, {"algorithm": algorithm, "policy": {"head": head}})
+    return build_learner(settings, device).model  # SB3 seeds the environment
 
 
-def weights_of(model: OnPolicyAlgorithm) -> dict[str, torch.Tensor]:
-    """Copies of all weights, on the CPU."""
-    return {name: weight.cpu().clone() for name, weight in own_weights(model.policy).items()}
+def copy_weights(model: OnPolicyAlgorithm) -> dict[str, torch.Tensor]:
+    """Copy all weights to the CPU, by name."""
+    return {name: weight.cpu().clone() for name, weight in unique_weights(model.policy).items()}
 
 
-class SameRollout(BaseCallback):
-    """Keeps the first rollout, or puts one that was kept in its place; minibatches are drawn alike."""
+class ReplayRollout(BaseCallback):
+    """Records the first rollout, or replaces it by a recorded one; seeds the order of minibatches."""
 
     def __init__(self, arrays: dict[str, NDArray[Any]] | None = None) -> None:
         super().__init__()
@@ -149,11 +150,11 @@ class SameRollout(BaseCallback):
             self.arrays = {name: part.copy() for name, part in buffer.items() if isinstance(part, np.ndarray)}
         else:
             buffer |= {name: part.copy() for name, part in self.arrays.items()}
-        np.random.seed(0)  # noqa: NPY002  # SB3's buffers draw from it
+        np.random.seed(0)  # noqa: NPY002  # SB3's buffers use the global generator
 
 
-class MemoryReadings(BaseCallback):
-    """Reads memory, of the device and of the process at its peak, after every rollout."""
+class MemoryCallback(BaseCallback):
+    """Records device memory and peak process memory in megabytes after every rollout."""
 
     def __init__(self, device: str) -> None:
         super().__init__()
@@ -165,5 +166,5 @@ class MemoryReadings(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         self.readings["process"].append(peak_memory_mb())
-        of_device = device_memory_mb(self._device)
-        self.readings["device"] += [] if of_device is None else [of_device]
+        device_mb = device_memory_mb(self._device)
+        self.readings["device"] += [] if device_mb is None else [device_mb]

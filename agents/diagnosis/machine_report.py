@@ -1,4 +1,4 @@
-"""Examine a machine: versions, devices, how fast it multiplies and trains, and what follows from that."""
+"""Examine a machine: versions, devices, speed of matrix products and training, and recommended options."""
 
 import os
 import platform
@@ -10,32 +10,32 @@ from typing import Any
 import torch
 
 from agents.algorithms.models import build_learner
-from agents.diagnosis.advice import advice
-from agents.diagnosis.products import multiplications
+from agents.diagnosis.advice import derive_advice
+from agents.diagnosis.products import measure_multiplications
 from agents.machine.devices import device_states, resolve_device
 from agents.machine.matmul import FLOAT32, choose_products
 from agents.machine.provenance import processor, versions
 from agents.machine.usage import peak_memory_mb
-from agents.policies.bf16 import multiply_in
+from agents.policies.bf16 import set_linear_precision
 from agents.settings.layers import make_settings, preset_layer
 
-BESIDE = ("sb3-contrib", "pydantic", "pandas", "sbx-rl")  # versions told beside those that a run records
+EXTRA_PACKAGES = ("sb3-contrib", "pydantic", "pandas", "sbx-rl")  # versions shown in addition to those recorded by runs
 
 
 def examine(sizes: Iterable[str]) -> dict[str, Any]:
-    """Everything about this machine, as JSON holds it.
+    """Examine this machine, and return the measurements and the advice as JSON types.
 
     Args:
-        sizes: of which a rollout is trained.
+        sizes: Sizes at which to measure the training.
 
     Raises:
-        SettingError: an unknown size.
+        SettingError: A size is unknown.
     """
     layers = {size: preset_layer(size) for size in sizes}
-    paths = multiplications()
-    training = {size: trained(layer) for size, layer in layers.items()}
-    found: dict[str, Any] = {
-        "versions": versions() | {name: _version_if_any(name) for name in BESIDE},
+    paths = measure_multiplications()
+    training = {size: measure_training(layer) for size, layer in layers.items()}
+    examination: dict[str, Any] = {
+        "versions": versions() | {name: _installed_version(name) for name in EXTRA_PACKAGES},
         "machine": {
             "processor": processor(),
             "system": platform.platform(),
@@ -49,30 +49,30 @@ def examine(sizes: Iterable[str]) -> dict[str, Any]:
         "multiplications": [path._asdict() for path in paths],
         "training": training,
     }
-    return found | {"advice": advice(found)}
+    return examination | {"advice": derive_advice(examination)}
 
 
-def trained(preset: dict[str, Any]) -> dict[str, Any]:
-    """What a rollout and its update take with PPO, on the preferred device."""
+def measure_training(preset: dict[str, Any]) -> dict[str, Any]:
+    """Measure one rollout and its update with PPO on the preferred device: steps/s, seconds, memory in megabytes."""
     settings = make_settings(preset)
     device = resolve_device("auto")
     products = choose_products(settings.matmul, settings.precision, device)
     model = build_learner(settings, device).model
-    multiply_in(model.policy, products.precision)
+    set_linear_precision(model.policy, products.precision)
     steps = settings.ppo.n_envs * settings.ppo.n_steps
     with products.in_use():
-        started, cpu_started = time.perf_counter(), time.process_time()
+        start, cpu_start = time.perf_counter(), time.process_time()
         model.learn(steps)
-        taken, cpu_taken = time.perf_counter() - started, time.process_time() - cpu_started
+        seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     return {
-        "steps_per_second": round(steps / taken, 1),
-        "run_seconds": round(settings.episodes * settings.env.max_steps * taken / steps, 1),
-        "busy": round(cpu_taken / taken, 3),  # processor time in a second of the clock
+        "steps_per_second": round(steps / seconds, 1),
+        "run_seconds": round(settings.episodes * settings.env.max_steps * seconds / steps, 1),
+        "busy": round(cpu_seconds / seconds, 3),  # processor seconds per wall-clock second
         "peak_memory_mb": peak_memory_mb(),
     }
 
 
-def _version_if_any(name: str) -> str | None:
+def _installed_version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:

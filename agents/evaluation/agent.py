@@ -1,4 +1,4 @@
-"""Play what was trained: an agent says tokens, with the memory and the masks that its algorithm has."""
+"""Play trained policies: agents choose tokens, with the LSTM memory and action masks of their algorithm."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -20,17 +20,17 @@ from token_env.rules.observations import Observations
 from token_env.rules.task import Task
 
 BoolArray = NDArray[np.bool_]
-# Of an agent the hidden and cell state of its LSTM, [layers, N, units] each; of an ensemble what each member remembers.
+# Recurrent memory. Agent: hidden and cell state of the LSTM, [layers, N, units] each. Ensemble: memory of each member.
 Memory = tuple[Any, ...]
 
 
 class TokenPolicy(ABC):
-    """Whatever says tokens by their probabilities: an agent, or several as one.
+    """Base class of policies with a token distribution: an agent or an ensemble.
 
     Args:
-        dynamics: of the task it can play.
-        uses_mask: whether it is kept to legal tokens.
-        kind: what it is, for messages.
+        dynamics: Dynamics of the policy's task.
+        uses_mask: Whether the policy takes action masks.
+        kind: Noun phrase for the policy, for error messages.
     """
 
     def __init__(self, dynamics: Dynamics, uses_mask: bool, kind: str) -> None:
@@ -38,22 +38,22 @@ class TokenPolicy(ABC):
 
     @property
     def task(self) -> Task:
-        """The constants of the task it was trained on, its language included."""
+        """Task of the policy, including the language."""
         return self.dynamics.task
 
     @property
     def language(self) -> Language:
-        """The language it speaks."""
+        """Language of the task."""
         return self.dynamics.language
 
     @property
     def greedy(self) -> "Player":
-        """Says the most probable tokens, for `token_env.evaluate`."""
+        """Player that chooses the most probable tokens, for `token_env.evaluate`."""
         return Player(self)
 
     @property
     def sampled(self) -> "Player":
-        """Draws tokens by their probability, for `token_env.evaluate`."""
+        """Player that samples tokens by their probability, for `token_env.evaluate`."""
         return Player(self, deterministic=False)
 
     def predict(
@@ -65,17 +65,17 @@ class TokenPolicy(ABC):
         episode_start: BoolArray | None = None,
         action_masks: BoolArray | None = None,
     ) -> tuple[NDArray[np.int64], Memory | None]:
-        """Tokens to say, [N] for observations [N, D] and [] for one of [D], and what a recurrent agent remembers.
+        """Return tokens and recurrent memory: tokens [N] for observations [N, D], or [] for one observation [D].
 
         Args:
-            observation: as the task's environments give it.
-            deterministic: the most probable token if true, else one drawn by its probability.
-            state: what the step before returned; None: nothing has been seen yet.
-            episode_start: [N], rows whose episode begins now, of which everything is forgotten; None: none does.
-            action_masks: [N, V], which tokens may be said; None: all of them.
+            observation: Observations of the task's environments.
+            deterministic: Whether to choose the most probable token; otherwise it is sampled by its probability.
+            state: Memory returned by the previous step; None before the first step.
+            episode_start: [N] Rows in which an episode starts, so that their memory is reset; None for no row.
+            action_masks: [N, V] Legal tokens; None for all tokens.
 
         Raises:
-            SettingError: masks for an agent that was trained without them.
+            SettingError: The policy was trained without action masks, but masks were passed.
         """
         distribution, state = self.distribution(observation, state, episode_start, action_masks)
         tokens = np.asarray(distribution.get_actions(deterministic=deterministic).cpu().numpy(), dtype=np.int64)
@@ -89,33 +89,33 @@ class TokenPolicy(ABC):
         episode_start: BoolArray | None = None,
         action_masks: BoolArray | None = None,
     ) -> tuple[Any, Memory | None]:
-        """SB3's distribution over tokens after observations [N, D], and what is remembered of them.
+        """Return SB3's distribution over tokens, with logits [N, V], and the memory after observations [N, D].
 
-        The rest is as for `predict`. The next call overwrites the distribution.
+        Arguments and errors are those of `predict`. The next call overwrites the distribution.
         """
 
     def logits(self, observations: Observations) -> NDArray[np.float32]:
-        """Unnormalised log-probabilities of all tokens, [N, V], where episodes begin with observations [N, D]."""
+        """Return unnormalised log-probabilities [N, V] in nats for first observations of episodes, [N, D]."""
         return np.asarray(self.distribution(observations)[0].distribution.logits.cpu().numpy())
 
     def check_masks(self) -> None:
-        """Refuse masks where there can be none.
+        """Reject action masks if the policy takes none.
 
         Raises:
-            SettingError: it was trained without masks.
+            SettingError: The policy was trained without action masks.
         """
         if not self.uses_mask:
             raise SettingError(f"{self._kind} takes no action masks; leave them out, or train maskable-ppo.")
 
 
 class Agent(TokenPolicy):
-    """A trained policy with its task: what `agents.load` gives. It computes in float32, however it was trained."""
+    """A trained policy with its task, as `agents.load` returns it; computes in float32 whatever the training used."""
 
     def __init__(self, settings: Settings, dynamics: Dynamics, policy: BasePolicy) -> None:
         row = find_algorithm(settings.algorithm)
         super().__init__(dynamics, row.uses_mask, f"a {settings.algorithm} agent")
         self.settings, self.recurrent = settings, row.recurrent
-        self.policy: Any = policy  # SB3's and sb3-contrib's have no base class that tells what they take
+        self.policy: Any = policy  # SB3 and sb3-contrib share no base class for `get_distribution`
         self._products = choose_products(settings.matmul, FLOAT32, policy.device.type)
 
     def distribution(
@@ -125,36 +125,37 @@ class Agent(TokenPolicy):
         episode_start: BoolArray | None = None,
         action_masks: BoolArray | None = None,
     ) -> tuple[Any, Memory | None]:
-        """See `TokenPolicy`."""
-        seen, _ = self.policy.obs_to_tensor(np.asarray(observations, dtype=self.policy.observation_space.dtype))
+        """Return the distribution and the memory; see `TokenPolicy.distribution`."""
+        batch, _ = self.policy.obs_to_tensor(np.asarray(observations, dtype=self.policy.observation_space.dtype))
         if action_masks is not None:
             self.check_masks()
         with torch.no_grad(), self._products.in_use():
             if self.recurrent:
-                starts = np.zeros(len(seen)) if episode_start is None else episode_start
-                started = torch.as_tensor(starts, dtype=torch.float32, device=seen.device)
-                distribution, memory = self.policy.get_distribution(seen, state or self._nothing(len(seen)), started)
+                starts = np.zeros(len(batch)) if episode_start is None else episode_start
+                start_flags = torch.as_tensor(starts, dtype=torch.float32, device=batch.device)
+                before = state or self._initial_memory(len(batch))
+                distribution, memory = self.policy.get_distribution(batch, before, start_flags)
                 return distribution, memory
             masks = {} if action_masks is None else {"action_masks": action_masks}
-            return self.policy.get_distribution(seen, **masks), None
+            return self.policy.get_distribution(batch, **masks), None
 
-    def _nothing(self, rows: int) -> tuple[Tensor, Tensor]:
+    def _initial_memory(self, rows: int) -> tuple[Tensor, Tensor]:
         layers, _, units = self.policy.lstm_hidden_state_shape
         zeros = torch.zeros(layers, rows, units, device=self.policy.device)
         return zeros, zeros
 
 
 class Player:
-    """A policy that plays episodes, as `token_env.evaluate` takes it: it remembers, and keeps to the legal tokens.
+    """A policy for `token_env.evaluate` that carries recurrent memory across steps and applies action masks.
 
     Args:
-        agent: who plays, or several as one.
-        deterministic: the most probable token if true, else one drawn by its probability.
-        masked: whether only legal tokens are said; None: as it was trained.
-        ranks: how many tokens may be said, from the most frequent; None: all. Deterministic only.
+        agent: Agent or ensemble that plays.
+        deterministic: Whether to choose the most probable token; otherwise it is sampled by its probability.
+        masked: Whether to choose legal tokens only; None for the setting of the training.
+        ranks: Number of tokens to choose from, starting with the most frequent; None for all. Deterministic only.
 
     Raises:
-        SettingError: masks for an agent that was trained without them.
+        SettingError: `masked` is true for an agent that was trained without action masks.
     """
 
     def __init__(
@@ -169,10 +170,10 @@ class Player:
     def act(
         self, observations: Observations, episode_starts: BoolArray, action_masks: Callable[[], BoolArray]
     ) -> NDArray[np.int64]:
-        """Tokens to say, [N]; see `token_env.EpisodePolicy`."""
+        """Return the tokens of this step, [N]; see `token_env.EpisodePolicy`."""
         if episode_starts.all():
-            self._memory = None  # perhaps of another number of rows
-        masks = self._widened(action_masks()) if self.masked else None
+            self._memory = None  # the new episodes may have another number of rows
+        masks = self._pad_masks(action_masks()) if self.masked else None
         distribution, self._memory = self.agent.distribution(observations, self._memory, episode_starts, masks)
         if self.ranks is not None:
             tokens = distribution.distribution.logits[:, : self.ranks].argmax(dim=1)
@@ -180,6 +181,6 @@ class Player:
             tokens = distribution.get_actions(deterministic=self.deterministic)
         return np.asarray(tokens.cpu().numpy(), dtype=np.int64)
 
-    def _widened(self, masks: BoolArray) -> BoolArray:
-        """Masks of a smaller vocabulary, which leave out what is beyond it."""
+    def _pad_masks(self, masks: BoolArray) -> BoolArray:
+        """Pad masks of a smaller vocabulary to the agent's, [N, V]; the added tokens are illegal."""
         return np.pad(masks, ((0, 0), (0, self.agent.task.vocab_size - masks.shape[1])))

@@ -1,4 +1,4 @@
-"""Read the log of two deployed models: one line of JSON a request, as `examples/ab_deployment.py` writes it."""
+"""Read the log of two deployed models: one JSON line per request, as `examples/ab_deployment.py` writes it."""
 
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -11,85 +11,85 @@ from token_env.errors import SettingError
 
 
 class Decision(BaseModel):
-    """What a line must tell, and may tell more than; numbers are finite."""
+    """Required fields of a line; further fields are ignored, and numbers must be finite."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
-    request: str  # its id
-    variant: Literal["A", "B"]  # who answered
-    share_b: Annotated[float, Field(ge=0, le=1)]  # the share of requests that was promised to B
-    model: str  # SHA-256 of the file of the model that answered
-    earned: Annotated[float, Field(alias="return")]  # of the answer
-    latency_ms: Annotated[float, Field(ge=0)]  # from the request to the answer
+    request: str  # id of the request
+    variant: Literal["A", "B"]  # model that answered
+    share_b: Annotated[float, Field(ge=0, le=1)]  # share of requests promised to B
+    model: str  # SHA-256 of the model's file
+    earned: Annotated[float, Field(alias="return")]  # return of the answer
+    latency_ms: Annotated[float, Field(ge=0)]  # from request to answer
 
 
-class Variant(NamedTuple):
-    """What one of the two models did."""
+class VariantLog(NamedTuple):
+    """Requests answered by one of the two models."""
 
-    model: str  # its checksum; empty where it answered nothing
+    model: str  # SHA-256 of its file; empty if it answered no request
     returns: NDArray[np.float64]  # [n]
     latencies: NDArray[np.float64]  # [n] milliseconds
 
 
-class Log(NamedTuple):
-    """The decisions of a log that can be used, and how many lines cannot."""
+class DeploymentLog(NamedTuple):
+    """Valid decisions of a log, and the numbers of skipped lines."""
 
-    share_b: float
-    a: Variant
-    b: Variant
-    torn: bool  # whether the last line has no end
-    foreign: int  # lines that are no decisions
-    repeated: int  # lines about a request that an earlier line answers
+    share_b: float  # share of requests promised to B
+    a: VariantLog
+    b: VariantLog
+    truncated: bool  # whether the last line is incomplete
+    invalid: int  # lines that are no decisions
+    repeated: int  # lines for a request that an earlier line answers
 
     @property
-    def left_out(self) -> str:
-        """Which lines were left out; empty if none was."""
-        told = ["the last line, which has no end"] if self.torn else []
-        for count, what in (
-            (self.foreign, "that is no decision" if self.foreign == 1 else "that are no decisions"),
+    def skipped_lines(self) -> str:
+        """Sentence that counts the skipped lines; empty if none was skipped."""
+        parts = ["the last line, which has no end"] if self.truncated else []
+        for count, description in (
+            (self.invalid, "that is no decision" if self.invalid == 1 else "that are no decisions"),
             (self.repeated, "about a request that was answered before"),
         ):
             if count:
-                told.append(f"{count:,} line{'s' * (count > 1)} {what}")
-        return f"left out: {'; '.join(told)}" if told else ""
+                parts.append(f"{count:,} line{'s' * (count > 1)} {description}")
+        return f"left out: {'; '.join(parts)}" if parts else ""
 
 
-def read_log(path: Path) -> Log:
-    """The decisions of a log. Lines that are none are counted and left out, and so are further ones about one request.
+def read_log(path: Path) -> DeploymentLog:
+    """Read the decisions of a log; skip and count invalid lines and repeated lines for one request.
 
     Raises:
-        SettingError: a file that cannot be read or holds no decision, several shares, or several models of one variant.
+        SettingError: The file is unreadable, or holds no decision, several shares, or several models of one variant.
     """
     try:
-        *lines, rest = path.read_bytes().split(b"\n")
+        *lines, remainder = path.read_bytes().split(b"\n")
     except OSError as error:
         raise SettingError(f"cannot read {str(path)!r}: {error.strerror}; type --log with a file.") from error
-    read = [decision for line in lines if (decision := _decision(line))]
-    if not read:
-        found = f"none of its {len(lines):,} whole lines is a decision" if lines or rest else "it is empty"
-        raise SettingError(f"{str(path)!r} gives no verdict: {found}; type --log with what a deployment wrote.")
-    first: dict[str, Decision] = {}
-    for decision in read:
-        first.setdefault(decision.request, decision)
-    used = list(first.values())
-    shares = {decision.share_b for decision in used}
+    decisions = [decision for line in lines if (decision := _parse_decision(line))]
+    if not decisions:
+        reason = f"none of its {len(lines):,} whole lines is a decision" if lines or remainder else "it is empty"
+        raise SettingError(f"{str(path)!r} gives no verdict: {reason}; type --log with the log of a deployment.")
+    by_request: dict[str, Decision] = {}
+    for decision in decisions:
+        by_request.setdefault(decision.request, decision)
+    unique = list(by_request.values())
+    shares = {decision.share_b for decision in unique}
     if len(shares) > 1:
         raise SettingError(
-            f"{str(path)!r} holds decisions with {min(shares):g} and with {max(shares):g} promised to B; the mixture "
-            "compares times, not models: give each share a log of its own."
+            f"{str(path)!r} holds decisions with {min(shares):g} and with {max(shares):g} promised to B; such a "
+            "mixture compares periods, not models: give each share a log of its own."
         )
-    a, b = (_variant(path, name, [decision for decision in used if decision.variant == name]) for name in "AB")
-    return Log(shares.pop(), a, b, bool(rest), len(lines) - len(read), len(read) - len(used))
+    a, b = (_variant_log(path, name, [decision for decision in unique if decision.variant == name]) for name in "AB")
+    return DeploymentLog(shares.pop(), a, b, bool(remainder), len(lines) - len(decisions), len(decisions) - len(unique))
 
 
-def _decision(line: bytes) -> Decision | None:
+def _parse_decision(line: bytes) -> Decision | None:
     try:
         return Decision.model_validate_json(line)
     except ValidationError:
         return None
 
 
-def _variant(path: Path, name: str, decisions: list[Decision]) -> Variant:
+def _variant_log(path: Path, name: str, decisions: list[Decision]) -> VariantLog:
     models = sorted({decision.model for decision in decisions})
     if len(models) > 1:
         raise SettingError(
@@ -98,6 +98,6 @@ def _variant(path: Path, name: str, decisions: list[Decision]) -> Variant:
         )
     returns, latencies = (
         np.array(values, dtype=np.float64)
-        for values in ([one.earned for one in decisions], [one.latency_ms for one in decisions])
+        for values in ([decision.earned for decision in decisions], [decision.latency_ms for decision in decisions])
     )
-    return Variant("".join(models), returns, latencies)
+    return VariantLog("".join(models), returns, latencies)

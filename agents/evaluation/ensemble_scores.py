@@ -1,4 +1,4 @@
-"""Tell what an ensemble is worth beside its members on the same problems, and what a token of each costs."""
+"""Compare an ensemble with its members on the same problems, in return and in processor time per token."""
 
 import dataclasses
 import time
@@ -13,13 +13,13 @@ from agents.evaluation.ensemble import Ensemble
 from agents.evaluation.statistics import Interval, problem_interval
 from token_env.episodes.evaluate import EpisodePolicy, Evaluation, evaluate
 from token_env.rules.observations import Observations
-from token_env.rules.task import Task, held_out
+from token_env.rules.task import Task, with_split
 
-TIMED_ALONE = 10  # problems that are played one at a time, for the time of a token
+PROBLEMS_TIMED_ALONE = 10  # problems played one at a time to time a token
 
 
-class Timed:
-    """A policy that plays episodes, with a clock: how much processor time a token took at each of its steps."""
+class TimedPlayer:
+    """A policy that measures the processor time per token of every step."""
 
     def __init__(self, policy: EpisodePolicy) -> None:
         self._policy = policy
@@ -28,64 +28,70 @@ class Timed:
     def act(
         self, observations: Observations, episode_starts: BoolArray, action_masks: Callable[[], BoolArray]
     ) -> ArrayLike:
-        """Tokens to say, [N]; see `token_env.EpisodePolicy`."""
-        started = time.process_time()
-        said = self._policy.act(observations, episode_starts, action_masks)
-        self.milliseconds.append(1000 * (time.process_time() - started) / len(observations))
-        return said
+        """Return the tokens of this step, [N]; see `token_env.EpisodePolicy`."""
+        start = time.process_time()
+        tokens = self._policy.act(observations, episode_starts, action_masks)
+        self.milliseconds.append(1000 * (time.process_time() - start) / len(observations))
+        return tokens
 
     @property
-    def a_token(self) -> float:
-        """Milliseconds, the median over the steps: the first ones take longer."""
+    def ms_per_token(self) -> float:
+        """Median processor time per token over the steps, in milliseconds; the first steps take longer."""
         return float(np.median(self.milliseconds))
 
 
-class Played(NamedTuple):
-    """What a member or the ensemble did with its most probable tokens."""
+class TimedEvaluation(NamedTuple):
+    """Evaluation and speed of a member or the ensemble, with its most probable tokens."""
 
     evaluation: Evaluation
-    alone: float  # milliseconds of processor time a token, of all threads, where one problem is played
-    side_by_side: float  # the same where many are, `ROWS` at most
+    ms_per_token_alone: float  # processor time of all threads per token, in milliseconds, one problem at a time
+    ms_per_token_batched: float  # the same with up to `ROWS` problems at once
 
 
 class EnsembleScores(NamedTuple):
-    """An ensemble beside its members."""
+    """Evaluations of an ensemble and its members on the same problems."""
 
-    task: Task  # which all played
-    members: Mapping[str, Played]  # by name
-    ensemble: Played
+    task: Task  # played by all
+    members: Mapping[str, TimedEvaluation]  # by name
+    ensemble: TimedEvaluation
 
     def gain(self, member: str) -> Interval:
-        """Mean of ensemble - member, with its 95 % bootstrap interval over problems: for these agents."""
+        """Return the mean return of ensemble - member with its 95 % bootstrap interval over problems."""
         return problem_interval(self.ensemble.evaluation.returns - self.members[member].evaluation.returns)
 
     @property
     def verdict(self) -> str:
-        """Whether it beats every member, by intervals that exclude zero."""
+        """Verdict on the ensemble against every member, by intervals that exclude zero."""
         gains = {name: self.gain(name) for name in self.members}
         worse = [name for name, gain in gains.items() if gain.high < 0]
-        open_still = [name for name, gain in gains.items() if not (gain.low > 0 or gain.high < 0)]  # NaN, too
-        if not worse and not open_still:
+        undecided = [name for name, gain in gains.items() if not (gain.low > 0 or gain.high < 0)]  # or NaN
+        if not worse and not undecided:
             return "the ensemble is better than every member"
         if worse:
             return f"the ensemble is worse than {', '.join(worse)}"
-        return f"no difference shown between the ensemble and {', '.join(open_still)}"
+        return f"no difference shown between the ensemble and {', '.join(undecided)}"
 
 
-def play_beside_members(ensemble: Ensemble, names: Iterable[str], split: str, ids: Iterable[int]) -> EnsembleScores:
-    """Let an ensemble and its members, which have these names, play the same problems: the smallest one's.
+def compare_with_members(ensemble: Ensemble, names: Iterable[str], split: str, ids: Iterable[int]) -> EnsembleScores:
+    """Evaluate an ensemble and its members on the same problems of the smallest member's task.
 
-    Members are kept to masks as they were trained, the ensemble where one of its members was.
+    A member uses action masks if it was trained with them; the ensemble uses them if any member does.
+
+    Args:
+        ensemble: Ensemble to evaluate.
+        names: Names of the members, in their order.
+        split: Split of the problems.
+        ids: Ids of the problems.
     """
-    task = held_out(ensemble.task, split)
+    task = with_split(ensemble.task, split)
     players = [Player(member, ranks=task.vocab_size) for member in ensemble.members]
-    *members, whole = (_played(player, task, list(ids)) for player in (*players, ensemble.greedy))
-    return EnsembleScores(task, dict(zip(names, members, strict=True)), whole)
+    *members, combined = (_timed_evaluation(player, task, list(ids)) for player in (*players, ensemble.greedy))
+    return EnsembleScores(task, dict(zip(names, members, strict=True)), combined)
 
 
-def _played(player: EpisodePolicy, task: Task, ids: list[int]) -> Played:
-    alone, side_by_side = Timed(player), Timed(player)
-    for problem in ids[:TIMED_ALONE]:
+def _timed_evaluation(player: EpisodePolicy, task: Task, ids: list[int]) -> TimedEvaluation:
+    alone, batched = TimedPlayer(player), TimedPlayer(player)
+    for problem in ids[:PROBLEMS_TIMED_ALONE]:
         evaluate(alone, [problem], task=task)
-    evaluation = evaluate(side_by_side, ids, task=dataclasses.replace(task, optimum=True))
-    return Played(evaluation, alone.a_token, side_by_side.a_token)
+    evaluation = evaluate(batched, ids, task=dataclasses.replace(task, optimum=True))
+    return TimedEvaluation(evaluation, alone.ms_per_token, batched.ms_per_token)

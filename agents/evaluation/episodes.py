@@ -1,4 +1,4 @@
-"""Show one episode: as a picture in a file, an animated one, or live in the terminal."""
+"""Play one episode and show it: as a PNG, as an animated GIF, or live in the terminal."""
 
 import io
 import time
@@ -18,21 +18,21 @@ from token_env.episodes.references import ReferencePolicy
 from token_env.rules.dynamics import Dynamics
 from token_env.rules.task import Task
 
-LAST_SECONDS = 4.0  # how long the end of an episode stays
-LEAST_MILLISECONDS = 20  # that a frame of a GIF may last; viewers take less for a mistake
+LAST_FRAME_SECONDS = 4.0  # how long a GIF shows the final state
+MIN_FRAME_MILLISECONDS = 20  # GIF viewers slow down shorter frames
 
 
-def play(policy: Policy | ReferencePolicy, task: Task, problem: int, seed: int = 0) -> Iterator[Batch]:
-    """The episode in a batch of one row: before the first step, and after each of them.
+def play_episode(policy: Policy | ReferencePolicy, task: Task, problem: int, seed: int = 0) -> Iterator[Batch]:
+    """Play one episode in a batch of one row; yield the batch before the first step and after each step.
 
     Args:
-        policy: as for `token_env.evaluate`.
-        task: what is played, its split included.
-        problem: the id of the problem.
-        seed: of the generator given to a reference policy.
+        policy: Policy as for `token_env.evaluate`.
+        task: Task to play, with its split.
+        problem: Id of the problem.
+        seed: Seed of the generator passed to a reference policy.
 
     Raises:
-        SettingError: an id outside the split.
+        SettingError: The id is outside the split.
     """
     batch, row = Batch(Dynamics(task), 1), np.array([0])
     batch.set_next(row, problem)
@@ -47,39 +47,39 @@ def _steps(policy: Policy | ReferencePolicy, batch: Batch, generator: np.random.
         yield batch
 
 
-def still(episode: Iterator[Batch]) -> bytes:
-    """A PNG of the end of the episode."""
+def png_bytes(episode: Iterator[Batch]) -> bytes:
+    """Draw the final state of an episode as a PNG."""
     *_, batch = episode
     stream = io.BytesIO()
     Image.fromarray(draw_pixels(batch, 0)).save(stream, format="PNG", optimize=True)
     return stream.getvalue()
 
 
-def film(episode: Iterator[Batch], fps: float) -> bytes:
-    """A GIF of the episode without end: a frame before the first step and one after each, the last one stays.
+def gif_bytes(episode: Iterator[Batch], fps: float) -> bytes:
+    """Draw an episode as an endless GIF: one frame before the first step and one after each step.
 
     Args:
-        episode: as `play` gives it.
-        fps: frames a second; a GIF shows at most 50.
+        episode: Batches from `play_episode`.
+        fps: Frames per second; a GIF shows at most 50.
     """
     frames = [draw_pixels(batch, 0) for batch in episode]
-    # one palette for all frames, so that no colour changes on its way; the first and the last one have all colours
+    # One palette for all frames keeps colours constant; the first and the last frame contain all colours.
     palette = Image.fromarray(np.concatenate([frames[0], frames[-1]])).quantize(method=Image.Quantize.FASTOCTREE)
-    flat = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    each = max(LEAST_MILLISECONDS, round(1000 / fps))
-    durations = [each] * (len(flat) - 1) + [max(each, round(1000 * LAST_SECONDS))]
+    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    duration = max(MIN_FRAME_MILLISECONDS, round(1000 / fps))
+    durations = [duration] * (len(images) - 1) + [max(duration, round(1000 * LAST_FRAME_SECONDS))]
     stream = io.BytesIO()
-    flat[0].save(stream, format="GIF", save_all=True, append_images=flat[1:], duration=durations, loop=0)
+    images[0].save(stream, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
     return stream.getvalue()
 
 
 def show_live(console: Console, episode: Iterator[Batch], fps: float) -> None:
-    """Show the episode in the terminal, each step in the place of the one before.
+    """Show an episode in the terminal; each step overwrites the previous one.
 
     Args:
-        console: the terminal.
-        episode: as `play` gives it.
-        fps: steps a second.
+        console: Console of the terminal.
+        episode: Batches from `play_episode`.
+        fps: Steps per second.
     """
     with Live(console=console, auto_refresh=False) as live:
         for batch in episode:

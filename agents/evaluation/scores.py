@@ -1,4 +1,4 @@
-"""Score agents and reference policies on held-out problems, as figures and as a table."""
+"""Score agents and reference policies on held-out problems."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,48 +13,48 @@ from agents.evaluation.statistics import problem_interval, score_interval
 from agents.settings.schema import Frozen
 from token_env.episodes.evaluate import Evaluation, Policy, adequacy_by_rarity, evaluate
 from token_env.episodes.references import REFERENCES, ReferencePolicy, find_reference
-from token_env.rules.task import Task, held_out
+from token_env.rules.task import Task, with_split
 
 SAMPLING_SEED = 0
 GREEDY, SAMPLED = "agent (greedy)", "agent (sampled)"
 
 
 class Figures(Frozen):
-    """What a policy earned on a set of problems: means over them."""
+    """Mean results of a policy over a set of problems."""
 
     problems: int = Field(ge=1)
     mean_return: float
     mean_adequacy: float
     mean_fluency_penalty: float
     distinct_tokens: int
-    token_perplexity: float  # exp of the entropy of the tokens said
-    # share of adequacy recovered in each quarter of the words, the commonest first; None where there is none to recover
+    token_perplexity: float  # exp of the entropy of the chosen tokens
+    # share of the possible adequacy in each quarter of the words, the commonest first; None if none is possible
     adequacy_by_rarity: tuple[float | None, float | None, float | None, float | None]
 
 
 class Scores(Figures):
-    """Figures with half widths of 95 % intervals over problems, which are None for a single problem."""
+    """Figures with half widths of 95 % intervals over problems; half widths are None for a single problem."""
 
     half_width: float | None  # of the mean return
     mean_optimum: float
-    score: float | None  # mean return / mean optimum; None where the optimum is not above zero
+    score: float | None  # mean return / mean optimum; None if the mean optimum is not positive
     score_half_width: float | None
 
 
 def evaluate_agent(agent: TokenPolicy, split: str, ids: Iterable[int]) -> dict[str, Scores]:
-    """The figures of an agent on these problems, choosing the most probable token, and sampling.
+    """Score an agent on these problems, once with the most probable tokens and once with sampled tokens.
 
-    The samples are the same at every call; torch's generator is left as it was.
+    The samples are the same at every call; torch's generator is restored.
     """
-    task = held_out(agent.task, split)
+    task = with_split(agent.task, split)
     with repeatable_sampling():
-        sampled = policy_figures(agent.sampled, task, ids)
-    return {GREEDY: policy_figures(agent.greedy, task, ids), SAMPLED: sampled}
+        sampled = score_policy(agent.sampled, task, ids)
+    return {GREEDY: score_policy(agent.greedy, task, ids), SAMPLED: sampled}
 
 
 @contextmanager
 def repeatable_sampling() -> Iterator[None]:
-    """Let agents draw the same samples at every call; torch's generator is left as it was."""
+    """Seed the sampling of agents so that every call draws the same samples; torch's generator is restored."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SAMPLING_SEED)
         yield
@@ -63,21 +63,21 @@ def repeatable_sampling() -> Iterator[None]:
 def evaluate_references(
     task: Task, split: str, ids: Iterable[int], names: Iterable[str] = tuple(REFERENCES)
 ) -> dict[str, Scores]:
-    """The figures of these reference policies on these problems."""
-    return {name: policy_figures(find_reference(name), held_out(task, split), ids) for name in names}
+    """Score reference policies on these problems."""
+    return {name: score_policy(find_reference(name), with_split(task, split), ids) for name in names}
 
 
-def policy_figures(policy: Policy | ReferencePolicy, task: Task, ids: Iterable[int]) -> Scores:
-    """The figures of a policy on these problems of the task's split."""
-    played = evaluate(policy, ids, task=dataclasses.replace(task, optimum=True))
-    recovered = [None if np.isnan(share) else float(share) for share in adequacy_by_rarity(played, task)]
-    return make_scores(played, recovered)
+def score_policy(policy: Policy | ReferencePolicy, task: Task, ids: Iterable[int]) -> Scores:
+    """Score a policy on these problems of the task's split."""
+    evaluation = evaluate(policy, ids, task=dataclasses.replace(task, optimum=True))
+    shares = [None if np.isnan(share) else float(share) for share in adequacy_by_rarity(evaluation, task)]
+    return make_scores(evaluation, shares)
 
 
 def make_scores(evaluation: Evaluation, adequacy_by_rarity: Sequence[float | None]) -> Scores:
     """Average an evaluation over its problems, with 95 % bootstrap intervals over problems.
 
-    An interval tells how far the mean would move on other problems, not with another training.
+    The intervals cover other problems, not other trainings.
     """
     interval = problem_interval(evaluation.returns)
     score = score_interval(evaluation.returns, evaluation.optimal_returns)

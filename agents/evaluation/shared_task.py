@@ -1,35 +1,37 @@
-"""Find the task that several agents can play: that of the one with the fewest tokens, if the others know them all."""
+"""Find the task that several agents can play: the one with the smallest vocabulary, if the others contain it."""
 
 from collections.abc import Sequence
 
 from agents.evaluation.agent import Agent
 from token_env.errors import SettingError
 
-# What agents must have in common to read the same observation.
-SEEN_ALIKE = ("observation", "lookahead", "reward")
+# Settings of the task that must be equal for agents to read the same observations.
+OBSERVATION_SETTINGS = ("observation", "lookahead", "reward")
 
 
 def smallest_agent(agents: Sequence[Agent]) -> Agent:
-    """The agent whose task all of them can play: of the fewest tokens, and among those of the shortest messages.
+    """Return the agent with the smallest vocabulary and, among equals, the shortest messages; all can play its task.
 
-    Tokens are ranked by frequency, and the first ranks of a language are a language: the others play it with their
-    distributions cut to these ranks, which leaves the order of their probabilities.
+    Tokens are ranked by frequency, and the first ranks of a language form a language: the other agents play it with
+    their distributions cut to these ranks, which preserves the order of their probabilities.
 
     Raises:
-        SettingError: agents of different languages, or that see different observations.
+        SettingError: The agents have different languages or different observations.
     """
-    found, *others = sorted(agents, key=lambda agent: (agent.task.vocab_size, agent.task.max_steps))
-    seen_alike = (*SEEN_ALIKE, *(["max_steps"] if found.task.observation == "tokens" else []))  # tokens count the steps
+    smallest, *others = sorted(agents, key=lambda agent: (agent.task.vocab_size, agent.task.max_steps))
+    names = [*OBSERVATION_SETTINGS]
+    if smallest.task.observation == "tokens":
+        names.append("max_steps")  # such observations depend on the message length
     for other in others:
-        if other.language.truncate(found.task.vocab_size).fingerprint != found.language.fingerprint:
+        if other.language.truncate(smallest.task.vocab_size).fingerprint != smallest.language.fingerprint:
             raise SettingError(
-                f"the agents speak different languages ({found.settings.env.language!r} is no beginning of "
+                f"the agents speak different languages ({smallest.settings.env.language!r} is no beginning of "
                 f"{other.settings.env.language!r}); name runs of one language."
             )
-        for name in seen_alike:
-            values = getattr(found.task, name), getattr(other.task, name)
+        for name in names:
+            values = getattr(smallest.task, name), getattr(other.task, name)
             if values[0] != values[1]:
                 raise SettingError(
                     f"the agents see different observations: env.{name} is {values[0]!r} and {values[1]!r}."
                 )
-    return found
+    return smallest

@@ -1,6 +1,6 @@
-"""Say how sure a figure is: intervals over seeds, over pairs of seeds, over problems inside one model.
+"""Compute confidence intervals: over seeds, over pairs of seeds, and over the problems of one model.
 
-Which interval covers what, at 3, 5 and 10 seeds, is measured by `python -m benchmarks coverage`.
+`python -m benchmarks coverage` measures the coverage of each interval at 3, 5 and 10 seeds.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from token_env.optimum.cache import score
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 BOOTSTRAP_SEED = 0
-WINDOW = 100  # episodes of the running mean return, and of the "last 100" in every summary
-LEAST_SEEDS_FOR_IQM = 10  # fewer leave half of the seeds too few to resample
+WINDOW = 100  # episodes in the running mean return and in the "last 100" of every summary
+MIN_SEEDS_FOR_IQM = 10  # with fewer seeds, the middle half is too small to resample
 
 
 class Interval(NamedTuple):
-    """An estimate and the interval around it; NaN bounds where the data cannot give one."""
+    """An estimate with its interval; the bounds are NaN if the data do not determine them."""
 
     estimate: float
     low: float
@@ -29,32 +29,32 @@ class Interval(NamedTuple):
 
     @property
     def half_width(self) -> float:
-        """Half the length of the interval."""
+        """Half the length of the interval, in the unit of the estimate."""
         return (self.high - self.low) / 2
 
 
 def interval_text(interval: Interval) -> str:
-    """Format an estimate with its bounds, as `+0.024 [+0.019, +0.028]`; without bounds where they are NaN."""
+    """Format an estimate with its bounds, as `+0.024 [+0.019, +0.028]`; without bounds if they are NaN."""
     if np.isnan(interval.half_width):
         return f"{interval.estimate:+.3f}"
     return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
 def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Mean of independent values [n], one a seed, with Student's t interval.
+    """Estimate the mean of independent values [n], one per seed, with Student's t interval.
 
     Raises:
-        SettingError: no values.
+        SettingError: There are no values.
     """
     sample = _sample(values)
     return _t_interval(sample, 1.0 / len(sample), confidence)
 
 
 def paired_interval(a: ArrayLike, b: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Mean of a - b, [n] and [n] paired (same seeds, or same problems), with Student's t interval.
+    """Estimate the mean of a - b, [n] each, paired by seed or problem, with Student's t interval.
 
     Raises:
-        SettingError: no values, or not as many of one as of the other.
+        SettingError: There are no values, or the lengths differ.
     """
     first, second = _sample(a), _sample(b)
     if len(first) != len(second):
@@ -63,10 +63,10 @@ def paired_interval(a: ArrayLike, b: ArrayLike, confidence: float = CONFIDENCE) 
 
 
 def difference_interval(a: ArrayLike, b: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Mean of a, [n], less mean of b, [m], of independent values, with Welch's interval; NaN bounds for one value.
+    """Estimate mean(a) - mean(b) of independent values [n] and [m] with Welch's interval; NaN bounds for one value.
 
     Raises:
-        SettingError: no values.
+        SettingError: There are no values.
     """
     first, second = _sample(a), _sample(b)
     difference = float(first.mean() - second.mean())
@@ -82,49 +82,49 @@ def difference_interval(a: ArrayLike, b: ArrayLike, confidence: float = CONFIDEN
 
 
 def prediction_interval(values: ArrayLike, new_seeds: int, confidence: float = CONFIDENCE) -> Interval:
-    """Where the mean of `new_seeds` further runs will lie, from values [n] of seeds that selected nothing.
+    """Predict the mean of `new_seeds` further runs from values [n] of seeds that were not used for selection.
 
-    Wider than the interval of the mean: the new mean varies, too. `x̄ ± t s √(1/n + 1/m)`.
+    Wider than the interval of the mean, since the new mean varies too: `x̄ ± t s √(1/n + 1/m)`.
 
     Raises:
-        SettingError: no values, or no new seeds.
+        SettingError: There are no values, or no new seeds.
     """
     sample = _sample(values)
     if new_seeds < 1:
-        raise SettingError(f"{new_seeds} new seeds were named; predict the mean of at least 1.")
+        raise SettingError(f"new_seeds is {new_seeds}; it must be at least 1.")
     return _t_interval(sample, 1.0 / len(sample) + 1.0 / new_seeds, confidence)
 
 
 def interquartile_mean(values: ArrayLike) -> float:
-    """IQM: the mean of the middle half of the values [n] (Agarwal et al., NeurIPS 2021).
+    """Compute the IQM: the mean of the middle half of the values [n] (Agarwal et al., NeurIPS 2021).
 
     Raises:
-        SettingError: no values.
+        SettingError: There are no values.
     """
     return float(stats.trim_mean(_sample(values), 0.25))
 
 
 def interquartile_mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """IQM of values [n], one a seed, with a percentile bootstrap interval; NaN bounds below 10 seeds.
+    """Estimate the IQM of values [n], one per seed, with a percentile bootstrap interval; NaN bounds below 10 seeds.
 
     Raises:
-        SettingError: no values.
+        SettingError: There are no values.
     """
     sample = _sample(values)
     estimate = interquartile_mean(sample)
-    if len(sample) < LEAST_SEEDS_FOR_IQM:
+    if len(sample) < MIN_SEEDS_FOR_IQM:
         return Interval(estimate, np.nan, np.nan)
     resampled = np.asarray(stats.trim_mean(_resamples(sample), 0.25, axis=1))
     return Interval(estimate, *_percentiles(resampled, confidence))
 
 
 def problem_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Mean over problems, values [n] of one model, with a percentile bootstrap interval over problems.
+    """Estimate the mean of one model's values [n] over problems, with a percentile bootstrap interval.
 
-    It tells how the figure would move on other problems, not with another training.
+    The interval covers other problems, not other trainings.
 
     Raises:
-        SettingError: no values.
+        SettingError: There are no values.
     """
     sample = _sample(values)
     if len(sample) < 2:
@@ -133,31 +133,31 @@ def problem_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Inter
 
 
 def score_interval(returns: ArrayLike, optima: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Score of one model on n problems, mean return / mean optimum, with a percentile bootstrap interval over problems.
+    """Estimate the score of one model, mean return / mean optimum, with a percentile bootstrap interval over problems.
 
-    A problem is drawn with both its return and its optimum. NaN where the optimum is not above zero.
+    Each resampled problem keeps its return and its optimum together. NaN if the mean optimum is not positive.
 
     Args:
-        returns: [n] what the model earned.
-        optima: [n] what could be earned.
-        confidence: of the interval.
+        returns: [n] Returns of the model.
+        optima: [n] Optimal returns of the same problems.
+        confidence: Confidence level of the interval.
 
     Raises:
-        SettingError: no values.
+        SettingError: There are no values.
     """
-    earned, possible = _sample(returns), _sample(optima)
-    estimate = float(score(earned.mean(), possible.mean()))
-    if len(earned) < 2 or np.isnan(estimate):
+    model, optimal = _sample(returns), _sample(optima)
+    estimate = float(score(model.mean(), optimal.mean()))
+    if len(model) < 2 or np.isnan(estimate):
         return Interval(estimate, np.nan, np.nan)
-    resampled = score(_resamples(earned).mean(axis=1), _resamples(possible).mean(axis=1))
+    resampled = score(_resamples(model).mean(axis=1), _resamples(optimal).mean(axis=1))
     return Interval(estimate, *_percentiles(resampled, confidence))
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
-    """How often a value of a, [n], exceeds one of b, [m], ties counting half: 0.5 means neither is better.
+    """Estimate the probability that a value of a, [n], exceeds one of b, [m]; ties count half, 0.5 means no difference.
 
     Raises:
-        SettingError: no values.
+        SettingError: There are no values.
     """
     first, second = _sample(a), _sample(b)
     differences = np.sign(first[:, None] - second)
@@ -181,7 +181,7 @@ def _t_interval(sample: NDArray[np.float64], variance_factor: float, confidence:
 
 
 def _resamples(sample: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bootstrap samples, [RESAMPLES, n]; the same for the same number of values."""
+    """Draw bootstrap samples [RESAMPLES, n]; equal sample sizes get equal indices."""
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     return sample[generator.integers(len(sample), size=(RESAMPLES, len(sample)))]
 
@@ -192,7 +192,7 @@ def _percentiles(resampled: NDArray[np.float64], confidence: float) -> Sequence[
 
 
 def running_mean(values: Sequence[float], window: int) -> NDArray[np.float64]:
-    """The mean of the last `window` values up to each one, [n]; of fewer at the beginning."""
+    """Compute the mean of the last `window` values up to each value, [n]; the first means use fewer values."""
     last = np.arange(1, len(values) + 1)
     first = np.maximum(last - window, 0)
     sums = np.concatenate([[0.0], np.cumsum(values)])

@@ -1,4 +1,4 @@
-"""Export an agent as a safetensors file that describes itself, and play such a file."""
+"""Export an agent as a safetensors file with its settings as metadata, and load such a file."""
 
 import json
 
@@ -6,26 +6,26 @@ import safetensors.torch
 
 from agents.algorithms.models import build_policy
 from agents.evaluation.agent import Agent
-from agents.runs.weights import fill, own_weights, read_weights
+from agents.runs.weights import fill, read_weights, unique_weights
 from token_env.episodes.evaluate import EpisodePolicy
 
 
 def safetensors_bytes(agent: Agent) -> bytes:
-    """Weights in one file, with what a reader needs to know in its metadata."""
-    weights = {name: tensor.contiguous() for name, tensor in own_weights(agent.policy).items()}
-    content: bytes = safetensors.torch.save(weights, metadata=description(agent))
+    """Return the weights of an agent as a safetensors file, with its settings and words as metadata."""
+    weights = {name: tensor.contiguous() for name, tensor in unique_weights(agent.policy).items()}
+    content: bytes = safetensors.torch.save(weights, metadata=export_metadata(agent))
     return content
 
 
 def safetensors_player(agent: Agent, content: bytes) -> EpisodePolicy:
-    """The weights of such a file in a new policy."""
+    """Load the weights of a safetensors file into a new policy with the agent's settings."""
     policy = build_policy(agent.settings, agent.dynamics)
     fill(policy, read_weights(content, "that were written"), "that were written")
     return Agent(agent.settings, agent.dynamics, policy).greedy
 
 
-def description(agent: Agent) -> dict[str, str]:
-    """What a reader of an exported file needs to know: the settings, and the words of the tokens, as JSON."""
+def export_metadata(agent: Agent) -> dict[str, str]:
+    """Return the metadata of exported files: settings and words of the tokens as JSON, and the language fingerprint."""
     return {
         "tokentask.settings": json.dumps(agent.settings.to_dict()),
         "tokentask.language": agent.language.fingerprint,

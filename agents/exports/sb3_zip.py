@@ -1,7 +1,7 @@
-"""Write an agent as a `.zip` of Stable-Baselines3, and read the weights of one without running what it brings.
+"""Export an agent as a Stable-Baselines3 `.zip`, and read the weights of such a file without running its code.
 
-Such a file holds pickles: loading it with Stable-Baselines3 runs whatever its maker put inside. Here only the member
-with the policy's weights is read, by torch's restricted unpickler, after names and sizes were checked.
+Such a file contains pickles: loading it with Stable-Baselines3 runs any code inside. This module reads only the member
+with the policy's weights, with torch's restricted unpickler, after it has checked names and sizes.
 """
 
 import io
@@ -20,7 +20,7 @@ from stable_baselines3.common.policies import BasePolicy
 from agents.algorithms.models import build_learner
 from agents.evaluation.agent import Agent, BoolArray
 from agents.runs.json_files import read_file
-from agents.runs.weights import check_finite, fill, own_weights
+from agents.runs.weights import check_finite, fill, unique_weights
 from token_env.errors import SettingError
 from token_env.rules.observations import Observations
 
@@ -33,40 +33,40 @@ MEMBERS = (
     "_stable_baselines3_version",
     "system_info.txt",
 )
-MOST_RECORDS = 1_000  # in the archive that torch makes of the weights
-BESIDE_BYTES = 1_000_000  # that such an archive may hold beside the numbers
+MAX_RECORDS = 1_000  # largest number of members in torch's archive of the weights
+MAX_OVERHEAD_BYTES = 1_000_000  # largest size of that archive beyond the weights themselves
 
 
 def sb3_model(agent: Agent) -> OnPolicyAlgorithm:
-    """The agent as a model of Stable-Baselines3 that can be trained further, its optimizer new.
+    """Return the agent as a trainable Stable-Baselines3 model with a new optimizer.
 
-    Policies with stock and fast heads have the same parameters, and become SB3's own.
+    Policies with the fast head become SB3's own policies, which have the same parameters.
     """
     settings = agent.settings
     if settings.policy.head == "fast":
         settings = settings.model_copy(update={"policy": settings.policy.model_copy(update={"head": "stock"})})
     model = build_learner(settings, "cpu", agent.language).model
-    fill(model.policy, own_weights(agent.policy), "of the agent")
+    fill(model.policy, unique_weights(agent.policy), "of the agent")
     if agent.uses_mask:
-        model.rollout_buffer_class = MaskableRolloutBuffer  # ours would have to be installed where it is loaded
-    model.seed = None  # else loading it would seed every generator of the process
+        model.rollout_buffer_class = MaskableRolloutBuffer  # our buffer would need tokentask to load
+    model.seed = None  # otherwise loading the file seeds all generators of the process
     return model
 
 
 def needs_tokentask(agent: Agent) -> bool:
-    """Whether the file can be loaded only where this project is installed."""
+    """Return whether Stable-Baselines3 can load the exported file only with tokentask installed."""
     return agent.settings.policy.head == "tied" or agent.settings.env.observation == "tokens"
 
 
 def zip_bytes(agent: Agent) -> bytes:
-    """The agent as the content of such a file."""
+    """Return the content of the agent's Stable-Baselines3 file."""
     stream = io.BytesIO()
     sb3_model(agent).save(stream)
     return stream.getvalue()
 
 
 class ZipPlayer:
-    """Such a file of ours that plays episodes, as `token_env.evaluate` takes it. Loading it runs what it brings."""
+    """A Stable-Baselines3 file as a policy for `token_env.evaluate`; loading it runs the code inside."""
 
     def __init__(self, agent: Agent, content: bytes) -> None:
         self._agent = agent
@@ -76,56 +76,58 @@ class ZipPlayer:
     def act(
         self, observations: Observations, episode_starts: BoolArray, action_masks: Callable[[], BoolArray]
     ) -> NDArray[np.int64]:
-        """Tokens to say, [N]; see `token_env.EpisodePolicy`."""
-        more: dict[str, Any] = {"state": self._state, "episode_start": episode_starts}
-        more |= {"action_masks": action_masks()} if self._agent.uses_mask else {}
-        tokens, self._state = self._model.predict(observations, deterministic=True, **more)
+        """Return the tokens of this step, [N]; see `token_env.EpisodePolicy`."""
+        keywords: dict[str, Any] = {"state": self._state, "episode_start": episode_starts}
+        keywords |= {"action_masks": action_masks()} if self._agent.uses_mask else {}
+        tokens, self._state = self._model.predict(observations, deterministic=True, **keywords)
         return np.asarray(tokens, dtype=np.int64)
 
 
-def fill_from_zip(policy: BasePolicy, path: Path) -> None:
-    """Give a policy the weights in such a file.
+def load_zip_weights(policy: BasePolicy, path: Path) -> None:
+    """Load the weights of a Stable-Baselines3 file into a policy.
 
     Raises:
-        SettingError: no such file, one with other members or larger than the policy, or weights of another policy or
-            that are not finite.
+        SettingError: The file is missing, has other members or is larger than the policy, or its weights do not fit the
+            policy or are not finite.
     """
     expected = policy.state_dict()
-    most = sum(tensor.nbytes for tensor in expected.values()) + BESIDE_BYTES
+    max_bytes = sum(tensor.nbytes for tensor in expected.values()) + MAX_OVERHEAD_BYTES
     try:
-        weights = torch.load(io.BytesIO(_member(read_file(path), most)), map_location="cpu", weights_only=True)
+        weights = torch.load(
+            io.BytesIO(_read_policy_member(read_file(path), max_bytes)), map_location="cpu", weights_only=True
+        )
     except SettingError:
         raise
-    except Exception as error:  # of whatever kind: zip, unpickler, storage
+    except Exception as error:  # zip, unpickler and storage raise many types
         raise SettingError(f"cannot read the weights in {str(path)!r}: {str(error).splitlines()[0]}") from error
-    if not isinstance(weights, dict) or _kinds(weights) != _kinds(expected):
+    if not isinstance(weights, dict) or _layout(weights) != _layout(expected):
         raise SettingError(f"the weights in {str(path)!r} do not fit the policy of the run that --like names.")
     check_finite(weights, f"the weights in {str(path)!r}")
     policy.load_state_dict(weights)
 
 
-def _member(content: bytes, most: int) -> bytes:
-    """The archive of the policy's weights, of which nothing was unpickled; at most so many bytes inflated."""
+def _read_policy_member(content: bytes, max_bytes: int) -> bytes:
+    """Read the archive of the policy's weights without unpickling it; it inflates to at most `max_bytes` bytes."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         _check_members(archive, lambda name: name in MEMBERS, len(MEMBERS))
-        inner = archive.getinfo(POLICY)
-        if inner.file_size > most:
+        member = archive.getinfo(POLICY)
+        if member.file_size > max_bytes:
             raise SettingError(f"its {POLICY} is larger than the policy of the run that --like names.")
-        policy = archive.read(inner)
+        policy = archive.read(member)
     with zipfile.ZipFile(io.BytesIO(policy)) as archive:
-        _check_members(archive, lambda name: ".." not in name and not name.startswith("/"), MOST_RECORDS)
-        if sum(info.file_size for info in archive.infolist()) > most:
+        _check_members(archive, lambda name: ".." not in name and not name.startswith("/"), MAX_RECORDS)
+        if sum(info.file_size for info in archive.infolist()) > max_bytes:
             raise SettingError(f"its {POLICY} inflates to more than the policy of the run that --like names.")
     return policy
 
 
-def _check_members(archive: zipfile.ZipFile, allowed: Callable[[str], bool], most: int) -> None:
+def _check_members(archive: zipfile.ZipFile, is_allowed: Callable[[str], bool], max_members: int) -> None:
     names = [info.filename for info in archive.infolist()]
-    foreign = [name for name in names if not allowed(name)]
-    if foreign or len(set(names)) != len(names) or len(names) > most:
-        which = f"holds {foreign[0]!r}" if foreign else "holds a name twice, or too many members"
-        raise SettingError(f"it {which}, and is no file of Stable-Baselines3.")
+    foreign = [name for name in names if not is_allowed(name)]
+    if foreign or len(set(names)) != len(names) or len(names) > max_members:
+        reason = f"holds {foreign[0]!r}" if foreign else "holds a name twice, or too many members"
+        raise SettingError(f"it {reason}, and is no file of Stable-Baselines3.")
 
 
-def _kinds(weights: dict[str, Any]) -> dict[str, Any]:
+def _layout(weights: dict[str, Any]) -> dict[str, Any]:
     return {name: (getattr(part, "shape", None), getattr(part, "dtype", None)) for name, part in weights.items()}

@@ -1,1 +1,1 @@
-"""Ask the operating system and torch about devices, memory, processes, signals and random states."""
+"""Query the operating system and torch: devices, memory, processes, signals, random states."""

@@ -1,4 +1,4 @@
-"""Choose the device: mps, then cuda, then cpu; and tell how much of it is used."""
+"""Choose the torch device of a run: mps, then cuda, then cpu."""
 
 import subprocess
 import sys
@@ -8,11 +8,11 @@ import torch
 
 from token_env.errors import SettingError, unknown_name
 
-PREFERRED = ("mps", "cuda", "cpu")  # by auto, the first that can be used
+PREFERRED = ("mps", "cuda", "cpu")  # "auto" takes the first one that can be used
 DEVICES = ("auto", *sorted(PREFERRED))
-TRIAL_SECONDS = 60.0  # that a trial may take, the import of torch and the start of a driver included
-# What every training does, on the device that the first argument names.
-TRIAL = """
+SMOKE_TEST_SECONDS = 60.0  # time limit, which includes the import of torch and the start of a driver
+# Operations that every training needs, on the device named by the first argument.
+SMOKE_TEST = """
 import sys, torch
 matrix = torch.ones(8, 8, device=sys.argv[1], requires_grad=True)
 product = matrix @ matrix
@@ -22,17 +22,17 @@ assert product.sum().item() == 512 and matrix.grad.isfinite().all().item(), "it 
 
 
 def available_devices() -> list[str]:
-    """The devices that can be used here, the preferred one first."""
-    return [kind for kind in PREFERRED if not why_not(kind)]
+    """Return the device types that can be used on this machine, the preferred one first."""
+    return [kind for kind in PREFERRED if not unavailable_reason(kind)]
 
 
 def device_states() -> dict[str, str]:
-    """What there is to say of each kind of device, the preferred one first."""
-    return {kind: why_not(kind) or "can be used" for kind in PREFERRED}
+    """Return the state of each device type in words, the preferred type first."""
+    return {kind: unavailable_reason(kind) or "can be used" for kind in PREFERRED}
 
 
-def why_not(device: str) -> str:
-    """Why nothing can be computed on a device; empty if it was tried and worked, and for the cpu."""
+def unavailable_reason(device: str) -> str:
+    """Return why a device cannot be used; empty if it passed the smoke test, and for the cpu."""
     kind, _, index = device.partition(":")
     if kind == "cpu":
         return ""
@@ -42,41 +42,41 @@ def why_not(device: str) -> str:
         built = torch.backends.cuda.is_built()  # type: ignore[no-untyped-call]
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if int(index or 0) < count:
-        failure = trial_failure(device)
-        return failure and f"is there, but cannot compute: {failure}"
-    return "there is none" if built else "this torch is built without it"
+        failure = smoke_test_failure(device)
+        return failure and f"present, but fails to compute: {failure}"
+    return "not present" if built else "this build of torch does not support it"
 
 
 @cache
-def trial_failure(device: str) -> str:
-    """What went wrong when a process of its own computed on the device; empty if nothing did.
+def smoke_test_failure(device: str) -> str:
+    """Run the smoke test on a device in a separate process and return its failure; empty if it passed.
 
-    Torch may name devices that cannot allocate, and a broken driver may wait for ever or end the process.
+    The test is needed because torch lists devices that cannot allocate memory; it has its own process and a time limit
+    because a broken driver may hang or abort.
     """
+    command = [sys.executable, "-P", "-c", SMOKE_TEST, device]
     try:
-        tried = subprocess.run(
-            [sys.executable, "-P", "-c", TRIAL, device], capture_output=True, text=True, timeout=TRIAL_SECONDS
-        )
+        process = subprocess.run(command, capture_output=True, text=True, timeout=SMOKE_TEST_SECONDS)
     except subprocess.TimeoutExpired:
-        return f"no answer within {TRIAL_SECONDS:g} seconds"
-    lines = tried.stderr.strip().splitlines() or ["no message"]
-    return f"exit code {tried.returncode}, {lines[-1]}" if tried.returncode else ""
+        return f"no answer within {SMOKE_TEST_SECONDS:g} seconds"
+    lines = process.stderr.strip().splitlines() or ["no message"]
+    return f"exit code {process.returncode}, {lines[-1]}" if process.returncode else ""
 
 
 def resolve_device(name: str) -> str:
-    """The device to use for this name; `auto` is the preferred one of those that can be used.
+    """Return the torch device of this name; "auto" returns the first of `PREFERRED` that can be used.
 
-    SB3's own "auto" never chooses mps, so it is always given the device resolved here.
+    SB3's own "auto" never chooses mps, so SB3 always receives the device resolved here.
 
     Raises:
-        SettingError: an unknown device, or one that cannot be used here.
+        SettingError: The device is unknown, or cannot be used on this machine.
     """
     kind, _, index = name.partition(":")
     if kind not in DEVICES or (index and not index.isdigit()):
         raise unknown_name("device", name, DEVICES)
     if kind == "auto":
-        return next(kind for kind in PREFERRED if not why_not(kind))
-    reason = why_not(name)
+        return next(kind for kind in PREFERRED if not unavailable_reason(kind))
+    reason = unavailable_reason(name)
     if reason:
         raise SettingError(
             f"device {name!r} cannot be used: {reason}. This machine has {', '.join(available_devices())}; "
@@ -85,9 +85,9 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def device_reason(asked: str) -> str:
-    """Why `resolve_device` gives what it does for this name: those that come before, and what is wrong with them."""
-    if asked != "auto":
+def device_reason(name: str) -> str:
+    """Return why `resolve_device` chooses its device: the preferred device types, each with its problem."""
+    if name != "auto":
         return "as asked"
-    before = PREFERRED[: PREFERRED.index(resolve_device(asked))]
-    return ", ".join(f"{kind}: {why_not(kind)}" for kind in before) or "it comes first, and a trial worked"
+    skipped = PREFERRED[: PREFERRED.index(resolve_device(name))]
+    return ", ".join(f"{kind}: {unavailable_reason(kind)}" for kind in skipped) or "preferred device, usable"

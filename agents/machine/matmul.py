@@ -1,7 +1,7 @@
-"""Choose how matrices are multiplied: by which library, and in float32 or bf16.
+"""Choose the library and the precision of matrix products.
 
-The choice follows from the processor and the settings alone, never from a timing, so that a run repeats. Torch keeps
-it for the whole process; here it holds only while a run or an agent computes.
+The choice depends on the processor and the settings only, never on a timing, so that runs are reproducible. Torch's
+switch is global to the process; `Products.in_use` sets it only while a run or an agent computes.
 """
 
 from collections.abc import Iterator
@@ -12,40 +12,40 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F  # noqa: N812  # as torch's own documentation calls it
 
-CPU_DESCRIPTION = Path("/proc/cpuinfo")  # of Linux; elsewhere nothing is known, and torch's default stays
-BF16_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")  # the last as ARM calls it
+CPU_DESCRIPTION = Path("/proc/cpuinfo")  # exists on Linux only; elsewhere torch's default is used
+BF16_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")  # "bf16" is ARM's name
 FLOAT32, BF16 = "float32", "bf16"
-LIBRARIES = {"default": "torch's default", "onednn": "oneDNN"}  # how the paths are called in sentences
+LIBRARIES = {"default": "torch's default", "onednn": "oneDNN"}  # names of the paths in messages
 
 
 class Cpu(NamedTuple):
-    """What of a processor the choice depends on."""
+    """CPU properties that determine the matmul library."""
 
-    vendor: str  # as it names itself: GenuineIntel, AuthenticAMD; empty where it is not known
-    features: frozenset[str]  # as Linux names them: avx512f, amx_tile
-    onednn: bool = True  # whether torch has this library
+    vendor: str  # vendor id: GenuineIntel, AuthenticAMD; empty if unknown
+    features: frozenset[str]  # Linux names of instruction sets: avx512f, amx_tile
+    onednn: bool = True  # whether this build of torch includes oneDNN
 
 
 class Products(NamedTuple):
-    """How matrices are multiplied."""
+    """Library and precision of the matrix products of a run."""
 
-    path: str  # of float32 products: "default", torch's own choice, or "onednn"
-    precision: str  # of the products of linear layers while training: "float32" or "bf16"
-    reason: str  # why this path
-    refused: str = ""  # what was asked for and cannot be had, and why
+    path: str  # library of float32 products: "default" (torch's own choice) or "onednn"
+    precision: str  # of linear layers during training: "float32" or "bf16"
+    reason: str  # why this path was chosen
+    refused: str = ""  # messages about requested settings that this machine does not support
 
     @property
-    def told(self) -> str:
-        """In words, on a line each: `matrix products: float32, through oneDNN (AMD with AVX-512 …)`."""
-        which = "bf16, the float32 ones" if self.precision == BF16 else "float32,"
-        line = f"matrix products: {which} through {LIBRARIES[self.path]} ({self.reason})"
+    def description(self) -> str:
+        """One line of text, `matrix products: float32, through oneDNN (AMD with AVX-512 …)`, after any refusals."""
+        kinds = "bf16, the float32 ones" if self.precision == BF16 else "float32,"
+        line = f"matrix products: {kinds} through {LIBRARIES[self.path]} ({self.reason})"
         return "\n".join(filter(None, [self.refused, line]))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Multiply float32 matrices in this way for a while, as they were multiplied before afterwards."""
+        """Use this path for float32 products inside the context; restore torch's previous switch afterwards."""
         before = torch.get_float32_matmul_precision()
-        # "medium" would allow bf16 products where a processor has AMX; where it has none it leads to oneDNN, in float32
+        # "medium" selects oneDNN. It would multiply in bf16 on a processor with AMX, so `_path` excludes those.
         torch.set_float32_matmul_precision("medium" if self.path == "onednn" else "highest")
         try:
             yield
@@ -54,10 +54,10 @@ class Products(NamedTuple):
 
 
 def this_cpu(description: Path = CPU_DESCRIPTION) -> Cpu:
-    """The processor of this machine.
+    """Return the properties of this machine's processor.
 
     Args:
-        description: of it, as Linux gives it.
+        description: File that describes the processor, in the format of Linux's /proc/cpuinfo.
     """
     fields: dict[str, str] = {}
     if description.exists():
@@ -70,63 +70,63 @@ def this_cpu(description: Path = CPU_DESCRIPTION) -> Cpu:
 
 
 def choose_products(matmul: str, precision: str, device: str, cpu: Cpu | None = None) -> Products:
-    """How a run multiplies; what this machine does not have is replaced by what it has, and named in `refused`.
+    """Return library and precision of a run; unsupported requests fall back and are explained in `refused`.
 
     Args:
-        matmul: "auto", the rule; "default", torch's own choice; or "onednn".
+        matmul: "auto" (chosen by processor), "default" (torch's own choice) or "onednn".
         precision: "float32" or "bf16".
-        device: where it computes, already resolved.
-        cpu: the processor; this machine's if None.
+        device: Torch device of the run, already resolved.
+        cpu: Properties of the processor; None for this machine's.
     """
     cpu = this_cpu() if cpu is None else cpu
-    refused = _why_not_bf16(device, cpu) if precision == BF16 else ""
-    path, reason, no_onednn = _path(matmul, device, cpu)
-    return Products(path, FLOAT32 if refused else precision, reason, "\n".join(filter(None, [refused, no_onednn])))
+    refused = _bf16_refusal(device, cpu) if precision == BF16 else ""
+    path, reason, path_refused = _path(matmul, device, cpu)
+    return Products(path, FLOAT32 if refused else precision, reason, "\n".join(filter(None, [refused, path_refused])))
 
 
 def _path(matmul: str, device: str, cpu: Cpu) -> tuple[str, str, str]:
-    """The path of float32 products, why, and why not what was asked for."""
+    """Return the path of float32 products, its reason, and a message if the requested path is not supported."""
     if device != "cpu":
         return "default", f"full float32 on {device}", ""
-    impossible = _why_not_onednn(cpu)
-    if matmul == "onednn" and impossible:
-        return "default", impossible, f"matmul=onednn cannot be had: {impossible}; going on with torch's default."
+    obstacle = _onednn_obstacle(cpu)
+    if matmul == "onednn" and obstacle:
+        return "default", obstacle, f"matmul=onednn is not possible: {obstacle}; using torch's default."
     if matmul != "auto":
         return matmul, "as asked", ""
-    if impossible or cpu.vendor in ("GenuineIntel", ""):
-        of_vendor = "MKL is made for Intel's processors" if cpu.vendor else "the processor does not name its maker"
-        return "default", impossible or of_vendor, ""
+    if obstacle or cpu.vendor in ("GenuineIntel", ""):
+        vendor_reason = "MKL is optimised for Intel processors" if cpu.vendor else "the processor's vendor is unknown"
+        return "default", obstacle or vendor_reason, ""
     return "onednn", f"{cpu.vendor} with AVX-512 and without AMX, on which MKL is slow", ""
 
 
-def _why_not_onednn(cpu: Cpu) -> str:
-    """Why oneDNN does not multiply in float32 here; empty if it does."""
+def _onednn_obstacle(cpu: Cpu) -> str:
+    """Return why oneDNN cannot multiply in float32 on this processor; empty if it can."""
     if not cpu.onednn:
-        return "this torch has no oneDNN"
+        return "this build of torch has no oneDNN"
     if "avx512f" not in cpu.features:
-        return "torch asks oneDNN for float32 products with AVX-512 only"
+        return "torch uses oneDNN for float32 products with AVX-512 only"
     if any(feature.startswith("amx") for feature in cpu.features):
         return "with AMX oneDNN would multiply in bf16"
     return ""
 
 
-def _why_not_bf16(device: str, cpu: Cpu) -> str:
-    """Why products cannot be in bf16 there, in a sentence; empty if they can."""
+def _bf16_refusal(device: str, cpu: Cpu) -> str:
+    """Return a message why the device does not support bf16 products; empty if it does."""
     if device == "cpu":
-        able = cpu.onednn and bool(cpu.features.intersection(BF16_FEATURES))
-        lacking = "this processor has no bf16 instructions" if cpu.onednn else "this torch has no oneDNN"
+        supported = cpu.onednn and bool(cpu.features.intersection(BF16_FEATURES))
+        obstacle = "this processor has no bf16 instructions" if cpu.onednn else "this build of torch has no oneDNN"
     else:
-        able, lacking = _multiplies_bf16(device), f"{device} has no bf16 here"
-    return "" if able else f"precision=bf16 cannot be had: {lacking}; going on in float32."
+        supported, obstacle = _multiplies_bf16(device), f"{device} does not support bf16"
+    return "" if supported else f"precision=bf16 is not possible: {obstacle}; using float32."
 
 
 def _multiplies_bf16(device: str) -> bool:
-    """Whether a bf16 product and its gradient can be computed on a GPU by its own instructions."""
+    """Check that a GPU computes a bf16 product and its gradient natively."""
     if device.startswith("cuda") and not torch.cuda.is_bf16_supported(including_emulation=False):
         return False
     try:
         matrix = torch.ones(8, 8, device=device, requires_grad=True)
         F.linear(matrix.bfloat16(), matrix.bfloat16()).sum().backward()  # type: ignore[no-untyped-call]
-    except (RuntimeError, TypeError):  # mps before macOS 14 does not know the type
+    except (RuntimeError, TypeError):  # mps before macOS 14 lacks this type
         return False
     return True

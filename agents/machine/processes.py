@@ -1,4 +1,4 @@
-"""Name processes so that anyone can tell whether one of them still runs, and start them on one thread each."""
+"""Identify processes across hosts, check whether they still run, and start children on one thread each."""
 
 import os
 import platform
@@ -8,53 +8,53 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # part of the recipe
-ANSWER_SECONDS = 10.0  # that ps may take
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+PS_SECONDS = 10.0  # time limit of ps
 
 
 class Process(NamedTuple):
-    """A process among all that hosts have ever had; hosts need different names."""
+    """Identity of a process, unique over time and over hosts with different names."""
 
     host: str
     pid: int
-    born: str  # when it began, in the system's own words: numbers of processes come again
+    started: str  # start time in the system's own format; needed because process ids are reused
 
     @property
-    def is_here(self) -> bool:
-        """Whether it belongs to this host."""
+    def is_local(self) -> bool:
+        """Whether the process belongs to this host."""
         return self.host == platform.node()
 
     @property
-    def runs(self) -> bool:
-        """Whether it still runs, if it belongs to this host."""
-        return _born(self.pid) == self.born
+    def is_running(self) -> bool:
+        """Whether the process still runs; meaningful only if `is_local`."""
+        return _start_time(self.pid) == self.started
 
 
 def this_process() -> Process:
-    """The one that asks."""
+    """Return the identity of the calling process."""
     pid = os.getpid()
-    return Process(platform.node(), pid, _born(pid) or "")
+    return Process(platform.node(), pid, _start_time(pid) or "")
 
 
-def _born(pid: int) -> str | None:
-    """When a process of this host began; None if there is none of this number, or only what is left of a dead one."""
+def _start_time(pid: int) -> str | None:
+    """Return the start time of a process of this host; None if it does not exist or is a zombie."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
         return None if state in "ZX" else fields[18]
     except OSError:
-        return None if Path("/proc/self").exists() else _told_by_ps(pid)
+        return None if Path("/proc/self").exists() else _start_time_from_ps(pid)
 
 
-def _told_by_ps(pid: int) -> str | None:
-    """The same where there is no /proc (macOS)."""
+def _start_time_from_ps(pid: int) -> str | None:
+    """Return the start time on systems without /proc (macOS)."""
     command = ("ps", "-o", "lstart=,state=", "-p", str(pid))
-    told = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False).stdout.split()
-    return None if not told or told[-1].startswith("Z") else " ".join(told[:-1])
+    words = subprocess.run(command, capture_output=True, text=True, timeout=PS_SECONDS, check=False).stdout.split()
+    return None if not words or words[-1].startswith("Z") else " ".join(words[:-1])
 
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """What is started meanwhile computes on one thread."""
+    """Make processes started inside the context compute on one thread each."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
     try:

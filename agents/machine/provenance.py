@@ -1,4 +1,4 @@
-"""Say what a run was made with: command, revision, versions, machine; and what it took of the machine."""
+"""Record the provenance of a run: command, git revision, library versions and machine."""
 
 import os
 import platform
@@ -12,15 +12,15 @@ from typing import Any
 import torch
 
 LIBRARIES = ("tokentask", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
-ANSWER_SECONDS = 10.0  # that git or the system may take
+COMMAND_SECONDS = 10.0  # time limit of git and sysctl
 
 
 def provenance(device: str, device_reason: str) -> dict[str, Any]:
-    """What a run is made with, as JSON holds it.
+    """Return the provenance of a run as plain values for JSON.
 
     Args:
-        device: the one it trains on.
-        device_reason: why on this one.
+        device: Torch device of the training.
+        device_reason: Reason why this device was chosen.
     """
     return {
         "command": sys.argv,
@@ -40,22 +40,22 @@ def provenance(device: str, device_reason: str) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """The versions that a run depends on, by distribution."""
+    """Return the versions of Python and of the libraries that determine a run, by distribution."""
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
 
 def revision() -> str | None:
-    """The git revision of this code, `-dirty` behind it if a tracked file was changed; None outside a checkout."""
+    """Return the git revision of this code, with `-dirty` if tracked files have changed; None outside a checkout."""
     home = Path(__file__).parents[2]
-    if not (home / ".git").exists():  # installed: a repository further up is not ours
+    if not (home / ".git").exists():  # an installed package: a repository further up is not this one
         return None
-    return _answer("git", "-C", str(home), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    return _output("git", "-C", str(home), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
 
 
 def processor() -> str:
-    """What the processor calls itself, or its architecture where it does not say."""
+    """Return the model name of the processor, or its architecture if the name is unknown."""
     if sys.platform == "darwin":
-        return _answer("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -64,10 +64,10 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _answer(*command: str) -> str | None:
-    """What a command prints; None if it cannot be run or fails."""
+def _output(*command: str) -> str | None:
+    """Return the output of a command; None if it cannot be run or fails."""
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=True)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip()
+    return process.stdout.strip()

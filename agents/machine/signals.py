@@ -1,4 +1,4 @@
-"""Stop a run in good order: the first SIGINT or SIGTERM waits for the end of the rollout, the second one does not."""
+"""Stop a training cleanly: the first SIGINT or SIGTERM waits for the end of the rollout, the second stops at once."""
 
 import os
 import signal
@@ -9,15 +9,15 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-ASKED = "stopping at the end of this rollout; the same again stops at once\n"
+STOP_NOTICE = "stopping at the end of this rollout; a second signal stops at once\n"
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that ends the run at once.
+    """A signal that ends the process at once.
 
     Attributes:
-        number: of the signal.
-        advice: what to type to go on; empty where there is nothing to go on with.
+        number: Number of the signal.
+        advice: Command that continues the run; empty if there is nothing to continue.
     """
 
     def __init__(self, number: int) -> None:
@@ -28,36 +28,36 @@ class Interrupted(KeyboardInterrupt):
         return "interrupted" + (f"; {self.advice}" if self.advice else "")
 
 
-class Stopped(Exception):  # noqa: N818 (no error: a training that was asked to stop has stopped)
-    """A training has stopped between two rollouts, as a signal asked."""
+class Stopped(Exception):  # noqa: N818 (not an error: a signal requested the stop)
+    """A signal stopped the training between two rollouts."""
 
 
 class Stopper:
-    """Receives the signals of a process while it is used as a context; only in the main thread, as Python has it.
+    """Context manager that handles SIGINT and SIGTERM; in the main thread only, a limit of Python.
 
     Attributes:
-        asked: the number of the signal that asked a training to stop; 0: none did.
+        signal_number: Number of the signal that requested a stop; 0 before one arrives.
     """
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.signal_number = 0
         self._deferring = False
-        self._before: dict[int, Any] = {}
+        self._old_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> "Stopper":
         if threading.current_thread() is threading.main_thread():
-            # a signal that is ignored, as by a harness or nohup, stays ignored
-            heard = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
-            self._before = {number: signal.signal(number, self._receive) for number in heard}
+            # signals that a parent such as nohup has set to be ignored stay ignored
+            handled = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+            self._old_handlers = {number: signal.signal(number, self._receive) for number in handled}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._old_handlers.items():
             signal.signal(number, handler)
 
     @contextmanager
     def deferring(self) -> Iterator[None]:
-        """Let the first signal wait until somebody looks at `asked`; outside, every signal raises `Interrupted`."""
+        """Record the first signal in `signal_number` instead of raising; outside, every signal raises `Interrupted`."""
         self._deferring = True
         try:
             yield
@@ -65,7 +65,7 @@ class Stopper:
             self._deferring = False
 
     def _receive(self, number: int, _: FrameType | None) -> None:
-        if not self._deferring or self.asked:
+        if not self._deferring or self.signal_number:
             raise Interrupted(number)
-        self.asked = number
-        os.write(2, ASKED.encode())  # print could meet itself half-way
+        self.signal_number = number
+        os.write(2, STOP_NOTICE.encode())  # print is not reentrant: the signal may interrupt another print

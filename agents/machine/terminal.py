@@ -1,4 +1,4 @@
-"""Show a live display on standard error where that is a terminal."""
+"""Show a live display on standard error if it is a terminal."""
 
 import sys
 from collections.abc import Callable
@@ -9,26 +9,26 @@ from rich.console import Console
 
 
 class Display(Protocol):
-    """A display of rich, such as `Live` or `Progress`."""
+    """Interface of rich's displays, such as `Live` and `Progress`."""
 
     def start(self) -> None:
-        """Begin to show it."""
+        """Start the display."""
 
     def stop(self) -> None:
-        """Leave its last state on the screen."""
+        """Stop updating the display; its last frame stays on the screen."""
 
 
 D = TypeVar("D", bound=Display)
 
 
 class TerminalDisplay(Generic[D]):
-    """A context manager that shows a display of rich in a terminal, and nothing elsewhere.
+    """Context manager that shows one of rich's displays in a terminal, and nothing elsewhere.
 
     Args:
-        make: returns the display for a console.
+        make: Function that builds the display for a console.
 
     Attributes:
-        live: the display; None where standard error is no terminal.
+        live: The display; None if standard error is not a terminal.
     """
 
     def __init__(self, make: Callable[[Console], D]) -> None:

@@ -1,4 +1,4 @@
-"""Read clocks, memory use and device utilisation."""
+"""Measure time, memory use and device utilisation."""
 
 import resource
 import sys
@@ -8,9 +8,9 @@ import torch
 
 
 def device_use(device: str) -> float | None:
-    """How busy the device was in the last moment, in per cent of the time.
+    """Return the current utilisation of the device, in percent of the time.
 
-    None where it cannot be read: on the cpu, on mps, and on cuda without NVIDIA's library (`pip install nvidia-ml-py`).
+    None if it is unknown: on the cpu, on mps, and on cuda without NVIDIA's library (`pip install nvidia-ml-py`).
     """
     if not device.startswith("cuda"):
         return None
@@ -21,9 +21,9 @@ def device_use(device: str) -> float | None:
 
 
 def device_memory_mb(device: str) -> float | None:
-    """Memory of the device that this process has used, in MB (10⁶ bytes); None on the cpu.
+    """Return the device memory used by this process, in MB (10⁶ bytes); None on the cpu.
 
-    On cuda the most that tensors held at once, on mps what the driver holds now (shared with the cpu).
+    On cuda: peak memory of tensors. On mps: memory that the driver holds now, shared with the cpu.
     """
     if device.startswith("cuda"):
         return float(torch.cuda.max_memory_allocated(device) / 1e6)
@@ -31,21 +31,21 @@ def device_memory_mb(device: str) -> float | None:
 
 
 def peak_memory_mb() -> float:
-    """The most resident memory this process has used, in MB (10⁶ bytes)."""
+    """Return the peak resident memory of this process, in MB (10⁶ bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)  # bytes on macOS, KiB elsewhere
 
 
 class Clock:
-    """Measures what passes from its making: wall-clock seconds, and seconds of processor time of all threads.
+    """Measure wall-clock seconds, and processor seconds of all threads, since its construction.
 
     Args:
-        before: what earlier processes of the same training measured.
+        before: Seconds to add, (wall clock, processor): the time of earlier processes of the same training.
     """
 
     def __init__(self, before: tuple[float, float] = (0.0, 0.0)) -> None:
         self._started = time.monotonic() - before[0], time.process_time() - before[1]
 
     def read(self) -> tuple[float, float]:
-        """Wall-clock and processor seconds so far."""
+        """Return the wall-clock seconds and the processor seconds so far."""
         return time.monotonic() - self._started[0], time.process_time() - self._started[1]

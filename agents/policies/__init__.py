@@ -1,1 +1,1 @@
-"""Define SB3 policy classes and their heads for large vocabularies."""
+"""Define SB3 policy classes, features extractors and action distributions for large vocabularies."""

@@ -1,6 +1,6 @@
-"""Compute exp and tanh on a CPU without MKL's vector functions, which torch calls for these two by themselves.
+"""Compute exp and tanh on a CPU from torch's own exp2 and sigmoid, which are faster on AMD processors.
 
-On AMD processors they are slow: torch's own exp2 and sigmoid, from which the same follows, are 4 and 10 times as fast.
+`torch.exp` and `torch.tanh` call MKL's vector functions; there exp2 is 4 times and sigmoid 10 times as fast as these.
 """
 
 import math
@@ -13,15 +13,15 @@ LOG2_E = 1.0 / math.log(2.0)
 
 
 def exp(x: Tensor) -> Tensor:
-    """e^x, in float32 to a relative error of 1e-7 × |x|."""
+    """Return e^x, a tensor of x's shape; relative error in float32: 1e-7 × |x|."""
     return (x * LOG2_E).exp2_()
 
 
 class Tanh(nn.Tanh):
-    """tanh x = 2 σ(2x) - 1, in float32 to 2e-7; it has no parameters, and can be differentiated twice."""
+    """Tanh layer, computed as 2 σ(2x) - 1 on a CPU; error in float32: 2e-7; twice differentiable."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of any shape."""
+        """Return tanh x, a tensor of x's shape."""
         y: Tensor = _Tanh.apply(x) if x.device.type == "cpu" else super().forward(x)  # type: ignore[no-untyped-call]
         return y
 

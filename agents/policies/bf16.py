@@ -1,4 +1,4 @@
-"""Multiply the linear layers of a policy in bfloat16."""
+"""Switch the linear layers of a policy between float32 and bfloat16 products."""
 
 import torch.nn.functional as F  # noqa: N812  # as torch's own documentation calls it
 from torch import Tensor, nn
@@ -7,23 +7,23 @@ from agents.machine.matmul import BF16
 
 
 class Bf16Linear(nn.Linear):
-    """A linear layer that multiplies in bf16; weights, bias and what it returns are float32.
+    """Linear layer that multiplies in bf16; weights, bias and outputs are float32.
 
-    The bias is added in float32: a product is rounded in proportion to itself, not to the bias it starts from.
+    The bias is added in float32, so that rounding errors scale with the product and not with the bias.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """[N, out_features] for inputs [N, in_features]."""
+        """Return outputs [N, out_features] of inputs [N, in_features]."""
         return F.linear(inputs.bfloat16(), self.weight.bfloat16()) + self.bias
 
 
-def multiply_in(policy: nn.Module, precision: str) -> None:
-    """Let the linear layers of a policy multiply in "float32" or "bf16"; their parameters stay what they are.
+def set_linear_precision(policy: nn.Module, precision: str) -> None:
+    """Switch the linear layers of a policy to products in "float32" or "bf16"; parameters stay unchanged.
 
-    One output, as of the value, stays in float32: it costs nothing and is no probability but the measure of all.
-    Modules of other kinds, such as `TiedHead` and recurrent ones, stay too.
+    Single-output layers (the value head) stay float32: they cost little, and errors there shift every advantage.
+    Other modules, such as `TiedHead` and LSTMs, stay float32 as well.
     """
-    was, becomes = (nn.Linear, Bf16Linear) if precision == BF16 else (Bf16Linear, nn.Linear)
+    old, new = (nn.Linear, Bf16Linear) if precision == BF16 else (Bf16Linear, nn.Linear)
     for module in policy.modules():
-        if type(module) is was and module.out_features > 1 and module.bias is not None:
-            module.__class__ = becomes
+        if type(module) is old and module.out_features > 1 and module.bias is not None:
+            module.__class__ = new

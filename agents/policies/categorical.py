@@ -1,7 +1,7 @@
-"""Compute with categoricals over thousands of tokens: log-probability and entropy, samples, the most probable token.
+"""Compute log-probabilities, entropies and samples of categorical distributions over thousands of tokens.
 
-A token that may not be said has the logit -∞: its probability is 0, it adds nothing to the entropy and gets no
-gradient. Letters: B rows, V tokens.
+A masked token has the logit -∞: its probability is 0, and it contributes nothing to entropy or gradient.
+Letters: B rows, V tokens.
 """
 
 from typing import Any
@@ -11,46 +11,48 @@ from torch import Tensor
 
 from agents.policies.activations import exp
 
-CHUNK_ELEMENTS = 65_536  # worked on at a time on a CPU, so that what is needed beside the logits stays in its cache
-WITHOUT_FLOAT64 = ("mps",)  # kinds of devices
-SMALLEST = torch.finfo(torch.float32).tiny
-LEAST = -1e30  # stands for -∞, which times 0 would be no number
+CHUNK_ELEMENTS = 65_536  # elements per chunk on a CPU, so that temporary arrays fit into its cache
+WITHOUT_FLOAT64 = ("mps",)  # device types without float64
+SMALLEST_FLOAT32 = torch.finfo(torch.float32).tiny
+MIN_LOG_PROB = -1e30  # replaces -∞, because 0 × -∞ is nan
 
 
 def log_prob_and_entropy(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-    """Log p(a) and the entropy H of categoricals, [B] each, in nats, with one analytic gradient for both.
+    """Return log p(a) and the entropy H of each row, [B] nats each, with one analytic gradient for both.
 
     With p = softmax(z): ∂ log p(a) / ∂z_j = 1[j = a] - p_j and ∂H / ∂z_j = -p_j (log p_j + H). The gradient is the only
-    thing as large as the logits that is made.
+    array of the logits' size that is allocated.
 
     Args:
-        logits: [B, V] unnormalised log-probabilities, -∞ for what may not be said; at least one a row is finite.
-        actions: [B] tokens.
+        logits: Unnormalised log-probabilities [B, V], -∞ for masked tokens; at least one of each row is finite.
+        actions: Token ids [B].
     """
     log_prob, entropy = _LogProbAndEntropy.apply(logits, actions)  # type: ignore[no-untyped-call]
     return log_prob, entropy
 
 
 def log_prob(logits: Tensor, actions: Tensor) -> Tensor:
-    """Log p(a), [B] nats, for logits [B, V] and tokens [B]; for where no gradient is needed."""
+    """Return log p(a), [B] nats, of logits [B, V] and token ids [B]; for use without gradients."""
     return logits.log_softmax(dim=1).gather(1, actions[:, None]).squeeze(1)
 
 
 def sample(logits: Tensor) -> Tensor:
-    """A token of each categorical, [B], for logits [B, V]; never one whose logit is -∞.
+    """Sample one token id per row, [B], from logits [B, V]; a token with logit -∞ is never sampled.
 
-    By inverse CDF in float64, which draws one random number a row. Where a device has no float64 by the
-    exponential race argmax p_j / E_j, which draws V.
+    Inverts the CDF in float64, with one random number per row. Devices without float64 use the exponential race
+    argmax p_j / E_j, with V random numbers per row.
     """
     weights = logits.softmax(dim=1)
     if logits.device.type in WITHOUT_FLOAT64:
-        waits = torch.empty_like(weights).exponential_().clamp_(min=SMALLEST)  # 0 / 0 is nan, which argmax takes
+        waits = (
+            torch.empty_like(weights).exponential_().clamp_(min=SMALLEST_FLOAT32)
+        )  # argmax would choose 0 / 0, a nan
         return (weights / waits).argmax(dim=1)
     cdf = weights.double().cumsum(dim=1)
     total = cdf[:, -1:].contiguous()
-    drawn = torch.rand(len(cdf), 1, dtype=torch.float64, device=cdf.device) * total
-    last = torch.searchsorted(cdf, total)  # that has a probability, where rounding leads up to the whole
-    return torch.minimum(torch.searchsorted(cdf, drawn, right=True), last).squeeze(1)
+    quantile = torch.rand(len(cdf), 1, dtype=torch.float64, device=cdf.device) * total
+    last = torch.searchsorted(cdf, total)  # last token with p > 0, in case rounding makes the quantile the total
+    return torch.minimum(torch.searchsorted(cdf, quantile, right=True), last).squeeze(1)
 
 
 class _LogProbAndEntropy(torch.autograd.Function):
@@ -59,7 +61,7 @@ class _LogProbAndEntropy(torch.autograd.Function):
         normalizer, entropy = logits.new_empty(len(logits)), logits.new_empty(len(logits))
         for rows in chunks(logits):
             largest = logits[rows].amax(dim=1)
-            shifted = (logits[rows] - largest[:, None]).clamp_(min=LEAST)
+            shifted = (logits[rows] - largest[:, None]).clamp_(min=MIN_LOG_PROB)
             weights = exp(shifted)
             total = weights.sum(dim=1)
             normalizer[rows] = largest + total.log()
@@ -70,17 +72,17 @@ class _LogProbAndEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         logits, actions, normalizer, entropy = ctx.saved_tensors
-        of_log_prob, of_entropy = gradients
+        d_log_prob, d_entropy = gradients
         gradient = torch.empty_like(logits)
         for rows in chunks(logits):
-            log_p = torch.sub(logits[rows], normalizer[rows, None], out=gradient[rows]).clamp_(min=LEAST)
+            log_p = torch.sub(logits[rows], normalizer[rows, None], out=gradient[rows]).clamp_(min=MIN_LOG_PROB)
             p = exp(log_p)
-            log_p.add_(entropy[rows, None]).mul_(of_entropy[rows, None]).add_(of_log_prob[rows, None]).mul_(p).neg_()
-        gradient.scatter_add_(1, actions[:, None], of_log_prob[:, None])
+            log_p.add_(entropy[rows, None]).mul_(d_entropy[rows, None]).add_(d_log_prob[rows, None]).mul_(p).neg_()
+        gradient.scatter_add_(1, actions[:, None], d_log_prob[:, None])
         return gradient, None
 
 
 def chunks(logits: Tensor) -> list[slice]:
-    """Rows to be worked on at a time: all of them but on a CPU."""
+    """Return slices of rows to process at a time: chunks of `CHUNK_ELEMENTS` on a CPU, all rows elsewhere."""
     size = max(1, CHUNK_ELEMENTS // logits.shape[1]) if logits.device.type == "cpu" else max(1, len(logits))
     return [slice(first, first + size) for first in range(0, len(logits), size)]

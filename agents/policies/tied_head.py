@@ -1,14 +1,13 @@
-"""Say tokens by what they mean: logits tied to the vectors of the language, starting from its bigram probabilities.
+"""Compute logits that are tied to the language's token vectors and start at its bigram log-probabilities.
 
-With the last token a, the meanings X that are seen, and h, what the network makes of the observation, the logit of
-token b is
+With the previous token a, the meanings X in the observation and the policy network's output h, the logit of token b is
 
     z_b = l_b - Σ_i c_i max(0, -k_i - l_b) + (A X + B h)·o_b + e_b,    l_b = log p(b|a).
 
-l is the language's, as fine-tuning starts from a language model; o_b are its output vectors. A, B, c and e are
-learned from reward alone and start at 0, so that an untrained policy says what the language would. The bends c_i at
-fixed places k_i let it learn from which surprisal on a token is not worth saying. Neither α, λ, τ nor the payment of
-words is told it.
+l and the output vectors o_b belong to the language, as fine-tuning starts from a language model. A, B, c and e are
+learned from reward alone. They start at 0, so that the untrained policy samples from the language. The coefficients
+c_i act where the surprisal -l exceeds the fixed k_i: they learn the surprisal above which a token does not pay. The
+head knows neither α, λ, τ nor the rewards of words.
 """
 
 from collections.abc import Iterator
@@ -23,40 +22,41 @@ from torch import Tensor, nn
 from agents.policies.categorical import chunks
 from token_env.rules.dynamics import Dynamics
 
-FIRST_BEND, NEXT_BEND, BENDS = 2.5, 0.75, 6  # k_i = 2.5, 3.25, … 6.25 nats below certainty
-# Adam moves every parameter equally fast; these are stored divided by so much, and so learned that much faster.
-FASTER_MEANINGS, FASTER_BENDS = 40.0, 100.0
+FIRST_BEND, BEND_SPACING, BENDS = 2.5, 0.75, 6  # k_i = 2.5, 3.25, … 6.25 nats of surprisal
+# Adam moves every parameter equally fast; A and c are stored divided by these factors, which multiplies their
+# learning rates.
+MEANINGS_LR_MULTIPLIER, BENDS_LR_MULTIPLIER = 40.0, 100.0
 
 
 class Prior(NamedTuple):
-    """What a policy knows of the language: how likely tokens are after one another, not what they pay."""
+    """Arrays of the language that define its bigram probabilities; they contain nothing about rewards."""
 
-    output: NDArray[np.float64]  # [V, d]
-    log_unigram: NDArray[np.float64]  # [V]
-    context_length: float  # of the longest context vector, by which those in observations are divided
-    words: int  # k + 1, meanings in an observation
+    output: NDArray[np.float64]  # [V, d] output vectors
+    log_unigram: NDArray[np.float64]  # [V] nats
+    context_length: float  # norm of the longest context vector; observations are divided by it
+    words: int  # k + 1, number of meanings in an observation
 
 
-def prior_of(dynamics: Dynamics) -> Prior:
-    """The prior of the language that is spoken."""
+def language_prior(dynamics: Dynamics) -> Prior:
+    """Return the prior of the task's language."""
     language = dynamics.language
     longest = float(np.linalg.norm(language.context, axis=1).max())
     return Prior(language.output, language.log_unigram, longest, dynamics.task.lookahead + 1)
 
 
 class TiedHead(nn.Module):
-    """The formula above.
+    """Module that computes the formula at the top of this file.
 
     Args:
-        hidden: H, units of h.
-        prior: of the language.
+        hidden: Number of units of h, H.
+        prior: Arrays of the language.
     """
 
     def __init__(self, hidden: int, prior: Prior) -> None:
         super().__init__()
         vocab_size, d = prior.output.shape
         self.hidden, self.context_length = hidden, prior.context_length
-        self.seen = slice(hidden + d, hidden + d + prior.words * d)  # where meanings stand
+        self.meaning_columns = slice(hidden + d, hidden + d + prior.words * d)
         for name, array in (("output", prior.output.T), ("log_unigram", prior.log_unigram)):
             self.register_buffer(name, torch.tensor(np.ascontiguousarray(array), dtype=torch.float32), persistent=False)
         self.of_meanings = nn.Parameter(torch.zeros(prior.words * d, d))  # A
@@ -67,59 +67,60 @@ class TiedHead(nn.Module):
         self.log_unigram: Tensor
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Logits [N, V] of h and the observation side by side, [N, H + D]."""
+        """Return logits [N, V] of latents [N, H + D], the concatenation of h and the observation."""
         return tied_logits(*self.parts(latent))
 
     def parts(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor, "Bigrams"]:
-        """What `tied_logits` makes them from."""
-        h, context = latent[:, : self.hidden], latent[:, self.hidden : self.seen.start]
-        query = FASTER_MEANINGS * latent[:, self.seen] @ self.of_meanings + h @ self.of_hidden
-        curve = torch.cat([self.bends.new_ones(1), -FASTER_BENDS * self.bends])
+        """Return the arguments of `tied_logits` for latents [N, H + D]: query, bias, curve and bigrams."""
+        h, context = latent[:, : self.hidden], latent[:, self.hidden : self.meaning_columns.start]
+        meanings = MEANINGS_LR_MULTIPLIER * latent[:, self.meaning_columns]
+        query = meanings @ self.of_meanings + h @ self.of_hidden
+        curve = torch.cat([self.bends.new_ones(1), -BENDS_LR_MULTIPLIER * self.bends])
         return query, self.bias, curve, Bigrams(self.context_length * context, self.output, self.log_unigram)
 
 
 class PlainTiedHead(TiedHead):
-    """The same logits by plain operators only, which exporters can follow."""
+    """`TiedHead` in plain torch operators only, which exporters can trace."""
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Logits [N, V] of h and the observation side by side, [N, H + D]."""
+        """Return logits [N, V] of latents [N, H + D], the concatenation of h and the observation."""
         query, bias, curve, bigrams = self.parts(latent)
         log_p = bigrams.log_p(slice(None))
         logits = torch.addmm(bias, query, bigrams.output) + curve[0] * log_p
         for bend in range(BENDS):
-            logits = logits + curve[1 + bend] * torch.relu(-log_p - (FIRST_BEND + bend * NEXT_BEND))
+            logits = logits + curve[1 + bend] * torch.relu(-log_p - (FIRST_BEND + bend * BEND_SPACING))
         return logits
 
 
 class Bigrams(NamedTuple):
-    """What log p(b|a) is made from, for N rows."""
+    """The tensors that define log p(b|a) of N rows."""
 
-    context: Tensor  # [N, d] of the last tokens
-    output: Tensor  # [d, V]
-    log_unigram: Tensor  # [V]
+    context: Tensor  # [N, d] context vectors of the previous tokens
+    output: Tensor  # [d, V] output vectors, transposed
+    log_unigram: Tensor  # [V] nats
 
     def log_p(self, rows: slice) -> Tensor:
-        """Log p(b|a) of these rows, [n, V], a fresh array."""
+        """Return log p(b|a) of these rows, a new tensor [n, V], in nats."""
         return torch.addmm(self.log_unigram, self.context[rows], self.output).log_softmax(dim=1)
 
 
 def tied_logits(query: Tensor, bias: Tensor, curve: Tensor, bigrams: Bigrams) -> Tensor:
-    """Logits query·o_b + bias_b + curve_0 l_b + Σ_i curve_i max(0, -k_i - l_b), [N, V]; differentiable.
+    """Return logits [N, V]: query·o_b + bias_b + curve_0 l_b + Σ_i curve_i max(0, -k_i - l_b); differentiable.
 
     Args:
-        query: [N, d].
-        bias: [V].
-        curve: [1 + BENDS] the slope above the first bend, and what each bend adds to the depth below it.
-        bigrams: what l is made from; no gradient goes there.
+        query: Query vectors [N, d].
+        bias: Bias of each token [V].
+        curve: Slopes [1 + BENDS]: that of l, then the change below each bend.
+        bigrams: Tensors that define l; they receive no gradient.
     """
     logits: Tensor = _Tied.apply(query, bias, curve, bigrams)  # type: ignore[no-untyped-call]
     return logits
 
 
 class _Tied(torch.autograd.Function):
-    """Linear in query, bias and curve.
+    """Logits as a linear function of query, bias and curve.
 
-    Of the N × V numbers on the way nothing is kept: a few rows at a time, they are made anew for the gradient.
+    No intermediate array of N × V elements is saved: the backward pass recomputes them, a few rows at a time.
     """
 
     @staticmethod
@@ -140,52 +141,52 @@ class _Tied(torch.autograd.Function):
 
 
 class _TiedAdjoint(torch.autograd.Function):
-    """The gradients of query, bias and curve from that of the logits; linear too, and its gradient is `_Tied`."""
+    """Adjoint of `_Tied`: gradients of query, bias and curve from that of the logits; its own gradient is `_Tied`."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, bigrams: Bigrams) -> tuple[Tensor, Tensor, Tensor]:
         ctx.bigrams = bigrams
-        of_curve = gradient.new_zeros(1 + BENDS)
+        curve_gradient = gradient.new_zeros(1 + BENDS)
         for rows in chunks(gradient):
             log_p = bigrams.log_p(rows)
-            of_curve[0] += _product(gradient[rows], log_p)
+            curve_gradient[0] += _dot(gradient[rows], log_p)
             for bend, depth in enumerate(_depths(log_p), 1):
-                of_curve[bend] += _product(gradient[rows], depth)
-        return gradient @ bigrams.output.T, gradient.sum(dim=0), of_curve
+                curve_gradient[bend] += _dot(gradient[rows], depth)
+        return gradient @ bigrams.output.T, gradient.sum(dim=0), curve_gradient
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         return _Tied.apply(*gradients, ctx.bigrams), None  # type: ignore[no-untyped-call]
 
 
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    """Σ a·b over all elements; `torch.dot` is ten times slower where products go through oneDNN."""
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """Return Σ a·b over all elements; `torch.dot` is ten times slower if oneDNN multiplies matrices."""
     return torch.linalg.vecdot(a, b).sum()
 
 
 def _depths(log_p: Tensor) -> Iterator[Tensor]:
-    """How far log p lies below each bend, max(0, -k_i - l), one bend after the other; log p is lost."""
+    """Yield max(0, -k_i - l) for each bend i; overwrites log p."""
     depth = log_p.neg_().sub_(FIRST_BEND).clamp_(min=0)
     yield depth
     for _ in range(1, BENDS):
-        depth = nn.functional.softshrink(depth, NEXT_BEND)  # max(0, x - λ), as nothing is below 0
+        depth = nn.functional.softshrink(depth, BEND_SPACING)  # equals max(0, x - λ), because x ≥ 0
         yield depth
 
 
-class WithObservation(MlpExtractor):
-    """SB3's networks, of which the policy's hands the observation on beside what it made of it.
+class SkipMlpExtractor(MlpExtractor):
+    """SB3's `MlpExtractor` with a skip connection: the policy's latent is followed by the observation.
 
     Args:
-        feature_dim: columns of the features.
-        observed: D, how many of them, the first, are the observation.
-        **keywords: as SB3's takes them.
+        feature_dim: Number of feature columns.
+        observation_dim: Number of observation columns, D; they are the first feature columns.
+        **keywords: Other arguments of `MlpExtractor`.
     """
 
-    def __init__(self, feature_dim: int, observed: int, **keywords: Any) -> None:
+    def __init__(self, feature_dim: int, observation_dim: int, **keywords: Any) -> None:
         super().__init__(feature_dim, **keywords)
-        self.observed, self.hidden = observed, self.latent_dim_pi
-        self.latent_dim_pi += observed
+        self.observation_dim, self.hidden = observation_dim, self.latent_dim_pi
+        self.latent_dim_pi += observation_dim
 
     def forward_actor(self, features: Tensor) -> Tensor:
-        """What the network made of the features, and the observation, [N, H + D]."""
-        return torch.cat([super().forward_actor(features), features[:, : self.observed]], dim=1)
+        """Return the policy network's output and the observation, concatenated, [N, H + D]."""
+        return torch.cat([super().forward_actor(features), features[:, : self.observation_dim]], dim=1)

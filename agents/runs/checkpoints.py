@@ -1,6 +1,7 @@
-"""Keep the states of a running training on disk: each in a file that is whole or not there, the last few and the best.
+"""Write and read the checkpoints of a run; a crash leaves no half-written checkpoint.
 
-A file is in safetensors' format, which holds arrays and no code; its metadata holds the rest as JSON, and a checksum.
+A checkpoint is a safetensors file, which contains arrays and no code. Its header contains all other values as JSON, and
+a checksum.
 """
 
 import contextlib
@@ -23,94 +24,94 @@ FORMAT = 1
 
 
 class Checkpoint(NamedTuple):
-    """A training between two rollouts."""
+    """The complete training state between two rollouts."""
 
-    tensors: dict[str, Tensor]  # weights, optimizer, memory
-    facts: dict[str, Any]  # everything else, as JSON holds it
+    tensors: dict[str, Tensor]  # weights, optimizer moments and LSTM states, by name
+    metadata: dict[str, Any]  # all other values, as JSON types
 
     @property
     def episodes(self) -> int:
-        """How many had ended."""
-        return int(self.facts["episodes"])
+        """Number of episodes that ended before this checkpoint."""
+        return int(self.metadata["episodes"])
 
 
 def checkpoint_file(run: Path, episodes: int) -> Path:
-    """Where the state after so many episodes is kept."""
+    """Return the path of the checkpoint written after this many episodes."""
     return run / run_dir.CHECKPOINTS / f"episode-{episodes:08d}.safetensors"
 
 
 def checkpoint_files(run: Path) -> list[Path]:
-    """The files of all states of a run that are kept, the last one last."""
+    """Return the paths of all checkpoints of a run, oldest first."""
     return sorted((run / run_dir.CHECKPOINTS).glob("episode-*.safetensors"))
 
 
-def write_checkpoint(run: Path, state: Checkpoint) -> Path:
-    """Write a state; all earlier ones stay.
+def write_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint and return its path; earlier checkpoints stay.
 
     Raises:
-        OSError: it cannot be written; then nothing has changed.
+        OSError: The file cannot be written; no file has changed.
     """
-    path = checkpoint_file(run, state.episodes)
+    path = checkpoint_file(run, checkpoint.episodes)
     path.parent.mkdir(exist_ok=True)
-    facts = json.dumps(state.facts)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
-    metadata = {"format": str(FORMAT), "facts": facts, "sha256": _checksum(tensors, facts)}
-    write_bytes(path, safetensors.torch.save(tensors, metadata))
+    metadata = json.dumps(checkpoint.metadata)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    header = {"format": str(FORMAT), "facts": metadata, "sha256": _checksum(tensors, metadata)}
+    write_bytes(path, safetensors.torch.save(tensors, header))
     _flush_directory(path.parent)
     return path
 
 
-def keep_last(run: Path, count: int, best: int | None) -> None:
-    """Remove all states but the last so many, and the one after `best` episodes."""
-    kept = [checkpoint_file(run, best)] if best is not None else []
+def prune_checkpoints(run: Path, count: int, best: int | None) -> None:
+    """Delete all checkpoints except the last `count` and the one written after `best` episodes."""
+    best_path = checkpoint_file(run, best) if best is not None else None
     for path in checkpoint_files(run)[:-count]:
-        if path not in kept:
+        if path != best_path:
             path.unlink()
 
 
 def last_checkpoint(run: Path) -> Checkpoint | None:
-    """The last state of a run; None if it ended before one was kept.
+    """Return the last checkpoint of a run; None if the run has no checkpoint.
 
     Raises:
-        SettingError: it is damaged, was changed by somebody, or is of another version.
+        SettingError: The checkpoint is damaged, was modified, or has another format version.
     """
     files = checkpoint_files(run)
     return read_checkpoint(files[-1]) if files else None
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The state in a file. Nothing is unpickled; no code of it is executed.
+    """Read a checkpoint file. Nothing is unpickled; no code from the file is executed.
 
     Raises:
-        SettingError: it is damaged, was changed by somebody, or is of another version.
+        SettingError: The checkpoint is damaged, was modified, or has another format version.
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (OSError, SafetensorError) as error:
         raise _unusable(path, f"cannot be read: {error}") from error
-    if metadata.get("format") != str(FORMAT):
-        raise _unusable(path, f"is of another version; this one reads format {FORMAT}")
-    if metadata.get("sha256") != _checksum(tensors, metadata.get("facts", "")):
-        raise _unusable(path, "is damaged: its checksum is not that of its content")
+    if header.get("format") != str(FORMAT):
+        raise _unusable(path, f"has another format version; this program reads format {FORMAT}")
+    if header.get("sha256") != _checksum(tensors, header.get("facts", "")):
+        raise _unusable(path, "is damaged: its checksum does not match its content")
     try:
-        return Checkpoint(tensors, dict(json.loads(metadata["facts"])))
+        return Checkpoint(tensors, dict(json.loads(header["facts"])))
     except (ValueError, TypeError, RecursionError) as error:
         raise _unusable(path, f"cannot be read: {error}") from error
 
 
 def remove_leftovers(run: Path) -> None:
-    """Remove what writes that were killed have left behind."""
-    for place in (run, run / run_dir.CHECKPOINTS, run / run_dir.BEST):
-        for path in place.glob(".*.*.????????"):  # as `write_bytes` names its temporary files
+    """Delete the temporary files of writes that were killed."""
+    for directory in (run, run / run_dir.CHECKPOINTS, run / run_dir.BEST):
+        for path in directory.glob(".*.*.????????"):  # the names that `write_bytes` gives its temporary files
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
-def _checksum(tensors: dict[str, Tensor], facts: str) -> str:
-    """Of everything that a state holds."""
-    digest = hashlib.sha256(facts.encode())
+def _checksum(tensors: dict[str, Tensor], metadata: str) -> str:
+    """Return the SHA-256 of all tensors and the metadata, as hexadecimal digits."""
+    digest = hashlib.sha256(metadata.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.numpy().tobytes())
@@ -119,12 +120,12 @@ def _checksum(tensors: dict[str, Tensor], facts: str) -> str:
 
 def _unusable(path: Path, reason: str) -> SettingError:
     others = len(checkpoint_files(path.parent.parent)) - 1
-    way = "remove it to go on from the one before" if others else "there is no other one; train again"
-    return SettingError(f"the checkpoint {str(path)!r} {reason}; {way}.")
+    advice = "delete it to resume from the previous one" if others else "there is no other checkpoint; train again"
+    return SettingError(f"the checkpoint {str(path)!r} {reason}; {advice}.")
 
 
 def _flush_directory(path: Path) -> None:
-    """Make sure that a file's new name survives a power failure."""
+    """Flush a directory to disk, so that a new file name survives a power failure."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -8,34 +8,34 @@ from typing import Any
 from token_env.errors import SettingError
 from token_env.files import write_bytes
 
-MOST_BYTES = 1_000_000_000  # of a file that is read at once
+MAX_BYTES = 1_000_000_000  # larger files are not read into memory
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole text file in UTF-8, or none."""
+    """Write a text file in UTF-8, atomically."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a whole JSON file, or none."""
+    """Write a JSON file, atomically."""
     write_bytes(path, json_bytes(content))
 
 
 def json_bytes(content: Any) -> bytes:
-    """JSON as the files of a run hold it."""
+    """Return the content as indented JSON in UTF-8, with a final newline."""
     return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a plain file of a run that is not too large.
+    """Return the content of a regular file of a run.
 
     Raises:
-        SettingError: it is missing, cannot be read, or is a pipe or a device, which might never end.
+        SettingError: The file is missing, unreadable, too large, or a pipe or device, which might never end.
     """
     try:
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode) or state.st_size > MOST_BYTES:
-            raise SettingError(f"{str(path)!r} is no plain file of at most {MOST_BYTES:,} bytes.")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+            raise SettingError(f"{str(path)!r} must be a regular file of at most {MAX_BYTES:,} bytes.")
         return path.read_bytes()
     except FileNotFoundError:
         raise SettingError(f"{str(path.parent)!r} is no finished run: it has no {path.name}.") from None
@@ -44,29 +44,29 @@ def read_file(path: Path) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file of a run; as `read_file` and `parse_json`."""
+    """Read and parse a JSON file of a run; for errors see `read_file` and `parse_json`."""
     return parse_json(read_file(path), path)
 
 
 def parse_json(content: bytes, path: Path) -> Any:
-    """What a JSON file of a run holds.
+    """Parse the content of a JSON file of a run.
 
     Raises:
-        SettingError: it is no JSON, or says something twice.
+        SettingError: The content is not JSON, or an object has a key twice.
     """
     try:
-        return json.loads(content, object_pairs_hook=_once, parse_constant=_refuse)
+        return json.loads(content, object_pairs_hook=_unique_keys, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
         raise SettingError(f"cannot read {str(path)!r}: {error}.") from error
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    told = dict(pairs)
-    if len(told) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"it says {next(name for name in names if names.count(name) > 1)!r} twice")
-    return told
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"it has the key {next(key for key in keys if keys.count(key) > 1)!r} twice")
+    return mapping
 
 
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no JSON")
+def _reject_constant(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")

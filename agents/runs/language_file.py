@@ -12,16 +12,16 @@ from safetensors import SafetensorError
 from token_env.errors import SettingError
 from token_env.languages.language import ARRAYS, Language
 
-TEXTS = ("surface", "recipe")  # what a language has beside its arrays
+TEXTS = ("surface", "recipe")  # fields of a language that are not arrays
 
 
 def is_stored(language: Language) -> bool:
-    """Whether a run stores its language: any but a synthetic one, which its settings make again."""
+    """Return whether runs store this language. Synthetic languages are not stored: the settings rebuild them."""
     return language.recipe["kind"] != "synthetic"
 
 
 def language_bytes(language: Language) -> bytes:
-    """A language as a safetensors file: its arrays, and its words and recipe in UTF-8."""
+    """Return a language as a safetensors file: its arrays, and its words and recipe in UTF-8."""
     arrays: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(getattr(language, name)) for name in ARRAYS}
     texts = ("\n".join(language.surface), json.dumps(dict(language.recipe)))
     arrays |= {name: np.frombuffer(text.encode(), np.uint8) for name, text in zip(TEXTS, texts, strict=True)}
@@ -30,15 +30,19 @@ def language_bytes(language: Language) -> bytes:
 
 
 def read_language(content: bytes, source: str) -> Language:
-    """The language in such a file.
+    """Read a language from the content of its file.
+
+    Args:
+        content: Content of a safetensors file that `language_bytes` made.
+        source: Name of the file, for error messages.
 
     Raises:
-        SettingError: it is damaged or holds something else.
+        SettingError: The content is damaged or not a language.
     """
     try:
         arrays = safetensors.numpy.load(content)
         if arrays.keys() != {*ARRAYS, *TEXTS}:
-            raise ValueError("it holds other arrays than those of a language")
+            raise ValueError("its arrays are not those of a language")
         surface, recipe = (arrays.pop(name).tobytes().decode() for name in TEXTS)
         return Language(**arrays, surface=tuple(surface.split("\n")), recipe=json.loads(recipe))
     except (SafetensorError, SettingError, KeyError, ValueError, TypeError, RecursionError) as error:

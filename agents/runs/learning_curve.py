@@ -1,4 +1,4 @@
-"""Draw a run's learning curve."""
+"""Draw the learning curve of a run."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from agents.evaluation.statistics import WINDOW, running_mean
 
-INK, POINTS = "#1f4e79", "#9bbcd8"
+LINE_COLOUR, POINT_COLOUR = "#1f4e79", "#9bbcd8"
 LEVEL_COLOURS = {
     "optimal": "#b71c1c",
     "lookahead": "#00695c",
@@ -17,24 +17,29 @@ LEVEL_COLOURS = {
     "verbatim": "#8e24aa",
     "random": "#757575",
 }
-ABOVE, BELOW = "optimal", "lookahead"  # levels near each other, whose names stand above and below their lines
+ABOVE, BELOW = "optimal", "lookahead"  # neighbouring levels: one label goes above its line, the other below
 TICKS = (-200, -100, -30, -10, -3, -2, -1, 0, 1, 2, 3, 5, 10)
-LINEAR_TO = 3.0  # returns nearer to 0 than this are drawn to scale, the rest logarithmically
+LINEAR_THRESHOLD = 3.0  # the axis is linear within ± this return and logarithmic outside
 
 
 def learning_curve(returns: Sequence[float], title: str, levels: Mapping[str, float]) -> bytes:
-    """A PNG: the return of every episode, its running mean, and the reference policies as levels.
+    """Draw a PNG of the episodes' returns, their running mean, and the reference policies' mean returns.
 
     Args:
-        returns: of the episodes, in order.
-        title: above the picture.
-        levels: mean return of each reference policy; drawn as horizontal lines.
+        returns: Return of each episode, in order.
+        title: Title above the plot.
+        levels: Mean return of each reference policy, by name; drawn as horizontal lines.
+
+    Returns:
+        The content of the PNG file.
     """
     figure = Figure(figsize=(8, 4.5), layout="constrained", dpi=150)
     axes = figure.add_subplot()
     episodes = np.arange(1, len(returns) + 1)
-    axes.scatter(episodes, returns, s=4, color=POINTS, linewidths=0, label="an episode")
-    axes.plot(episodes, running_mean(returns, WINDOW), color=INK, linewidth=2, label=f"mean of the last {WINDOW}")
+    axes.scatter(episodes, returns, s=4, color=POINT_COLOUR, linewidths=0, label="an episode")
+    axes.plot(
+        episodes, running_mean(returns, WINDOW), color=LINE_COLOUR, linewidth=2, label=f"mean of the last {WINDOW}"
+    )
     for name, level in levels.items():
         axes.axhline(level, color=LEVEL_COLOURS.get(name, "#757575"), linewidth=1, linestyle="--")
         axes.annotate(
@@ -47,7 +52,7 @@ def learning_curve(returns: Sequence[float], title: str, levels: Mapping[str, fl
             fontsize=8,
             color=LEVEL_COLOURS.get(name, "#757575"),
         )
-    axes.set_yscale("symlog", linthresh=LINEAR_TO, linscale=2.0)
+    axes.set_yscale("symlog", linthresh=LINEAR_THRESHOLD, linscale=2.0)
     axes.set_yticks(TICKS, [str(tick) for tick in TICKS])
     axes.set_ylim(min([-3.0, *returns, *levels.values()]) * 1.15, max([2.0, *returns, *levels.values()]) * 1.25)
     axes.set(title=title, xlabel="episode", ylabel="return")

@@ -14,48 +14,52 @@ from token_env.errors import SettingError
 
 
 class Metrics(NamedTuple):
-    """What a run recorded."""
+    """The metric tables of a run."""
 
-    episodes: pd.DataFrame  # a row an episode
-    updates: pd.DataFrame  # a row an update
+    episodes: pd.DataFrame  # one row per episode
+    updates: pd.DataFrame  # one row per policy update
 
 
 def metric_file_sizes(run: Path) -> dict[str, int]:
-    """How long the files are that grow while a run trains, in bytes, all of them flushed to disk."""
-    found = {}
-    for path in _growing(run):
+    """Flush the metric and TensorBoard files of a run to disk, and return their sizes in bytes, by relative path."""
+    sizes = {}
+    for path in _appended_files(run):
         with path.open("rb") as file:
             os.fsync(file.fileno())
-            found[str(path.relative_to(run))] = path.stat().st_size
-    return found
+            sizes[str(path.relative_to(run))] = path.stat().st_size
+    return sizes
 
 
-def truncate_metrics(run: Path, lengths: Mapping[str, int]) -> None:
-    """Cut off what these files have grown by since they were so long, and remove those that there were not.
+def truncate_metrics(run: Path, sizes: Mapping[str, int]) -> None:
+    """Truncate the metric and TensorBoard files of a run to these sizes; delete TensorBoard files without a size.
+
+    Args:
+        run: Directory of the run.
+        sizes: Size of each file in bytes, by path relative to the run; missing files count as 0.
 
     Raises:
-        SettingError: something is missing of what was recorded before.
+        SettingError: A metric file is shorter than its size: recorded rows are missing.
     """
     for name in (EPISODES, UPDATES):
         path = run / name
-        if (path.stat().st_size if path.exists() else 0) < lengths.get(name, 0):
-            raise SettingError(f"{str(path)!r} is shorter than when its checkpoint was written: it was damaged.")
-    for path in _growing(run):
-        length = lengths.get(str(path.relative_to(run)), 0)
-        if path.stat().st_size > length:
-            os.truncate(path, length)
-        if not length and path.parent != run:
+        if (path.stat().st_size if path.exists() else 0) < sizes.get(name, 0):
+            raise SettingError(f"{str(path)!r} is shorter than when its checkpoint was written: the file is damaged.")
+    for path in _appended_files(run):
+        size = sizes.get(str(path.relative_to(run)), 0)
+        if path.stat().st_size > size:
+            os.truncate(path, size)
+        if not size and path.parent != run:
             path.unlink()
 
 
 def wait_for_new_tensorboard_filename(run: Path) -> None:
-    """Wait until another file of TensorBoard comes behind those that are there: their names begin with the second."""
+    """Wait until a new TensorBoard file gets a name of its own: the names contain the time in whole seconds."""
     seconds = [int(path.name.split(".")[3]) for path in (run / TENSORBOARD).glob("events.out.tfevents.*")]
     if seconds and max(seconds) == int(time.time()):
         time.sleep(1)
 
 
-def _growing(run: Path) -> list[Path]:
+def _appended_files(run: Path) -> list[Path]:
     lines = [path for path in (run / EPISODES, run / UPDATES) if path.exists()]
     return [*lines, *sorted((run / TENSORBOARD).glob("events.*"))]
 
@@ -66,10 +70,10 @@ def append_line(file: IO[str], row: dict[str, Any]) -> None:
 
 
 def load_metrics(run: str | Path) -> Metrics:
-    """What a run recorded, also while it is still running; a line torn by a crash is left out.
+    """Load the metrics of a run, also while it is training; a last line cut off by a crash is ignored.
 
     Raises:
-        SettingError: the directory holds no run.
+        SettingError: The directory is no run, or a line is damaged.
     """
     return Metrics(_read_lines(Path(run) / EPISODES), _read_lines(Path(run) / UPDATES))
 
@@ -80,7 +84,7 @@ def _read_lines(path: Path) -> pd.DataFrame:
     except OSError as error:
         raise SettingError(f"cannot read {str(path)!r}: {error.strerror}; is it a run?") from error
     rows = []
-    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn or empty
+    for number, line in enumerate(lines[:-1], start=1):  # text after the last newline is incomplete or empty
         try:
             rows.append(json.loads(line))
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Write the model card of a run: `README.md`, from the run's own files, with the front matter that model hubs read."""
+"""Write the model card of a run, `README.md`, with the front matter that model hubs read."""
 
 from pathlib import Path
 from typing import Any
@@ -17,23 +17,24 @@ CARD = """\
 ---
 {front}---
 
-# {algorithm} on TokenTask, {name}, seed {seed}
+# {algorithm} on TokenTask: {name}, seed {seed}
 
-A policy that says messages of {env[max_steps]} words in the {language} language of {env[vocab_size]:,} tokens, one
-token at a time: near in meaning to what is to be said, and fluent after the token before. It was trained by
-reinforcement learning with the {algorithm} of {library} on the environment `TokenTask-v0` of tokentask.
+This policy paraphrases messages of {env[max_steps]} words in the {language} language of {env[vocab_size]:,} tokens. It
+writes one token at a time and is rewarded for tokens that are close in meaning to the message and fluent after the
+previous token. It was trained by reinforcement learning with {algorithm} from {library} on the environment
+`TokenTask-v0` of tokentask.
 
 ## Use
 
 ```python
 import agents
 
-agent = agents.load("DIRECTORY")  # of this card; no pickle is read, no code of it is executed
+agent = agents.load("DIRECTORY")  # the directory of this card; loading executes no code from it
 tokens, memory = agent.predict(observations{masks})
 ```
 
-`python -m agents.evaluate DIRECTORY` plays it beside reference policies, and
-`python -m agents.export DIRECTORY --format onnx` makes an ONNX model of it.
+`python -m agents.evaluate DIRECTORY` compares the policy with reference policies, and
+`python -m agents.export DIRECTORY --format onnx` converts it to ONNX.
 
 ## Results
 
@@ -43,7 +44,7 @@ tokens, memory = agent.predict(observations{masks})
 
 {training}
 
-The settings are those of `config.yaml`: `python -m agents.train {algorithm} --config config.yaml` trains it again.
+`python -m agents.train {algorithm} --config config.yaml` repeats the training with the settings in `config.yaml`:
 
 | section | settings |
 | --- | --- |
@@ -51,8 +52,8 @@ The settings are those of `config.yaml`: `python -m agents.train {algorithm} --c
 
 ## Limits
 
-It was trained on one task in one language, with one seed; another seed gives another policy. It is no language model,
-and was trained for the environment's reward, whatever its words mean to a reader.
+The policy was trained on one task in one language with one seed; another seed gives a different policy. It is not a
+language model: it maximises the reward of the environment, and its text need not make sense to a reader.
 
 ## Files
 
@@ -63,26 +64,26 @@ and was trained for the environment's reward, whatever its words mean to a reade
 
 
 def write_card(run: Path, summary: Summary | None) -> None:
-    """Write the card of a run whose model is saved.
+    """Write the model card of a run whose model is saved.
 
     Args:
-        run: its directory.
-        summary: what its `summary.json` will hold; None if it was not trained here.
+        run: Directory of the run.
+        summary: Content of its `summary.json`; None for an imported model.
 
     Raises:
-        SettingError: the run has no model.
+        SettingError: The run has no model.
     """
-    write_text(run / run_dir.CARD, card(run, summary))
+    write_text(run / run_dir.CARD, card_text(run, summary))
 
 
-def card(run: Path, summary: Summary | None) -> str:
-    """The text of the card."""
+def card_text(run: Path, summary: Summary | None) -> str:
+    """Return the text of the model card; for arguments and errors see `write_card`."""
     settings = read_json(run / run_dir.MODEL)["settings"]
     algorithm, env = settings["algorithm"], settings["env"]
     row = find_algorithm(algorithm)
     sections = {name: settings[name] for name in ("env", "policy", section_name(algorithm))}
-    told = "\n".join(f"| {name} | {_inline(section)} |" for name, section in sections.items())
-    sums = checksums.read_sums(run / run_dir.CHECKSUMS)
+    settings_rows = "\n".join(f"| {name} | {_inline(section)} |" for name, section in sections.items())
+    digests = checksums.read_sums(run / run_dir.CHECKSUMS)
     return CARD.format(
         front=yaml.safe_dump(front_matter(settings, summary), sort_keys=False, allow_unicode=True),
         algorithm=algorithm,
@@ -93,14 +94,14 @@ def card(run: Path, summary: Summary | None) -> str:
         library="sb3-contrib" if row.learner.__module__.startswith("sb3_contrib") else "Stable-Baselines3",
         masks=", action_masks=masks" if row.uses_mask else ", state=memory" if row.recurrent else "",
         results=_results(settings, summary),
-        training=_training(settings, read_record(run), summary) if summary else "How it was trained is not recorded.",
-        settings=told,
-        files="\n".join(f"| `{name}` | `{digest}` |" for name, digest in sums.items()),
+        training=_training(settings, read_record(run), summary) if summary else "No record of the training exists.",
+        settings=settings_rows,
+        files="\n".join(f"| `{name}` | `{digest}` |" for name, digest in digests.items()),
     )
 
 
 def front_matter(settings: dict[str, Any], summary: Summary | None) -> dict[str, Any]:
-    """What model hubs read: the library, tags, and the results on held-out problems where there are some."""
+    """Return the metadata that model hubs read: library, tags, and the results on held-out problems, if any."""
     env, name = settings["env"], f"{settings['algorithm']}-{settings['name']}"
     tags = ["reinforcement-learning", "deep-reinforcement-learning", "stable-baselines3", "tokentask"]
     front: dict[str, Any] = {
@@ -110,7 +111,7 @@ def front_matter(settings: dict[str, Any], summary: Summary | None) -> dict[str,
     greedy = summary.evaluation.get(GREEDY) if summary else None
     if greedy is None:
         return front
-    of_task = f"TokenTask-v0, {env['vocab_size']} tokens, {env['max_steps']} steps, {language_name(env)} language"
+    dataset = f"TokenTask-v0, {env['vocab_size']} tokens, {env['max_steps']} steps, {language_name(env)} language"
     width = greedy.half_width
     reward = f"{greedy.mean_return:.3f}" + ("" if width is None else f" +/- {width:.3f}")
     metrics = [
@@ -121,25 +122,25 @@ def front_matter(settings: dict[str, Any], summary: Summary | None) -> dict[str,
         metrics.append({"type": "score", "value": score, "name": "return / optimum", "verified": False})
     result = {
         "task": {"type": "reinforcement-learning", "name": "reinforcement-learning"},
-        "dataset": {"name": of_task, "type": "TokenTask-v0"},
+        "dataset": {"name": dataset, "type": "TokenTask-v0"},
         "metrics": metrics,
     }
     return front | {"model-index": [{"name": name, "results": [result]}]}
 
 
 def language_name(env: dict[str, Any]) -> str:
-    """How the language is called, without the place of a text on this machine."""
+    """Return the name of the language, without the path of a text file."""
     return str(env["language"]).partition(":")[0]
 
 
 def _results(settings: dict[str, Any], summary: Summary | None) -> str:
     scores = summary.evaluation if summary else {}
     if not scores:
-        return "It was not evaluated."
+        return "The policy was not evaluated."
     split, (first, *_) = settings["evaluation"]["split"], scores.values()
     lines = [
-        f"{first.problems} {split} problems, none of which it was trained on; ± is half of the 95 % interval over "
-        "problems.",
+        f"Mean over {first.problems} {split} problems that were not used in training; ± is half the width of the 95 % "
+        "interval over problems.",
         "",
         "| policy | return | score | distinct tokens |",
         "| --- | ---: | ---: | ---: |",
@@ -157,14 +158,13 @@ def _result_row(name: str, row: Scores) -> str:
 def _training(settings: dict[str, Any], record: RunRecord, summary: Summary) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     ended = "" if summary.status == "finished" else f", {summary.status}"
-    from_run = " It started from the weights of another run." if settings["from_run"] else ""
+    from_run = " Training started from the weights of another run." if settings["from_run"] else ""
     return (
-        f"{summary.episodes:,} episodes, {summary.steps:,} steps, in {summary.training_seconds:,.0f} s on "
-        f"{summary.device} ({record.machine.processor}){ended}.{from_run} With {versions}; "
-        f"revision {record.revision or 'not known'}."
+        f"{summary.episodes:,} episodes ({summary.steps:,} steps) in {summary.training_seconds:,.0f} s on "
+        f"{summary.device} ({record.machine.processor}){ended}.{from_run} Versions: {versions}; "
+        f"code revision: {record.revision or 'unknown'}."
     )
 
 
 def _inline(section: dict[str, Any]) -> str:
-    shown = {name: value for name, value in section.items() if name != "language"}
-    return ", ".join(f"{name} {value}" for name, value in shown.items())
+    return ", ".join(f"{name} {value}" for name, value in section.items() if name != "language")

@@ -1,4 +1,4 @@
-"""Name the files of a run, make its directory, write them so that no crash leaves half a file."""
+"""Name the files of a run directory, create the directory, and lock it against other writers."""
 
 import fcntl
 import shutil
@@ -13,57 +13,61 @@ from token_env.files import write_bytes
 
 CONFIG = "config.yaml"  # the resolved settings; usable as --config
 RUN = "run.json"  # command, versions, machine
-EPISODES = "episodes.jsonl"  # a line an episode, written as it ends
-UPDATES = "updates.jsonl"  # a line an update of the policy
-MODEL = "model.json"  # what is needed to rebuild the policy
+EPISODES = "episodes.jsonl"  # one line per episode, written when it ends
+UPDATES = "updates.jsonl"  # one line per policy update
+MODEL = "model.json"  # format version, settings and language fingerprint
 WEIGHTS = "model.safetensors"
-LANGUAGE = "language.safetensors"  # of a run whose language is not made from its settings alone
-CHECKSUMS = "SHA256SUMS"  # of the files of the model, the three above
+LANGUAGE = "language.safetensors"  # only if the language is not synthetic
+CHECKSUMS = "SHA256SUMS"  # SHA-256 of the three model files above
 SUMMARY = "summary.json"
 CARD = "README.md"  # the model card
 LEARNING_CURVE = "learning_curve.png"
 TENSORBOARD = "tensorboard"
-CHECKPOINTS = "checkpoints"  # states of the training, to go on from
-BEST = "best"  # the model that did best on validation problems, itself a directory that can be loaded
+CHECKPOINTS = "checkpoints"  # directory of checkpoints
+BEST = "best"  # directory of the model with the best validation score; can be loaded like a run
 
 
 def default_path(algorithm: str, name: str, seed: int) -> Path:
-    """Where a run goes that names no directory: `runs/ppo-fast-0-<time>`."""
+    """Return the default directory of a run: `runs/ppo-fast-0-<time>`."""
     return Path("runs") / f"{algorithm}-{name}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def create_run_dir(path: Path, files: Mapping[str, bytes]) -> Path:
-    """Make the directory of a new run with its first files: all of it or nothing, whenever it is killed.
+    """Create the directory of a new run with its initial files, atomically.
+
+    Args:
+        path: Directory to create.
+        files: Content of the initial files, by name.
 
     Raises:
-        SettingError: it exists already, or cannot be made.
+        SettingError: The directory exists already, or cannot be created.
     """
     if path.exists() or path.is_symlink():
-        raise SettingError(f"{str(path)!r} exists already; type --out with a new directory, or remove it.")
+        raise SettingError(f"{str(path)!r} exists already; type --out with a new directory, or delete this one.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         try:
             for name, content in files.items():
-                write_bytes(unfinished / name, content)
-            unfinished.chmod(0o755)
-            unfinished.rename(path)
+                write_bytes(temporary / name, content)
+            temporary.chmod(0o755)
+            temporary.rename(path)
         except BaseException:
-            shutil.rmtree(unfinished)
+            shutil.rmtree(temporary)
             raise
     except OSError as error:
         raise SettingError(
-            f"cannot make the directory {str(path)!r}: {error.strerror}; type --out with another one."
+            f"cannot create the directory {str(path)!r}: {error.strerror}; type --out with another directory."
         ) from error
     return path
 
 
 @contextmanager
 def exclusive_writer(run: Path) -> Iterator[None]:
-    """Make sure that no other process trains in this directory; a crash gives it free.
+    """Lock the directory of a run against other training processes; a crash releases the lock.
 
     Raises:
-        SettingError: one does, or the directory cannot be written.
+        SettingError: Another process holds the lock, or the directory is not writable.
     """
     try:
         file = (run / EPISODES).open("ab")
@@ -73,5 +77,7 @@ def exclusive_writer(run: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SettingError(f"another process trains in {str(run)!r}; wait for it, or stop it.") from None
+            raise SettingError(
+                f"another process is training in {str(run)!r}; wait until it ends, or stop it."
+            ) from None
         yield

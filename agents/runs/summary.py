@@ -1,4 +1,4 @@
-"""Define what `run.json` and `summary.json` hold: the one type that every writer and reader of each uses."""
+"""Define the types of `run.json` and `summary.json`, which all writers and readers share."""
 
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,16 +13,16 @@ from token_env.errors import SettingError
 
 
 class JsonFile(Frozen):
-    """A JSON file of a run. Keys that this version does not know are kept."""
+    """Base class of the JSON files of a run. Unknown keys are preserved."""
 
     model_config = ConfigDict(extra="allow")
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read the file.
+        """Read and validate the file.
 
         Raises:
-            SettingError: it is missing, no JSON, or lacks something.
+            SettingError: The file is missing, not JSON, or lacks a field.
         """
         try:
             return cls.model_validate(read_json(path))
@@ -32,10 +32,10 @@ class JsonFile(Frozen):
             raise SettingError(f"{str(path)!r} is damaged: {place}: {first['msg']}.") from error
 
     def write(self, path: Path) -> None:
-        """Write the whole file, or nothing; fields that were never set are left out.
+        """Write the file atomically, without the fields that were never set.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: The file cannot be written.
         """
         write_json(path, self.model_dump(mode="json", by_alias=True, exclude_unset=True))
 
@@ -48,54 +48,54 @@ class Machine(Frozen):
     processor: str
     cores: int | None
     device: str
-    device_reason: str = ""  # why this device; empty in rows from before it was recorded
+    device_reason: str = ""  # reason for choosing the device; empty in older results
 
 
 class TrainingCost(Frozen):
     """The time and memory that a training took."""
 
     seconds: float = Field(gt=0)  # wall clock
-    cpu_seconds: float  # processor time of all threads
+    cpu_seconds: float  # CPU time of all threads
     threads: int
-    peak_memory_mb: float  # 10⁶ bytes, resident, of the whole process
+    peak_memory_mb: float  # peak resident memory of the process, in 10⁶ bytes
     device_memory_mb: float | None
     device_use_percent: float | None
 
 
 class RunRecord(JsonFile):
-    """`run.json`: command, versions and machine of a run, written when it starts."""
+    """The content of `run.json`: command, versions and machine of a run, written when it starts."""
 
     command: list[str]
     started: str  # ISO 8601, local time
-    revision: str | None  # of this code, in git
-    versions: dict[str, str]  # by distribution
+    revision: str | None  # git revision of this code
+    versions: dict[str, str]  # version by distribution name
     machine: Machine
     threads: int
-    products: dict[str, Any]  # how matrices are multiplied: the fields of `Products`
-    origin: dict[str, Any] = Field(default_factory=dict, alias="from")  # of a run that started from another's weights
-    resumed: tuple[dict[str, Any], ...] = ()  # a record for every time that the run was resumed
+    products: dict[str, Any]  # matrix multiplication settings: the fields of `Products`
+    origin: dict[str, Any] = Field(default_factory=dict, alias="from")  # run that the initial weights came from, if any
+    resumed: tuple[dict[str, Any], ...] = ()  # one record per resumption
 
 
 class ValidationScore(Frozen):
-    """One validation in the course of a training."""
+    """The result of one validation during training."""
 
-    episodes: int  # played before it
+    episodes: int  # number of episodes played before the validation
     mean_return: float
 
 
 class Summary(JsonFile):
-    """`summary.json`: the figures of a run, written last."""
+    """The content of `summary.json`: the results of a run, written last."""
 
     algorithm: str
-    name: str  # of the settings
+    name: str  # name of the settings
     seed: int
     device: str
     episodes: int
     steps: int
     training_seconds: float  # wall clock
-    cpu_seconds: float  # processor time of all threads
+    cpu_seconds: float  # CPU time of all threads
     steps_per_second: float
-    mean_last_100: float | None  # return; None before the first episode
+    mean_last_100: float | None  # mean return of the last 100 episodes; None without episodes
     max_return: float | None
     distinct_tokens_last_100: int
     device_memory_mb: float | None
@@ -104,14 +104,13 @@ class Summary(JsonFile):
     best: ValidationScore | None  # None if the run was never validated
     validations: tuple[ValidationScore, ...] = ()
     status: Literal["finished", "interrupted"]
-    evaluation: dict[str, Scores] = Field(
-        default_factory=dict
-    )  # on held-out problems, by policy; empty after an interruption
-    training_problems: Scores | None = None  # the agent, greedy, on the problems that it played last in training
-    full_difficulty_from: int | None = None  # with a curriculum: the first episode at full difficulty
+    # Scores on held-out problems, by policy; empty after an interruption.
+    evaluation: dict[str, Scores] = Field(default_factory=dict)
+    training_problems: Scores | None = None  # scores of the greedy agent on the last problems of the training
+    full_difficulty_from: int | None = None  # first episode at full difficulty; only with a curriculum
 
     def cost(self, threads: int) -> TrainingCost:
-        """Time and memory of the training, which ran on this many threads."""
+        """Return the time and memory of the training, which ran on this many threads."""
         return TrainingCost(
             seconds=self.training_seconds,
             cpu_seconds=self.cpu_seconds,
@@ -126,6 +125,6 @@ def read_record(run: Path) -> RunRecord:
     """Read the `run.json` of a run.
 
     Raises:
-        SettingError: it is missing or damaged.
+        SettingError: The file is missing or damaged.
     """
     return RunRecord.read(run / run_dir.RUN)

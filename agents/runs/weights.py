@@ -1,4 +1,4 @@
-"""Read the weights of a policy, check that they are finite, and fill a policy with them."""
+"""Read weights from a file, check that they are finite, and load them into a policy."""
 
 from collections.abc import Mapping
 
@@ -12,50 +12,72 @@ from token_env.errors import SettingError
 
 
 def fill(policy: BasePolicy, weights: dict[str, torch.Tensor], source: str) -> None:
-    """Give a policy the weights that come from this source.
+    """Load weights into a policy and put it into evaluation mode.
+
+    Args:
+        policy: Policy to change in place.
+        weights: Tensors by name, with the names of `unique_weights`.
+        source: Name of the weights' file, for error messages.
 
     Raises:
-        SettingError: names, shapes or types that are not the policy's, or numbers that are not finite.
+        SettingError: Names, shapes or types differ from the policy's, or a weight is not finite.
     """
-    expected = own_weights(policy)
-    kinds, wanted = ({n: (tuple(t.shape), t.dtype) for n, t in part.items()} for part in (weights, expected))
-    if kinds != wanted:
-        raise SettingError(f"the weights {source!r} do not fit the policy that its settings describe.")
+    if _layout(weights) != _layout(unique_weights(policy)):
+        raise SettingError(f"the weights {source!r} do not match the policy that the settings describe.")
     check_finite(weights, f"the weights {source!r}")
-    policy.load_state_dict(weights, strict=False)  # the other names of shared parameters are missing
+    policy.load_state_dict(
+        weights, strict=False
+    )  # not strict: shared parameters have one name in files and several in the policy
     policy.set_training_mode(False)
 
 
-def check_finite(weights: dict[str, torch.Tensor], which: str) -> None:
-    """Refuse weights with which every further number would be none.
+def check_finite(weights: dict[str, torch.Tensor], source: str) -> None:
+    """Check that all weights are finite.
+
+    Args:
+        weights: Tensors of any shape, by name.
+        source: Description of the weights, for error messages.
 
     Raises:
-        SettingError: one is NaN or infinite.
+        SettingError: A weight is NaN or infinite.
     """
     if bad := first_nonfinite(weights):
-        raise SettingError(f"{which} are not finite: {bad[0]} holds NaN or infinity.")
+        raise SettingError(f"{source} are not finite: {bad[0]} contains NaN or infinity.")
 
 
 def first_nonfinite(weights: Mapping[str, torch.Tensor]) -> tuple[str, float] | None:
-    """Return the name of the first tensor with a NaN or an infinity, and that number; None if all are finite."""
+    """Return the name of the first tensor with a NaN or infinity, and that value; None if all are finite."""
     for name, tensor in weights.items():
         if not bool(tensor.isfinite().all()):
             return name, float(tensor[~tensor.isfinite()].flatten()[0])
     return None
 
 
-def own_weights(policy: BasePolicy) -> dict[str, torch.Tensor]:
-    """What cannot be made from the settings, once: SB3 gives a features extractor that networks share three names."""
-    kept = policy.state_dict()  # without the language's arrays, which a tied head holds as buffers that are not kept
+def unique_weights(policy: BasePolicy) -> dict[str, torch.Tensor]:
+    """Return the policy's parameters and persistent buffers by name, each once, in their own shapes.
+
+    SB3 lists a features extractor that actor and critic share under three names. The language arrays of a tied head
+    are not persistent: the settings and the language rebuild them.
+    """
+    persistent = policy.state_dict()
     tensors = (*policy.named_parameters(), *policy.named_buffers())
-    return {name: tensor.detach() for name, tensor in tensors if name in kept}
+    return {name: tensor.detach() for name, tensor in tensors if name in persistent}
+
+
+def _layout(weights: Mapping[str, torch.Tensor]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Return shape and type of each tensor, by name."""
+    return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in weights.items()}
 
 
 def read_weights(content: bytes, source: str) -> dict[str, torch.Tensor]:
-    """The tensors in a safetensors file, by name.
+    """Return the tensors in a safetensors file by name, in the shapes that the file declares.
+
+    Args:
+        content: Content of the file.
+        source: Name of the file, for error messages.
 
     Raises:
-        SettingError: it is none, or a damaged one.
+        SettingError: The content is damaged or not a safetensors file.
     """
     try:
         weights: dict[str, torch.Tensor] = safetensors.torch.load(content)

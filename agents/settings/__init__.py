@@ -1,1 +1,1 @@
-"""Define the settings of a run, and merge them from presets, files and `--set`."""
+"""Define the settings of a run; merge them from presets, files and `--set`."""

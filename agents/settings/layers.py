@@ -13,42 +13,42 @@ from agents.settings.schema import Settings
 from token_env.errors import SettingError, unknown_name
 
 DEFAULT_SIZE = "fast"
-VARIANTS_OF_PPO = ("maskable_ppo", "recurrent_ppo")  # sections that take from ppo's what they do not say themselves
+PPO_VARIANTS = ("maskable_ppo", "recurrent_ppo")  # sections whose missing keys default to those of section ppo
 
 
 def make_settings(*layers: Mapping[str, Any]) -> Settings:
-    """Settings from nested dictionaries, later ones over earlier ones.
+    """Merge nested dictionaries into validated settings; later layers override earlier ones.
 
-    What they say of ppo holds for its variants too, where they do not say something else of these.
+    Keys of section ppo also apply to its variants, unless a layer sets them in the variant's own section.
 
     Raises:
-        SettingError: an unknown key, or a value that is not allowed; the message names the first one.
+        SettingError: A layer has an unknown key or a value that is not allowed; the message names the first one.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
-        merged = merged_layers(merged, layer)
-    ppo = {name: merged["ppo"] for name in VARIANTS_OF_PPO if isinstance(merged.get("ppo"), Mapping)}
-    merged = merged_layers(ppo, merged)
+        merged = merge_layers(merged, layer)
+    ppo = {name: merged["ppo"] for name in PPO_VARIANTS if isinstance(merged.get("ppo"), Mapping)}
+    merged = merge_layers(ppo, merged)
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
-        raise _explained(error) from error
+        raise _to_setting_error(error) from error
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Where nested dictionaries of the same keys differ: `section.key` and both values."""
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield `section.key` and both values for each difference between nested dictionaries that have the same keys."""
     for key, value in one.items():
         if isinstance(value, Mapping):
-            yield from differences(value, other[key], f"{place}{key}.")
+            yield from differences(value, other[key], f"{prefix}{key}.")
         elif value != other[key]:
-            yield place + key, value, other[key]
+            yield prefix + key, value, other[key]
 
 
 def read_layer(source: str) -> dict[str, Any]:
-    """The settings in a YAML file, or of a shipped preset such as `reported/fast`.
+    """Read a layer of settings from a YAML file, or from a shipped preset such as `reported/fast`.
 
     Raises:
-        SettingError: neither a file nor a preset, or a file that holds no settings.
+        SettingError: `source` is neither a file nor a preset, or the file holds no settings.
     """
     path = Path(source).expanduser()
     try:
@@ -58,15 +58,15 @@ def read_layer(source: str) -> dict[str, Any]:
             return configs.read_preset(source)
         if isinstance(error, FileNotFoundError):
             known = ", ".join(configs.names())
-            raise SettingError(f"there is no file {source!r}, nor such a preset; presets: {known}.") from None
+            raise SettingError(f"there is no file {source!r} and no preset of that name; presets: {known}.") from None
         raise SettingError(f"cannot read settings from {source!r}: {error}.") from error
 
 
 def preset_layer(size: str) -> dict[str, Any]:
-    """The settings of the preset of this size.
+    """Read the preset of a size.
 
     Raises:
-        SettingError: an unknown size.
+        SettingError: The size is unknown.
     """
     known = [name for name in configs.names() if "/" not in name]
     if size not in known:
@@ -75,48 +75,53 @@ def preset_layer(size: str) -> dict[str, Any]:
 
 
 def assignment_layer(assignment: str) -> dict[str, Any]:
-    """The settings in `section.key=value`, the value written as in YAML; `-` in a key stands for `_`.
+    """Parse `section.key=value` into a layer. The value is YAML; `-` in the key is read as `_`.
 
     Raises:
-        SettingError: something else than an assignment.
+        SettingError: The text is not an assignment.
     """
     key, equals, value = assignment.partition("=")
     if not equals or not key:
-        raise SettingError(f"--set takes KEY=VALUE, {assignment!r} was given; type --set ppo.learning_rate=1e-4, say.")
+        raise SettingError(
+            f"--set takes KEY=VALUE, not {assignment!r}; type, for example, --set ppo.learning_rate=1e-4."
+        )
     try:
         layer: Any = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise SettingError(f"the value in --set {assignment!r} cannot be read: {error}.") from error
+        raise SettingError(f"the value in --set {assignment!r} is not valid YAML: {error}.") from error
     for part in reversed(key.replace("-", "_").split(".")):
         layer = {part: layer}
     return dict(layer)
 
 
-def merged_layers(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested dictionaries as one: what `above` says counts, in each section alike."""
+def merge_layers(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two nested dictionaries recursively; values of `above` override those of `below`."""
     merged = dict(below)
     for key, value in above.items():
-        inner = merged.get(key)
-        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
-        merged[key] = merged_layers(inner, value) if both else value  # type: ignore[arg-type]
+        old = merged.get(key)
+        both_nested = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge_layers(old, value) if both_nested else value  # type: ignore[arg-type]
     return merged
 
 
-def _explained(error: ValidationError) -> SettingError:
+def _to_setting_error(error: ValidationError) -> SettingError:
+    """Convert the first error of pydantic into a message that names the key and the allowed values."""
     first = error.errors()[0]
-    place, known = _place([str(part) for part in first["loc"]])
+    keys, known = _locate([str(part) for part in first["loc"]])
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        section = place[:-1]
-        return unknown_name("setting", ".".join(place), [".".join([*section, name]) for name in known])
+        section = keys[:-1]
+        return unknown_name("setting", ".".join(keys), [".".join([*section, name]) for name in known])
     reason = first["msg"].removeprefix("Value error, ").rstrip(".")
-    if first["type"] == "value_error" and isinstance(first["input"], Mapping):  # a section's own check names its key
-        joint = "" if not place else ": " if reason.startswith("unknown") else "."
-        return SettingError(f"{'.'.join(place)}{joint}{reason}.")
-    return SettingError(f"{'.'.join(place)} cannot be {first['input']!r}: {reason}.")
+    if first["type"] == "value_error" and isinstance(
+        first["input"], Mapping
+    ):  # a section's own validator names its key
+        separator = "" if not keys else ": " if reason.startswith("unknown") else "."
+        return SettingError(f"{'.'.join(keys)}{separator}{reason}.")
+    return SettingError(f"{'.'.join(keys)} cannot be {first['input']!r}: {reason}.")
 
 
-def _place(location: list[str]) -> tuple[list[str], list[str]]:
-    """The keys that lead to a wrong value, without what pydantic adds behind them, and the keys known beside it."""
+def _locate(location: list[str]) -> tuple[list[str], list[str]]:
+    """Return the keys that lead to a wrong value, without pydantic's suffixes, and all known keys of its section."""
     model: Any = Settings
     for depth, part in enumerate(location):
         names = [field.name for field in fields(model)] if is_dataclass(model) else list(model.model_fields)

@@ -1,7 +1,7 @@
-"""State everything that a run depends on: typed, frozen settings, read from presets, files and `--set`.
+"""Define the settings of a run as typed, immutable models.
 
-Defaults of the algorithms are those of Stable-Baselines3 and sb3-contrib, so a file that says nothing trains as they
-would.
+Defaults of the algorithms are those of Stable-Baselines3 and sb3-contrib, so an empty settings file trains with their
+hyper-parameters.
 """
 
 from typing import Any, Literal
@@ -14,43 +14,46 @@ from token_env.rules.task import Task
 
 
 class Frozen(BaseModel):
-    """Settings that cannot change and have no unknown keys."""
+    """Base class of immutable settings; rejects unknown keys, infinities and NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PolicySettings(Frozen):
-    """The networks: one multilayer perceptron for the policy, another of the same shape for the value."""
+    """Networks of the agent: two multilayer perceptrons of equal shape, one for the policy and one for the value."""
 
-    hidden: tuple[int, ...] = Field((64, 64), max_length=16)  # units of each hidden layer
+    hidden: tuple[int, ...] = Field((64, 64), max_length=16)  # number of units of each hidden layer
     activation: Literal["tanh", "relu"] = "tanh"
-    embedding: int = Field(32, ge=1)  # length of the vectors that env.observation=tokens learns for each token
-    # fast: policies/categorical.py computes the categorical, and Adam is fused; tied: policies/tied_head.py also
-    # computes the logits, which start from the language's bigram probabilities whatever action_bias is
+    embedding: int = Field(32, ge=1)  # length of a token's learned vectors; used with env.observation=tokens
+    # stock: SB3's classes. fast: policies/categorical.py computes the categorical, and Adam is fused. tied: as fast,
+    # but policies/tied_head.py computes the logits; they start at the language's bigram log-probabilities, and
+    # action_bias is ignored.
     head: Literal["stock", "fast", "tied"] = "stock"
 
     @field_validator("hidden")
     @classmethod
     def _positive(cls, hidden: tuple[int, ...]) -> tuple[int, ...]:
         if any(units < 1 for units in hidden):
-            raise ValueError("every hidden layer needs at least 1 unit; type policy.hidden=[256,256], say")
+            raise ValueError(
+                "every hidden layer needs at least 1 unit; type --set policy.hidden=[256,256], for example"
+            )
         return hidden
 
 
 class OnPolicySettings(Frozen):
-    """What all algorithms share; names and defaults are those of the constructors in SB3 and sb3-contrib."""
+    """Hyper-parameters of every algorithm. Names and defaults are those of SB3's and sb3-contrib's constructors."""
 
-    n_envs: int = Field(1, ge=1)  # episodes played side by side
-    n_steps: int = Field(ge=1)  # steps of each of them in a rollout; a multiple of env.max_steps
+    n_envs: int = Field(1, ge=1)  # environments that run in parallel
+    n_steps: int = Field(ge=1)  # steps of each environment in a rollout; a multiple of env.max_steps
     learning_rate: float = Field(gt=0)
-    learning_rate_schedule: Literal["constant", "linear"] = "constant"  # linear: falls to 0 at the end
+    learning_rate_schedule: Literal["constant", "linear"] = "constant"  # linear: decreases to 0 at the end of training
     gamma: float = Field(0.99, ge=0, le=1)
     gae_lambda: float = Field(ge=0, le=1)
-    action_bias: Literal["zero", "log_unigram"] = "zero"  # what the policy prefers before it has learned anything
+    action_bias: Literal["zero", "log_unigram"] = "zero"  # initial bias of the logits
 
 
 class PolicyGradientSettings(OnPolicySettings):
-    """What those share that follow the gradient of one loss: of policy, entropy and value together."""
+    """Hyper-parameters of algorithms that minimise one loss: policy, entropy and value terms together."""
 
     ent_coef: float = Field(0.0, ge=0)
     vf_coef: float = Field(0.5, ge=0)
@@ -58,12 +61,12 @@ class PolicyGradientSettings(OnPolicySettings):
 
 
 class PPOSettings(PolicyGradientSettings):
-    """Proximal policy optimisation; with masks, too."""
+    """Hyper-parameters of PPO and MaskablePPO."""
 
     n_steps: int = Field(2048, ge=1)
     learning_rate: float = Field(3e-4, gt=0)
     gae_lambda: float = Field(0.95, ge=0, le=1)
-    batch_size: int = Field(64, ge=2)  # steps of a minibatch; divides n_envs × n_steps
+    batch_size: int = Field(64, ge=2)  # steps in a minibatch; divides n_envs × n_steps
     n_epochs: int = Field(10, ge=1)
     clip_range: float = Field(0.2, gt=0)
     normalize_advantage: bool = True
@@ -71,15 +74,15 @@ class PPOSettings(PolicyGradientSettings):
 
 
 class RecurrentPPOSettings(PPOSettings):
-    """PPO with an LSTM before the policy's networks, and another before the value's."""
+    """Hyper-parameters of RecurrentPPO: PPO with an LSTM before the policy network and one before the value network."""
 
     n_steps: int = Field(128, ge=1)
     batch_size: int = Field(128, ge=2)
-    lstm_hidden_size: int = Field(256, ge=1)  # units of each
+    lstm_hidden_size: int = Field(256, ge=1)  # units of each LSTM
 
 
 class A2CSettings(PolicyGradientSettings):
-    """Advantage actor-critic."""
+    """Hyper-parameters of A2C (advantage actor-critic)."""
 
     n_steps: int = Field(5, ge=1)
     learning_rate: float = Field(7e-4, gt=0)
@@ -89,64 +92,62 @@ class A2CSettings(PolicyGradientSettings):
 
 
 class TRPOSettings(OnPolicySettings):
-    """Trust region policy optimisation: the policy moves as far as target_kl lets it, the value by gradients."""
+    """Hyper-parameters of TRPO: target_kl limits each policy update; gradient descent fits the value function."""
 
     n_steps: int = Field(2048, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)  # of the value
+    learning_rate: float = Field(1e-3, gt=0)  # for the value function
     gae_lambda: float = Field(0.95, ge=0, le=1)
-    batch_size: int = Field(128, ge=2)  # steps of a minibatch of the value; divides n_envs × n_steps
-    cg_max_steps: int = Field(15, ge=1)  # of the conjugate gradient
+    batch_size: int = Field(128, ge=2)  # steps in a minibatch of the value function; divides n_envs × n_steps
+    cg_max_steps: int = Field(15, ge=1)  # iterations of the conjugate gradient method
     cg_damping: float = Field(0.1, ge=0)
     line_search_shrinking_factor: float = Field(0.8, gt=0, lt=1)
     line_search_max_iter: int = Field(10, ge=1)
-    n_critic_updates: int = Field(10, ge=1)  # passes over the rollout for the value
+    n_critic_updates: int = Field(10, ge=1)  # epochs of the value function on a rollout
     normalize_advantage: bool = True
     target_kl: float = Field(0.01, gt=0)
-    sub_sampling_factor: int = Field(1, ge=1)  # the policy's step is computed from one step in so many
+    sub_sampling_factor: int = Field(1, ge=1)  # the policy update uses every n-th step of the rollout
 
 
 class CurriculumSettings(Frozen):
-    """How problems become harder during training (`training/curriculum.py`); evaluations have full difficulty."""
+    """Curriculum settings (`training/curriculum.py`). Evaluations always run at full difficulty."""
 
     enabled: bool = False
-    noise: float = Field(0.0, ge=0)  # env.noise of the first level
-    message_vocab: int | None = Field(None, ge=MIN_VOCAB)  # the same; None = a tenth of the task's
-    levels: int = Field(5, ge=2)  # the last is the task itself
-    threshold: float = Field(0.25, ge=0)  # mean return at which the level rises, as a share of α L
-    window: int = Field(40, ge=1)  # episodes of that mean
-    full_by: float = Field(0.5, ge=0, le=0.9)  # share of the episodes after which all have full difficulty
+    noise: float = Field(0.0, ge=0)  # env.noise at first
+    message_vocab: int | None = Field(None, ge=MIN_VOCAB)  # env.message_vocab at first; None: a tenth of the task's
+    levels: int = Field(5, ge=2)  # number of levels; the last level is the task itself
+    threshold: float = Field(0.25, ge=0)  # mean return that raises the level, as a share of α L
+    window: int = Field(40, ge=1)  # episodes over which the mean return is computed
+    full_by: float = Field(0.5, ge=0, le=0.9)  # share of the episodes after which difficulty is full in any case
 
 
 class CheckpointSettings(Frozen):
-    """When training saves checkpoints (`training/saver.py`), and how it finds its best policy."""
+    """Checkpoint settings (`training/saver.py`), and validations that select the best policy."""
 
-    seconds: float = Field(60.0, ge=0)  # of work that a crash may cost; 0: that of one rollout
-    episodes: int | None = Field(None, ge=1)  # save after so many, whatever the seconds
-    keep: int = Field(2, ge=1)  # the last so many, beside the best
-    validations: int = Field(10, ge=0)  # evaluations in the course of the run, at full difficulty
-    problems: int = Field(50, ge=1)  # the first so many of the split validation, for each of them
+    seconds: float = Field(60.0, ge=0)  # longest training time that a crash may lose; 0: save after every rollout
+    episodes: int | None = Field(None, ge=1)  # also save after every this many episodes
+    keep: int = Field(2, ge=1)  # number of latest checkpoints to keep, besides the best policy
+    validations: int = Field(10, ge=0)  # number of validations during training, at full difficulty
+    problems: int = Field(50, ge=1)  # problems per validation: the first ones of the validation split
 
 
 class EvaluationSettings(Frozen):
-    """The evaluation at the end of a run."""
+    """Settings of the evaluation at the end of a run."""
 
     split: Literal["validation", "test"] = "test"
-    problems: int = Field(200, ge=1)  # the first so many
+    problems: int = Field(200, ge=1)  # number of problems: the first ones of the split
 
 
 class Settings(Frozen):
-    """Everything that a run depends on."""
+    """All settings of a run."""
 
-    name: str = Field("custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")  # a preset's name
+    name: str = Field("custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")  # name of the preset
     algorithm: str = "ppo"
     seed: int = Field(0, ge=0, lt=2**31)
     device: str = "auto"
-    precision: Literal["float32", "bf16"] = "float32"  # of the products of linear layers; weights stay float32
-    matmul: Literal["auto", "default", "onednn"] = "auto"  # which library multiplies float32 matrices on a cpu
+    precision: Literal["float32", "bf16"] = "float32"  # precision of products in linear layers; weights stay float32
+    matmul: Literal["auto", "default", "onednn"] = "auto"  # library for float32 matrix products on a cpu
     episodes: int = Field(2000, ge=1)
-    from_run: str | None = Field(
-        None, min_length=1
-    )  # the run whose weights it starts from (agents/training/transfer.py)
+    from_run: str | None = Field(None, min_length=1)  # run whose weights training starts from (training/transfer.py)
     env: Task = Field(default_factory=Task)
     policy: PolicySettings = PolicySettings()
     ppo: PPOSettings = PPOSettings()
@@ -162,15 +163,15 @@ class Settings(Frozen):
     @classmethod
     def _named(cls, env: Task) -> Task:
         if not isinstance(env.language, str) or not isinstance(env.reward, str):
-            raise ValueError("a run's language and reward are given by name, so that the run can be loaded again")
+            raise ValueError("env.language and env.reward of a run must be names, so that the run can be loaded again")
         return env
 
     @model_validator(mode="after")
     def _readable(self) -> "Settings":
         if self.policy.head == "tied" and self.env.observation != "features":
             raise ValueError(
-                f"policy.head=tied reads the vectors that env.observation=features shows, not {self.env.observation}; "
-                "type --set policy.head=fast, or leave env.observation out"
+                f"policy.head=tied reads token vectors, which env.observation={self.env.observation} does not contain; "
+                "type --set policy.head=fast, or --set env.observation=features"
             )
         return self
 
@@ -178,36 +179,40 @@ class Settings(Frozen):
     def _held_out(self) -> "Settings":
         if self.env.split == self.evaluation.split:
             raise ValueError(
-                f"env.split and evaluation.split are both {self.env.split!r}; a run is evaluated on problems "
-                "that it was not trained on; type --set env.split=train"
+                f"env.split and evaluation.split are both {self.env.split!r}; a run must be evaluated on "
+                "problems that it was not trained on; type --set env.split=train"
             )
         return self
 
     @property
     def section(self) -> str:
-        """Name of the section with the algorithm's hyper-parameters: `maskable_ppo` for `maskable-ppo`."""
+        """Name of the algorithm's section: `maskable_ppo` for the algorithm `maskable-ppo`.
+
+        Raises:
+            SettingError: The algorithm is unknown.
+        """
         return section_name(self.algorithm)
 
     @property
     def hyperparameters(self) -> OnPolicySettings:
-        """The section of the run's algorithm.
+        """Hyper-parameters of the run's algorithm.
 
         Raises:
-            SettingError: an unknown algorithm.
+            SettingError: The algorithm is unknown.
         """
         section: OnPolicySettings = getattr(self, self.section)
         return section
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested dictionaries of plain values, as a settings file holds them."""
+        """Return the settings as nested dictionaries of plain values, ready for YAML or JSON."""
         return self.model_dump(mode="json")
 
 
 def section_name(algorithm: str) -> str:
-    """Name of the section with an algorithm's hyper-parameters.
+    """Return the name of an algorithm's section.
 
     Raises:
-        SettingError: an unknown algorithm.
+        SettingError: The algorithm is unknown.
     """
     fields = Settings.model_fields.items()
     sections = [name for name, field in fields if issubclass(type(field.default), OnPolicySettings)]

@@ -1,4 +1,4 @@
-"""Build what trains: environment, model and curriculum of a run's settings."""
+"""Build the environment, model and curriculum of a training from its settings."""
 
 import dataclasses
 from pathlib import Path
@@ -13,7 +13,7 @@ from agents.algorithms.models import build_learner
 from agents.algorithms.table import find_algorithm
 from agents.algorithms.vec_env import TokenVecEnv
 from agents.machine.matmul import Products, choose_products
-from agents.policies.bf16 import multiply_in
+from agents.policies.bf16 import set_linear_precision
 from agents.runs import run_dir
 from agents.runs.json_files import json_bytes
 from agents.runs.language_file import is_stored, language_bytes
@@ -21,7 +21,7 @@ from agents.runs.summary import RunRecord
 from agents.settings.schema import Settings
 from agents.training.curriculum import Curriculum, CurriculumState, Schedule
 from agents.training.guards import CheckedVecEnv
-from agents.training.transfer import start_from
+from agents.training.transfer import transfer_weights
 from token_env.errors import SettingError
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
@@ -29,7 +29,7 @@ from token_env.rules.task import Task
 
 
 class Training(NamedTuple):
-    """What trains."""
+    """The parts of one training."""
 
     settings: Settings
     products: Products
@@ -40,12 +40,12 @@ class Training(NamedTuple):
 
     @property
     def device(self) -> str:
-        """Where it computes."""
+        """Device of the model."""
         return str(self.model.device)
 
 
-def first_files(training: Training, record: RunRecord) -> dict[str, bytes]:
-    """What the directory of a run begins with: all that is needed to train it again."""
+def initial_files(training: Training, record: RunRecord) -> dict[str, bytes]:
+    """Return the content of the files that a new run starts with, by name; they suffice to repeat the training."""
     config = configs.dump(training.settings.to_dict()).encode()
     files = {
         run_dir.CONFIG: config,
@@ -58,61 +58,65 @@ def first_files(training: Training, record: RunRecord) -> dict[str, bytes]:
 
 
 def build(
-    settings: Settings, device: str, language: Language | None = None, level: CurriculumState | None = None
+    settings: Settings, device: str, language: Language | None = None, progress: CurriculumState | None = None
 ) -> Training:
-    """Environment and model of resolved settings, not yet trained.
+    """Build the untrained environment, model and curriculum of resolved settings.
 
     Args:
-        settings: of the run.
-        device: already resolved.
-        language: of the run, where it is kept with it; else it follows from the settings.
-        level: of the curriculum; its first if None.
+        settings: Settings of the run, from `resolve_settings`.
+        device: Name of a usable device, from `resolve_device`.
+        language: Language stored with the run; None builds it from the settings.
+        progress: Curriculum state to continue from; None starts at the first level.
 
     Raises:
-        SettingError: settings that cannot be used.
+        SettingError: The settings cannot be used.
     """
     check_budget(settings)
     products = choose_products(settings.matmul, settings.precision, device)
     masked = find_algorithm(settings.algorithm).uses_mask
     env, dynamics, model = build_learner(settings, device, language, lambda batch: CheckedVecEnv(batch, masked))
-    multiply_in(model.policy, products.precision)
+    set_linear_precision(model.policy, products.precision)
     env.seed(environment_seed(settings.seed))
-    curriculum = Curriculum(Schedule(settings), env, level) if settings.curriculum.enabled else None
+    curriculum = Curriculum(Schedule(settings), env, progress) if settings.curriculum.enabled else None
     return Training(settings, products, dynamics, env, model, curriculum)
 
 
-def begin_weights(training: Training) -> dict[str, Any]:
-    """Start from the weights of another run where the settings name one, and tell from which."""
+def load_initial_weights(training: Training) -> dict[str, Any]:
+    """Load the weights of the run in `settings.from_run`, if set; return the record of that run for `run.json`.
+
+    Raises:
+        SettingError: There is no such run, or its weights do not fit the policy.
+    """
     settings = training.settings
     if not settings.from_run:
         return {}
-    return {"from": start_from(settings.from_run, settings, training.dynamics, training.model.policy)}
+    return {"from": transfer_weights(settings.from_run, settings, training.dynamics, training.model.policy)}
 
 
 def resolve_settings(settings: Settings) -> Settings:
-    """The settings with what follows from others filled in: the shaping's discount, whole paths of a text and a run.
+    """Fill in the settings that follow from others: the discount of the shaping, and absolute paths of text and run.
 
     Raises:
-        SettingError: a discount of the environment that contradicts the agent's.
+        SettingError: The discounts of environment and agent differ.
     """
     env, gamma = settings.env, settings.hyperparameters.gamma
     if env.discount not in (Task.discount, gamma):
         section = settings.section
         raise SettingError(
-            f"env.discount={env.discount:g} differs from {section}.gamma={gamma:g}, the agent's; "
-            f"leave it out, or type --set env.discount={gamma:g}."
+            f"env.discount={env.discount:g} differs from {section}.gamma={gamma:g}, the discount of the agent; "
+            f"omit it, or type --set env.discount={gamma:g}."
         )
     changes: dict[str, Any] = {"discount": gamma}
     kind, _, text = str(env.language).partition(":")
     if kind == "text":
         changes["language"] = f"text:{Path(text).expanduser().absolute()}"
-    begun = settings.from_run and str(Path(settings.from_run).expanduser().absolute())
-    return settings.model_copy(update={"env": dataclasses.replace(env, **changes), "from_run": begun})
+    from_run = settings.from_run and str(Path(settings.from_run).expanduser().absolute())
+    return settings.model_copy(update={"env": dataclasses.replace(env, **changes), "from_run": from_run})
 
 
 def environment_seed(seed: int) -> int:
-    """A seed for the first row of the batch, such that runs of neighbouring seeds share no problems.
+    """Return a seed for the first row of the batch, so that runs with neighbouring seeds share no problems.
 
-    Row i is seeded with the result + i, by Gymnasium's convention.
+    Row i gets this seed + i, following Gymnasium's convention.
     """
     return int(np.random.SeedSequence(seed).generate_state(1)[0])

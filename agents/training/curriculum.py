@@ -1,10 +1,9 @@
-"""Raise the difficulty of a training's problems as the returns rise, from a small message vocabulary without noise.
+"""Raise the difficulty of a training as its returns rise: more message vocabulary and more noise.
 
-Episodes begin at level 0 and the last level is the task itself. The level rises by one when the mean return of the last
-`window` episodes at the present level reaches `threshold` · α L; α L is what saying the message itself, without
-jitter, would earn in adequacy, and the optimum is 0.7 to 1.0 of it at every level. Whatever the returns, the level
-never falls behind a steady pace that reaches the task at `full_by` of the run's episodes, so that the last part of
-every run is played at full difficulty.
+Training starts at level 0; the last level is the full task. The level rises by one when the mean return of the last
+`window` episodes at the current level reaches `threshold` · α L. α L is the adequacy of the message itself without
+noise; the optimum is 0.7 to 1.0 times α L at every level. A minimum level also rises linearly and reaches the full task
+after the fraction `full_by` of the run's episodes, so the last part of every run has full difficulty.
 """
 
 from collections.abc import Sequence
@@ -18,112 +17,119 @@ from agents.settings.schema import Settings
 from token_env.errors import SettingError
 from token_env.languages.language import MIN_VOCAB
 
-FIRST_SHARE = 0.1  # of the task's message vocabulary, at level 0 where the settings name none
+FIRST_SHARE = 0.1  # default message vocabulary of level 0, as a fraction of the task's
 
 
 class Level(NamedTuple):
-    """What the problems of a level are like; fields of a `Task`."""
+    """The difficulty of one level, as fields of a `Task`."""
 
     noise: float
     message_vocab: int
 
 
 class CurriculumState(NamedTuple):
-    """How far a curriculum is, in plain values. Episodes begin before those that ended are judged, hence two levels."""
+    """The progress of a curriculum.
 
-    playing: int = 0  # level of the episodes that are being played
-    coming: int = 0  # level of those that begin when these end
-    recent: tuple[float, ...] = ()  # returns of the last episodes at the level `coming`, at most a window
-    full_from: int | None = None  # episodes that had ended when the last level was first played
+    There are two levels because the next episodes start before the returns of the last ones are evaluated.
+    """
+
+    playing: int = 0  # level of the current episodes
+    coming: int = 0  # level of the next episodes
+    recent: tuple[float, ...] = ()  # last returns at the level `coming`, at most `window`
+    full_from: int | None = None  # number of episodes before the first one at the last level
 
 
 class Schedule:
-    """Which level comes next: a pure function of the state, of what episodes returned and of how many there were.
+    """Choose the next level from the curriculum state, the returns and the number of episodes. It has no state itself.
 
     Args:
-        settings: of the run; the last level is its task.
+        settings: Settings of the run; the last level is its task.
 
     Raises:
-        SettingError: a first level that is harder than the task.
+        SettingError: The first level is harder than the task.
     """
 
     def __init__(self, settings: Settings) -> None:
-        chosen, task = settings.curriculum, settings.env
+        section, task = settings.curriculum, settings.env
         self.levels = make_levels(settings)
-        self.goal = chosen.threshold * task.adequacy_scale * task.max_steps  # return at which the level rises
-        self._window = chosen.window
-        self._free = chosen.full_by * settings.episodes  # episodes that may be easier than the task
+        self.goal = section.threshold * task.adequacy_scale * task.max_steps  # mean return at which the level rises
+        self._window = section.window
+        self._easy_episodes = (
+            section.full_by * settings.episodes
+        )  # number of episodes that may be below full difficulty
         self._last = len(self.levels) - 1
 
     def begin(self, count: int) -> CurriculumState:
-        """The state as the first `count` episodes begin side by side."""
-        playing = self._pace(0, count)
-        return CurriculumState(
-            playing, max(playing, self._pace(count, count)), (), 0 if playing == self._last else None
-        )
+        """Return the state when the first `count` parallel episodes start."""
+        playing = self._min_level(0, count)
+        coming = max(playing, self._min_level(count, count))
+        return CurriculumState(playing, coming, (), 0 if playing == self._last else None)
 
     def advance(self, state: CurriculumState, returns: Sequence[float], played: int) -> CurriculumState:
-        """The state after these episodes ended together, and as many began.
+        """Return the state after parallel episodes ended and the same number started.
 
         Args:
-            state: before.
-            returns: of the episodes that ended.
-            played: episodes that have ended so far, these included.
+            state: State before the episodes ended.
+            returns: Returns of the episodes that ended.
+            played: Number of episodes that have ended so far, including these.
         """
         recent = (*state.recent, *returns)[-self._window :] if state.playing == state.coming else ()
-        risen = len(recent) == self._window and float(np.mean(recent)) >= self.goal
-        coming = min(self._last, state.coming + risen)
-        coming = max(coming, self._pace(played + len(returns), len(returns)))
+        rises = len(recent) == self._window and float(np.mean(recent)) >= self.goal
+        coming = min(self._last, state.coming + rises)
+        coming = max(coming, self._min_level(played + len(returns), len(returns)))
         full_from = played if state.full_from is None and state.coming == self._last else state.full_from
         return CurriculumState(state.coming, coming, recent if coming == state.coming else (), full_from)
 
-    def _pace(self, played: int, count: int) -> int:
-        """The least level of `count` episodes that begin when so many have been played."""
-        return self._last if played + count > self._free else int(self._last * played / self._free)
+    def _min_level(self, played: int, count: int) -> int:
+        """Return the minimum level of `count` episodes that start after `played` episodes."""
+        easy = self._easy_episodes
+        return self._last if played + count > easy else int(self._last * played / easy)
 
 
 def make_levels(settings: Settings) -> list[Level]:
-    """The levels from the first to the task itself: noise in equal steps, the message vocabulary in equal ratios.
+    """Return all levels, the full task last. Noise rises in equal steps, the message vocabulary in equal ratios.
 
     Raises:
-        SettingError: a first level that is harder than the task.
+        SettingError: The first level is harder than the task.
     """
-    chosen, task = settings.curriculum, settings.env
-    whole = task.message_vocab or task.vocab_size
-    first = max(MIN_VOCAB, round(FIRST_SHARE * whole)) if chosen.message_vocab is None else chosen.message_vocab
-    for name, value, most in (("message_vocab", first, whole), ("noise", chosen.noise, task.noise)):
-        if value > most:
+    section, task = settings.curriculum, settings.env
+    last = task.message_vocab or task.vocab_size
+    first = max(MIN_VOCAB, round(FIRST_SHARE * last)) if section.message_vocab is None else section.message_vocab
+    for name, value, limit in (("message_vocab", first, last), ("noise", section.noise, task.noise)):
+        if value > limit:
             raise SettingError(
-                f"curriculum.{name}={value:g} is harder than the task, whose {name} is {most:g}; "
-                f"type --set curriculum.{name}={most:g}, or less."
+                f"curriculum.{name}={value:g} is harder than the task, whose {name} is {limit:g}; "
+                f"type --set curriculum.{name}={limit:g}, or less."
             )
-    shares = [step / (chosen.levels - 1) for step in range(chosen.levels)]
+    shares = [step / (section.levels - 1) for step in range(section.levels)]
     return [
-        Level((1 - share) * chosen.noise + share * task.noise, round(first ** (1 - share) * whole**share))
+        Level((1 - share) * section.noise + share * task.noise, round(first ** (1 - share) * last**share))
         for share in shares
     ]
 
 
 class Curriculum(BaseCallback):
-    """Lets a training follow a `Schedule`; make it before the training's first reset, and put it before `Recorder`.
+    """Set the difficulty of the environments according to a `Schedule`.
+
+    Create it before the first reset of the training, and list it before `Recorder`.
 
     Args:
-        schedule: which level comes next.
-        env: the batch that is played.
-        state: to go on from; from the beginning if None.
+        schedule: Schedule that chooses the levels.
+        env: Environments of the training.
+        state: State to continue from; None starts at the first level.
 
     Attributes:
-        state: how far it is.
+        state: Current state of the curriculum.
     """
 
     def __init__(self, schedule: Schedule, env: VecEnv, state: CurriculumState | None = None) -> None:
         super().__init__()
         self._schedule, self._env = schedule, env
         self.state = schedule.begin(env.num_envs) if state is None else state
-        self._set(self.state.playing)
+        self._set_level(self.state.playing)
 
     def _on_training_start(self) -> None:
-        self._set(self.state.coming)
+        self._set_level(self.state.coming)
 
     def _on_step(self) -> bool:
         if self.locals["dones"].all():
@@ -131,14 +137,14 @@ class Curriculum(BaseCallback):
             self._log()
             played = self.num_timesteps // self.locals["infos"][0]["episode"]["l"]
             self.state = self._schedule.advance(self.state, returns, played)
-            self._set(self.state.coming)
+            self._set_level(self.state.coming)
         return True
 
-    def _set(self, level: int) -> None:
+    def _set_level(self, level: int) -> None:
         self._env.env_method("set_difficulty", *self._schedule.levels[level])
 
     def _log(self) -> None:
-        """Tell the difficulty of the episodes that have ended."""
+        """Log the difficulty of the episodes that have just ended."""
         level = self._schedule.levels[self.state.playing]
         self.logger.record("curriculum/level", self.state.playing)
         self.logger.record("curriculum/noise", level.noise)

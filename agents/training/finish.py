@@ -1,4 +1,4 @@
-"""Sum a training up: its figures, what its agent scores, how long it took."""
+"""Finish a training: save its models, evaluate the agent, and write the summary."""
 
 import signal
 from pathlib import Path
@@ -8,12 +8,12 @@ import numpy as np
 
 from agents.algorithms.models import build_policy
 from agents.evaluation.agent import Agent
-from agents.evaluation.scores import evaluate_agent, evaluate_references, policy_figures
+from agents.evaluation.scores import evaluate_agent, evaluate_references, score_policy
 from agents.evaluation.statistics import WINDOW
 from agents.machine.matmul import FLOAT32
 from agents.machine.signals import Interrupted, Stopper
 from agents.machine.usage import device_memory_mb, peak_memory_mb
-from agents.policies.bf16 import multiply_in
+from agents.policies.bf16 import set_linear_precision
 from agents.runs import learning_curve, model_files, run_dir
 from agents.runs.checkpoints import checkpoint_file, read_checkpoint
 from agents.runs.model_card import write_card
@@ -27,28 +27,32 @@ from token_env.episodes.references import REFERENCES
 from token_env.files import write_bytes
 
 
-def evaluate_final(agent: Agent, trained_on: list[int]) -> dict[str, Any]:
-    """Evaluate the trained agent: the fields of the summary that say what it earns.
+def evaluate_final(agent: Agent, training_ids: list[int]) -> dict[str, Any]:
+    """Evaluate the trained agent and return the evaluation fields of the summary.
 
-    `evaluation`: the agent and the reference policies on held-out problems; `training_problems`: the agent, greedy,
-    on as many of the problems that it played last in training.
-    """
-    split, count = agent.settings.evaluation.split, agent.settings.evaluation.problems
-    held_out = evaluate_agent(agent, split, range(count)) | evaluate_references(agent.task, split, range(count))
-    seen = policy_figures(agent.greedy, agent.task, trained_on[-count:])
-    return {"evaluation": held_out, "training_problems": seen}
-
-
-def training_figures(settings: Settings, device: str, recorder: Recorder, taken: tuple[float, float]) -> dict[str, Any]:
-    """Sum up the training itself: the fields of the summary that need no evaluation.
+    `evaluation` has the scores of the agent and the reference policies on held-out problems. `training_problems` has
+    those of the greedy agent on the last problems of the training, the same number.
 
     Args:
-        settings: of the run.
-        device: that it trained on.
-        recorder: of the run, at its end.
-        taken: seconds of wall-clock time, and of processor time.
+        agent: Trained agent.
+        training_ids: Ids of the training problems at full difficulty, in order.
     """
-    returns, (seconds, cpu_seconds) = recorder.returns, taken
+    split, count = agent.settings.evaluation.split, agent.settings.evaluation.problems
+    evaluation = evaluate_agent(agent, split, range(count)) | evaluate_references(agent.task, split, range(count))
+    training_problems = score_policy(agent.greedy, agent.task, training_ids[-count:])
+    return {"evaluation": evaluation, "training_problems": training_problems}
+
+
+def training_figures(settings: Settings, device: str, recorder: Recorder, times: tuple[float, float]) -> dict[str, Any]:
+    """Return the fields of the summary that need no evaluation.
+
+    Args:
+        settings: Settings of the run.
+        device: Device of the training.
+        recorder: Recorder of the run, after training.
+        times: Wall-clock seconds and CPU seconds of the training.
+    """
+    returns, (seconds, cpu_seconds) = recorder.returns, times
     steps = len(returns) * settings.env.max_steps
     last = returns[-WINDOW:]
     return {
@@ -70,49 +74,64 @@ def training_figures(settings: Settings, device: str, recorder: Recorder, taken:
 
 
 class Result(NamedTuple):
-    """What a training leaves behind."""
+    """The result of a training."""
 
-    run: Path  # the directory of the run
+    run: Path  # directory of the run
     agent: Agent
-    summary: Summary  # what summary.json holds
-    interrupted: int  # the number of the signal that ended it early; then the summary has no evaluation; else 0
+    summary: Summary  # content of summary.json
+    interrupted: int  # number of the signal that stopped the training, then without evaluation; 0 if it finished
 
 
 def finish(
     path: Path,
     training: Training,
     recorder: Recorder,
-    taken: tuple[float, float],
+    times: tuple[float, float],
     validations: list[Validation],
     stopper: Stopper,
 ) -> Result:
-    """Save the model and the best one, evaluate unless a signal ended the run, sum it up."""
+    """Save the last and the best model, evaluate the agent unless a signal stopped the run, and write the summary.
+
+    Args:
+        path: Directory of the run.
+        training: Parts of the training, at its end.
+        recorder: Recorder of the run.
+        times: Wall-clock seconds and CPU seconds of the training.
+        validations: All validations of the run.
+        stopper: Receiver of the signals.
+
+    Raises:
+        SettingError: The weights are not finite.
+        OSError: A file cannot be written.
+    """
     settings, dynamics, policy = training.settings, training.dynamics, training.model.policy
     model_files.save(path, settings, dynamics, policy)
-    fields = training_figures(settings, training.device, recorder, taken) | {"peak_memory_mb": peak_memory_mb()}
+    fields = training_figures(settings, training.device, recorder, times) | {"peak_memory_mb": peak_memory_mb()}
     fields |= save_best(path, training, validations)
-    multiply_in(policy, FLOAT32)
+    set_linear_precision(policy, FLOAT32)
     agent = Agent(settings, dynamics, policy.to("cpu"))
-    full_from = training.curriculum.state.full_from if training.curriculum else 0  # before, ids meant other problems
-    interrupted, evaluated = stopper.asked, {}
+    full_from = (
+        training.curriculum.state.full_from if training.curriculum else 0
+    )  # the same ids are other problems at lower levels
+    interrupted, evaluation_fields = stopper.signal_number, {}
     if not interrupted:
         try:
-            evaluated = evaluate_final(agent, recorder.problem_ids[full_from:])
+            evaluation_fields = evaluate_final(agent, recorder.problem_ids[full_from:])
         except KeyboardInterrupt as stop:
             interrupted = stop.number if isinstance(stop, Interrupted) else signal.SIGINT
-    fields |= {"status": "interrupted" if interrupted else "finished"} | evaluated
+    fields |= {"status": "interrupted" if interrupted else "finished"} | evaluation_fields
     fields |= {"full_difficulty_from": full_from} if training.curriculum else {}
     summary = Summary(**fields)
     levels = {name: row.mean_return for name, row in summary.evaluation.items() if name in REFERENCES}
     title = f"{settings.algorithm} {settings.name}, seed {settings.seed}, {dynamics.language.recipe['kind']} language"
     write_bytes(path / run_dir.LEARNING_CURVE, learning_curve.learning_curve(recorder.returns, title, levels))
     write_card(path, summary)
-    summary.write(path / run_dir.SUMMARY)  # the last file: whoever finds it finds the others
+    summary.write(path / run_dir.SUMMARY)  # last: its presence implies that all other files exist
     return Result(path, agent, summary, int(interrupted))
 
 
 def save_best(path: Path, training: Training, validations: list[Validation]) -> dict[str, Any]:
-    """Save the policy that did best on validation problems as a model of its own; return its fields of the summary."""
+    """Save the policy with the best validation score as a second model; return its fields of the summary."""
     episodes = best_of(validations)
     if episodes is None:
         return {"best": None}

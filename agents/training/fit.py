@@ -1,4 +1,4 @@
-"""Train: the one place that lets models learn, with what records, guards and saves, and leaves a run behind."""
+"""Train a model and write its run directory, or train in memory. All training in the project starts here."""
 
 import sys
 from collections.abc import Callable
@@ -16,145 +16,157 @@ from agents.machine.provenance import provenance
 from agents.machine.random_states import set_generators
 from agents.machine.signals import Interrupted, Stopped, Stopper
 from agents.machine.usage import Clock
-from agents.policies.bf16 import multiply_in
+from agents.policies.bf16 import set_linear_precision
 from agents.runs import run_dir
 from agents.runs.checkpoints import Checkpoint, checkpoint_files
 from agents.runs.metrics import wait_for_new_tensorboard_filename
 from agents.runs.summary import RunRecord
 from agents.settings.schema import Settings
-from agents.training.build import Training, begin_weights, build, first_files, resolve_settings
+from agents.training.build import Training, build, initial_files, load_initial_weights, resolve_settings
 from agents.training.finish import Result, finish
 from agents.training.guards import TrainingError, UpdateGuard
 from agents.training.progress import ProgressDisplay
 from agents.training.recorder import Recorder
 from agents.training.saver import Saver
-from agents.training.state import make_checkpoint, restore_logged
+from agents.training.state import make_checkpoint, restore_logger
 from agents.training.validation import checkpoint_settings, validate
 
 
 def fit(settings: Settings, directory: str | Path | None = None, progress: bool = True) -> Result:
-    """Train, evaluate and save a run; SIGINT and SIGTERM end it early, saved so that `agents.resume` can go on.
+    """Train, evaluate and save a run. SIGINT or SIGTERM stops it after a checkpoint, from which `resume` continues.
 
     Args:
-        settings: everything that the run depends on.
-        directory: where it goes, must not exist; `runs/<algorithm>-<name>-<seed>-<time>` if None.
-        progress: whether to show how it is getting on.
+        settings: All settings of the run.
+        directory: New directory of the run; `runs/<algorithm>-<name>-<seed>-<time>` if None.
+        progress: Whether to display the progress on stderr.
 
     Raises:
-        SettingError: settings that cannot be used; then nothing is written.
-        TrainingError: a number that is not finite, or a directory that cannot be written any more.
-        Interrupted: a signal before training began, or a second one.
+        SettingError: The settings cannot be used; nothing has been written.
+        TrainingError: A value is not finite, an action is invalid, or the directory became unwritable.
+        Interrupted: A signal arrived before training started, or a second signal arrived.
     """
     with Stopper() as stopper:
         settings = resolve_settings(settings)
         device, reason = resolve_device(settings.device), device_reason(settings.device)
         training = build(settings, device)
-        origin = begin_weights(training)
+        origin = load_initial_weights(training)
         path = Path(directory or run_dir.default_path(settings.algorithm, settings.name, settings.seed))
         record = RunRecord(**provenance(device, reason), products=training.products._asdict(), **origin)
-        run_dir.create_run_dir(path, first_files(training, record))
+        run_dir.create_run_dir(path, initial_files(training, record))
         if progress:
             print(f"device: {device} ({reason})", file=sys.stderr)
         with run_dir.exclusive_writer(path):
             return train(path, training, Recorder(path), None, stopper, progress)
 
 
-def train_in_memory(settings: Settings, watched_by: Callable[[Agent], BaseCallback]) -> Agent:
-    """Train as `fit` does and leave no files behind.
+def train_in_memory(settings: Settings, make_callback: Callable[[Agent], BaseCallback]) -> Agent:
+    """Train as `fit` does, but write no files.
 
     Args:
-        settings: everything that the training depends on.
-        watched_by: makes a callback of the agent that is going to learn, which it may evaluate at any time.
+        settings: All settings of the training.
+        make_callback: Returns a training callback for the untrained agent. The callback may evaluate this agent, whose
+            weights change with the training.
+
+    Returns:
+        The trained agent, on the CPU.
 
     Raises:
-        SettingError: settings that cannot be used.
+        SettingError: The settings cannot be used.
     """
     settings = resolve_settings(settings)
     training = build(settings, resolve_device(settings.device))
-    begin_weights(training)
+    load_initial_weights(training)
     policy = training.model.policy
-    watching = watched_by(Agent(settings, training.dynamics, policy))
-    callbacks = [*([training.curriculum] if training.curriculum else []), watching]
+    callback = make_callback(Agent(settings, training.dynamics, policy))
+    callbacks = [*([training.curriculum] if training.curriculum else []), callback]
     with training.products.in_use():
         training.model.learn(settings.episodes * settings.env.max_steps, callback=callbacks)
-    multiply_in(policy, FLOAT32)
+    set_linear_precision(policy, FLOAT32)
     return Agent(settings, training.dynamics, policy.to("cpu"))
 
 
 def train(
-    path: Path, training: Training, recorder: Recorder, state: Checkpoint | None, stopper: Stopper, progress: bool
+    path: Path, training: Training, recorder: Recorder, checkpoint: Checkpoint | None, stopper: Stopper, progress: bool
 ) -> Result:
-    """Train in the directory of a run, of which nobody else trains, to the end of its episodes or to a signal.
+    """Train until all episodes are played or a signal arrives, then finish the run. The caller locks the directory.
 
     Args:
-        path: of the run.
-        training: what trains; in that state but for generators and logger.
-        recorder: of the run, in that state.
-        state: to go on from; from the beginning if None.
-        stopper: receives the signals.
-        progress: whether to show how it is getting on.
+        path: Directory of the run.
+        training: Parts of the training, restored from the checkpoint except random generators and logger.
+        recorder: Recorder of the run, restored from the checkpoint.
+        checkpoint: Checkpoint to continue from; None starts from the beginning.
+        stopper: Receiver of the signals.
+        progress: Whether to display the progress on stderr.
 
     Raises:
-        TrainingError: a number that is not finite, or a directory that cannot be written any more.
-        Interrupted: a second signal.
+        TrainingError: A value is not finite, an action is invalid, or the directory became unwritable.
+        Interrupted: A second signal arrived.
     """
     settings, products = training.settings, training.products
-    facts: dict[str, Any] = state.facts if state else {"clock": (0.0, 0.0), "validations": []}
+    metadata: dict[str, Any] = checkpoint.metadata if checkpoint else {"clock": (0.0, 0.0), "validations": []}
     try:
         wait_for_new_tensorboard_filename(path)
         training.model.set_logger(configure(str(path / run_dir.TENSORBOARD), ["tensorboard"]))
         if progress or products.refused:
-            print(products.told, file=sys.stderr)
-        clock = Clock(tuple(facts["clock"]))
-        validations = [(int(episodes), float(value)) for episodes, value in facts["validations"]]
+            print(products.description, file=sys.stderr)
+        clock = Clock(tuple(metadata["clock"]))
+        validations = [(int(episodes), float(value)) for episodes, value in metadata["validations"]]
 
-        def read() -> Checkpoint:
+        def capture() -> Checkpoint:
             return make_checkpoint(training, recorder, clock, validations)
 
         saver = Saver(
             path, checkpoint_settings(settings), settings.episodes, settings.env.max_steps,
-            stopper, read, lambda: validate(training), validations,
+            stopper, capture, lambda: validate(training), validations,
         )  # fmt: skip
         with products.in_use(), stopper.deferring():
-            if state:
-                restore_logged(training.model, state)
-                set_generators(facts["generators"], training.device)
-            learn(training, recorder, saver, progress, going_on=state is not None)
+            if checkpoint:
+                restore_logger(training.model, checkpoint)
+                set_generators(metadata["generators"], training.device)
+            learn(training, recorder, saver, progress, resumed=checkpoint is not None)
         return finish(path, training, recorder, clock.read(), validations, stopper)
     except (TrainingError, InvalidAction) as error:
-        raise TrainingError(f"{error} {last_good(path)}") from error
+        raise TrainingError(f"{error} {describe_last_checkpoint(path)}") from error
     except OSError as error:
         raise TrainingError(
-            f"cannot write into {str(path)!r}: {error.strerror}. {last_good(path)} "
-            f"Make room, then type\n{resume_command(path)}"
+            f"cannot write into {str(path)!r}: {error.strerror}. {describe_last_checkpoint(path)} "
+            f"Free some disk space, then type\n{resume_command(path)}"
         ) from error
     except Interrupted as stop:
-        stop.advice = f"to go on with it, type\n{resume_command(path)}"
+        stop.advice = f"to resume, type\n{resume_command(path)}"
         raise
     finally:
         recorder.close()
 
 
-def learn(training: Training, recorder: Recorder, saver: Saver, progress: bool, going_on: bool) -> None:
-    """Play the episodes of the run that have not been played, or those up to where a signal asked to stop."""
+def learn(training: Training, recorder: Recorder, saver: Saver, progress: bool, resumed: bool) -> None:
+    """Train for the remaining episodes of the run, or until a signal stops it.
+
+    Args:
+        training: Parts of the training.
+        recorder: Recorder of the run.
+        saver: Callback that writes checkpoints and stops after a signal.
+        progress: Whether to display the progress on stderr.
+        resumed: Whether the model continues from a checkpoint.
+    """
     model, settings = training.model, training.settings
     display = ProgressDisplay(recorder, settings.episodes)
-    first: list[BaseCallback] = [UpdateGuard(), *([training.curriculum] if training.curriculum else [])]
-    callbacks = [*first, recorder, saver, *([display] if progress else [])]
-    left = settings.episodes * settings.env.max_steps - model.num_timesteps
+    before: list[BaseCallback] = [UpdateGuard(), *([training.curriculum] if training.curriculum else [])]
+    callbacks = [*before, recorder, saver, *([display] if progress else [])]
+    remaining_steps = settings.episodes * settings.env.max_steps - model.num_timesteps
     try:
         with display.display:
-            model.learn(left, callback=callbacks, log_interval=1, reset_num_timesteps=not going_on)
+            model.learn(remaining_steps, callback=callbacks, log_interval=1, reset_num_timesteps=not resumed)
     except Stopped:
         pass
 
 
-def last_good(path: Path) -> str:
-    """Which checkpoint there is to go on from, in a sentence."""
+def describe_last_checkpoint(path: Path) -> str:
+    """Return a sentence that names the last checkpoint of a run."""
     files = checkpoint_files(path)
     return f"The last good checkpoint is {str(files[-1])!r}." if files else "There is no checkpoint yet."
 
 
 def resume_command(path: Path) -> str:
-    """What to type to go on with a run."""
+    """Return the command that resumes a run."""
     return f"python -m agents.train --resume {path}"

@@ -1,4 +1,4 @@
-"""Show how a training is getting on: a live line in a terminal, a plain line every few seconds elsewhere."""
+"""Display the progress of a training: a live bar in a terminal, a plain line every few seconds elsewhere."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from agents.machine.terminal import TerminalDisplay
 from agents.training.recorder import Recorder
 
-PLAIN_SECONDS = 5.0  # between two plain lines
+PLAIN_SECONDS = 5.0  # seconds between two plain lines
 COLUMNS = (
     TextColumn("episodes"),
     BarColumn(),
@@ -20,17 +20,21 @@ COLUMNS = (
 
 
 class ProgressDisplay(BaseCallback):
-    """Shows episodes, steps a second, the mean return of the last 100 episodes, and the time left.
+    """Display episodes, steps per second, the mean return of the last 100 episodes, and the remaining time.
+
+    Args:
+        recorder: Recorder of the run.
+        episodes: Number of episodes of the whole run.
 
     Attributes:
-        display: a context manager within which the bar is live.
+        display: Context manager that shows the bar.
     """
 
     def __init__(self, recorder: Recorder, episodes: int) -> None:
         super().__init__()
         self._recorder = recorder
         self._episodes = episodes
-        self._played_before = self._steps_before = 0  # in processes that this one goes on from
+        self._played_before = self._steps_before = 0  # episodes and steps before this process resumed the run
         self._started = self._printed = time.monotonic()
         self.display = TerminalDisplay(lambda console: Progress(*COLUMNS, console=console))
         self._live = self.display.live
@@ -57,10 +61,10 @@ class ProgressDisplay(BaseCallback):
             self._live.update(self._bar, completed=done, speed=speed, mean=mean)
         elif last or now - self._printed >= PLAIN_SECONDS:
             self._printed = now
-            left = (self._episodes - done) * (now - self._started) / max(done - self._played_before, 1)
+            seconds_left = (self._episodes - done) * (now - self._started) / max(done - self._played_before, 1)
             print(
                 f"episode {done} of {self._episodes}   {speed:,.0f} steps/s   "
-                f"mean of the last 100 {mean:+.3f}   {left:.0f} s left",
+                f"mean of the last 100 {mean:+.3f}   {seconds_left:.0f} s left",
                 file=sys.stderr,
                 flush=True,
             )

@@ -1,4 +1,4 @@
-"""Watch a training: record every episode and update as it happens."""
+"""Record every episode and every policy update of a training in its metric files."""
 
 import contextlib
 import time
@@ -17,18 +17,21 @@ from agents.runs import run_dir
 from agents.runs.metrics import append_line, load_metrics, metric_file_sizes, truncate_metrics
 from token_env.errors import SettingError
 
-# What algorithms call their policy's loss, and its sign: PPO, A2C, TRPO.
+# Name and sign of the logged policy loss, in the order PPO, A2C, TRPO.
 POLICY_LOSSES = {"policy_gradient_loss": 1.0, "policy_loss": 1.0, "policy_objective": -1.0}
 
 
 class Recorder(BaseCallback):
-    """Writes a line for every episode and every update of the policy, and keeps the returns.
+    """Write one line per episode and per policy update, and collect the returns.
+
+    Args:
+        directory: Directory of the run.
 
     Attributes:
-        returns: of every episode so far, in the order they ended, computed from the components.
-        problem_ids: of these episodes.
-        last_tokens: what was said in the last 100 episodes, [L] each.
-        device_use: per cent, one reading an update, where the device can be read.
+        returns: Return of each episode so far, in the order of their ends.
+        problem_ids: Problem id of each of these episodes.
+        last_tokens: Tokens of each of the last 100 episodes, int64 [L].
+        device_use: Device utilisation in per cent, one sample per update; empty if the device reports none.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -41,20 +44,20 @@ class Recorder(BaseCallback):
         self.last_tokens: deque[NDArray[np.int64]] = deque(maxlen=WINDOW)
         self._started, self._seconds_before = 0.0, 0.0
         self._updates = 0
-        self._of_rollout: dict[str, float] = {}  # what the next update's line tells of its rollout
+        self._rollout_columns: dict[str, float] = {}  # columns of the next update's line that describe its rollout
 
     @property
     def seconds(self) -> float:
-        """Of training so far, also in processes that this one goes on from."""
+        """Seconds of training so far, including those before a resumption."""
         return round(self._seconds_before + time.monotonic() - self._started, 3)
 
     @property
     def mean_return(self) -> float:
-        """Of the last 100 episodes; NaN before the first."""
+        """Mean return of the last 100 episodes; NaN without episodes."""
         return float(np.mean(self.returns[-WINDOW:])) if self.returns else float("nan")
 
-    def facts(self) -> dict[str, Any]:
-        """What `go_on` needs, as JSON holds it; the files are flushed to disk."""
+    def snapshot(self) -> dict[str, Any]:
+        """Flush the files to disk and return the recorder's part of a checkpoint, in JSON types."""
         return {
             "lengths": metric_file_sizes(self._directory),
             "episodes": len(self.returns),
@@ -63,23 +66,27 @@ class Recorder(BaseCallback):
             "device_use": self.device_use,
         }
 
-    def go_on(self, facts: dict[str, Any], seconds: float) -> None:
-        """Be as when these facts were told, after so many seconds of training; cut off what was recorded afterwards.
+    def restore(self, snapshot: dict[str, Any], seconds: float) -> None:
+        """Restore the recorder from a checkpoint, and truncate its files to the size they had then.
+
+        Args:
+            snapshot: Return value of `snapshot` at the checkpoint.
+            seconds: Wall-clock seconds of training until the checkpoint.
 
         Raises:
-            SettingError: what was recorded before is damaged.
+            SettingError: The files were modified or damaged.
         """
-        truncate_metrics(self._directory, facts["lengths"])
+        truncate_metrics(self._directory, snapshot["lengths"])
         metrics = load_metrics(self._directory)
-        if (len(metrics.episodes), len(metrics.updates)) != (facts["episodes"], facts["updates"]):
+        if (len(metrics.episodes), len(metrics.updates)) != (snapshot["episodes"], snapshot["updates"]):
             raise SettingError(
-                f"what {str(self._directory)!r} has recorded was changed since its checkpoint was written."
+                f"the metrics of {str(self._directory)!r} were modified after the checkpoint was written."
             )
         if len(metrics.episodes):
             self.returns = metrics.episodes["return"].tolist()
             self.problem_ids = metrics.episodes["problem_id"].tolist()
-        self.last_tokens.extend(np.array(tokens) for tokens in facts["last_tokens"])
-        self.device_use, self._updates = list(facts["device_use"]), facts["updates"]
+        self.last_tokens.extend(np.array(tokens) for tokens in snapshot["last_tokens"])
+        self.device_use, self._updates = list(snapshot["device_use"]), snapshot["updates"]
         self._seconds_before = seconds
 
     def _on_training_start(self) -> None:
@@ -114,24 +121,24 @@ class Recorder(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         assert isinstance(self.model, OnPolicyAlgorithm)
-        self._of_rollout = {"distinct_tokens": len(np.unique(self.model.rollout_buffer.actions))}
-        self._of_rollout |= self._logged("curriculum/")
+        self._rollout_columns = {"distinct_tokens": len(np.unique(self.model.rollout_buffer.actions))}
+        self._rollout_columns |= self._logged("curriculum/")
 
     def _logged(self, section: str) -> dict[str, float]:
-        """What the logger holds of a section, by the rest of its name."""
+        """Return the logged values of one section, by name without the section."""
         values = self.logger.name_to_value.items()
         return {name.removeprefix(section): float(value) for name, value in values if name.startswith(section)}
 
     def _on_training_end(self) -> None:
         self._record_update()
-        self.logger.dump(self.num_timesteps)  # SB3 leaves the last update's values behind
+        self.logger.dump(self.num_timesteps)  # SB3 does not write the values of the last update
 
     def _record_update(self) -> None:
-        """Read what SB3 logged about the update that has just ended, if one has, and how busy the device is."""
-        if not self._of_rollout:
+        """Record the values that SB3 logged for the last update, if there was one, and the device utilisation."""
+        if not self._rollout_columns:
             return
-        busy = device_use(str(self.model.device))
-        self.device_use += [] if busy is None else [busy]
+        percent = device_use(str(self.model.device))
+        self.device_use += [] if percent is None else [percent]
         logged = self._logged("train/")
         self._updates += 1
         logged.pop("n_updates", None)
@@ -140,18 +147,18 @@ class Recorder(BaseCallback):
             "episodes": len(self.returns),
             "timesteps": self.num_timesteps,
             "seconds": self.seconds,
-            **self._of_rollout,
+            **self._rollout_columns,
         }
-        figures = logged | {"loss": self._loss(logged)}
-        finite = {name: value if np.isfinite(value) else None for name, value in figures.items()}
-        append_line(self._files[run_dir.UPDATES], row | finite)
-        self._of_rollout = {}
+        losses = logged | {"loss": self._loss(logged)}
+        columns = {name: value if np.isfinite(value) else None for name, value in losses.items()}
+        append_line(self._files[run_dir.UPDATES], row | columns)
+        self._rollout_columns = {}
 
     def _loss(self, logged: dict[str, float]) -> float:
-        """Policy, entropy and value loss added up with the run's coefficients: means over the update's minibatches.
+        """Return policy, entropy and value loss, weighted by their coefficients; means over the update's minibatches.
 
-        SB3's own `loss` is the last minibatch's, and only PPO logs it. What has no weight is left out: TRPO's is the
-        policy's alone, since the value has its own optimizer there.
+        SB3's own `loss` is that of the last minibatch, and only PPO logs it. Losses with weight 0 are omitted: TRPO's
+        loss is the policy loss alone, since its value function has a separate optimizer.
         """
         assert isinstance(self.model, OnPolicyAlgorithm)
         loss = next((sign * logged[name] for name, sign in POLICY_LOSSES.items() if name in logged), float("nan"))
@@ -160,7 +167,7 @@ class Recorder(BaseCallback):
         return loss
 
     def close(self) -> None:
-        """Close the files, each line of which was written when it was added."""
+        """Close the files; every line has been written already."""
         for file in self._files.values():
-            with contextlib.suppress(OSError):  # a line that could not be written is tried once more
+            with contextlib.suppress(OSError):  # close() retries a line that could not be written
                 file.close()

@@ -1,4 +1,4 @@
-"""Go on with a run where its last checkpoint is: `python -m agents.train --resume RUN`."""
+"""Resume a run from its last checkpoint: `python -m agents.train --resume RUN`."""
 
 import sys
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from agents.runs.metrics import truncate_metrics
 from agents.runs.summary import RunRecord, Summary, read_record
 from agents.settings.layers import differences, make_settings, read_layer
 from agents.settings.schema import Settings
-from agents.training.build import Training, begin_weights, build, resolve_settings
+from agents.training.build import Training, build, load_initial_weights, resolve_settings
 from agents.training.curriculum import CurriculumState as CurriculumState
 from agents.training.finish import Result
 from agents.training.fit import train
@@ -25,45 +25,46 @@ from agents.training.recorder import Recorder
 from agents.training.state import restore_training
 from token_env.errors import SettingError
 
-# Not to be changed on the way: what was learned belongs to it. With the algorithm's number of environments.
+# Settings that resuming cannot change, since the weights depend on them; also the algorithm's number of environments.
 FIXED = ("algorithm", "seed", "from_run", "env.", "policy.")
 
 
 def resume(run: str | Path, *changes: Mapping[str, Any], allow_change: bool = False, progress: bool = True) -> Result:
-    """Train on from the last checkpoint to the end, bit for bit as if nothing had happened, and evaluate.
+    """Resume a run from its last checkpoint, train to the end, and evaluate. The result equals an uninterrupted run.
 
-    What was recorded after the checkpoint is cut off and made again. A run that was stopped before its first
-    checkpoint begins anew.
+    Metrics recorded after the checkpoint are deleted and recorded again. A run without checkpoints starts again from
+    the beginning.
 
     Args:
-        run: directory of the run.
-        *changes: nested dictionaries of settings to change.
-        allow_change: whether settings may differ from those of the run so far.
-        progress: whether to show how it is getting on.
+        run: Directory of the run.
+        *changes: Nested dictionaries of settings to change.
+        allow_change: Whether settings may differ from those of the run so far.
+        progress: Whether to display the progress on stderr.
 
     Raises:
-        SettingError: no run, one that is finished, damaged, or trained by another process; or changed settings.
-        TrainingError: a number that is not finite, or a directory that cannot be written any more.
-        Interrupted: a signal before training began, or a second one.
+        SettingError: The directory is no run, the run is finished, damaged or trained by another process, or settings
+            differ.
+        TrainingError: A value is not finite, an action is invalid, or the directory became unwritable.
+        Interrupted: A signal arrived before training started, or a second signal arrived.
     """
     path = Path(run)
     if not (path / run_dir.CONFIG).is_file():
-        raise SettingError(f"{str(path)!r} is no run: it has no {run_dir.CONFIG}.")
+        raise SettingError(f"{str(path)!r} is not a run: it has no {run_dir.CONFIG}.")
     with Stopper() as stopper, run_dir.exclusive_writer(path):
-        state = last_checkpoint(path)
-        settings, changed = resumed_settings(path, state, changes, allow_change)
+        checkpoint = last_checkpoint(path)
+        settings, changed = resumed_settings(path, checkpoint, changes, allow_change)
         record = read_record(path)
-        training = rebuild(path, settings, _device(record.machine.device, settings, changed), state)
+        training = rebuild(path, settings, _device(record.machine.device, settings, changed), checkpoint)
         now = provenance(training.device, "as the run began") | {"products": training.products._asdict()}
         before = repeatability(record)
-        for name, here in repeatability(RunRecord(**now)).items():
-            if before.get(name) != here:
-                print(f"not bit for bit what it was: {name} was {before.get(name)}, is {here}", file=sys.stderr)
+        for name, current in repeatability(RunRecord(**now)).items():
+            if before.get(name) != current:
+                print(f"warning: results may differ: {name} was {before.get(name)}, is now {current}", file=sys.stderr)
         recorder = Recorder(path)
-        resumption = {"episodes": state.episodes if state else 0, "changed": changed, **now}
+        resumption = {"episodes": checkpoint.episodes if checkpoint else 0, "changed": changed, **now}
         try:
-            if state:
-                recorder.go_on(state.facts["recorder"], state.facts["clock"][0])
+            if checkpoint:
+                recorder.restore(checkpoint.metadata["recorder"], checkpoint.metadata["clock"][0])
             else:
                 truncate_metrics(path, {})
             remove_leftovers(path)
@@ -72,76 +73,91 @@ def resume(run: str | Path, *changes: Mapping[str, Any], allow_change: bool = Fa
                 write_text(path / run_dir.CONFIG, configs.dump(settings.to_dict()))
         except OSError as error:
             raise SettingError(f"cannot write into {str(path)!r}: {error.strerror}; make it writable.") from error
-        return train(path, training, recorder, state, stopper, progress)
+        return train(path, training, recorder, checkpoint, stopper, progress)
 
 
 def resumed_settings(
-    path: Path, state: Checkpoint | None, changes: tuple[Mapping[str, Any], ...], allow_change: bool
+    path: Path, checkpoint: Checkpoint | None, changes: tuple[Mapping[str, Any], ...], allow_change: bool
 ) -> tuple[Settings, list[str]]:
-    """The settings to go on with, and the names of those that differ from the run's so far.
+    """Return the settings to resume with, and the names of those that differ from the run's so far.
+
+    Args:
+        path: Directory of the run.
+        checkpoint: Last checkpoint of the run, if any.
+        changes: Nested dictionaries of settings to change.
+        allow_change: Whether settings may differ.
 
     Raises:
-        SettingError: some differ that must not; or nothing is left to do.
+        SettingError: Settings differ that must not, or no episodes remain.
     """
-    written = make_settings(read_layer(str(path / run_dir.CONFIG)))
-    so_far = make_settings(state.facts["settings"]) if state else written
-    settings = resolve_settings(make_settings(written.to_dict(), *changes))
-    section = so_far.section
-    different = list(differences(so_far.to_dict(), settings.to_dict()))
-    told = ", ".join(f"{name}={now} (was {was})" for name, was, now in different)
-    fixed = [name for name, _, _ in different if name.startswith((*FIXED, f"{section}.n_envs"))]
+    stored = make_settings(read_layer(str(path / run_dir.CONFIG)))
+    previous = make_settings(checkpoint.metadata["settings"]) if checkpoint else stored
+    settings = resolve_settings(make_settings(stored.to_dict(), *changes))
+    changed = list(differences(previous.to_dict(), settings.to_dict()))
+    listing = ", ".join(f"{name}={new} (was {old})" for name, old, new in changed)
+    fixed = [name for name, _, _ in changed if name.startswith((*FIXED, f"{previous.section}.n_envs"))]
     if fixed:
         raise SettingError(
-            f"{', '.join(fixed)} cannot change on the way: {told}. Leave it as it was, or start a new run from these "
+            f"{', '.join(fixed)} cannot change when resuming: {listing}; omit it, or start a new run from these "
             f"weights with --from {path}."
         )
-    if different and not allow_change:
-        raise SettingError(f"settings differ from those of {str(path)!r}: {told}; leave them, or type --allow-change.")
-    _check_unfinished(path, state.episodes if state else 0, settings.episodes)
-    return settings, [name for name, _, _ in different]
+    if changed and not allow_change:
+        raise SettingError(
+            f"settings differ from those of {str(path)!r}: {listing}; omit the changes, or type --allow-change."
+        )
+    _check_unfinished(path, checkpoint.episodes if checkpoint else 0, settings.episodes)
+    return settings, [name for name, _, _ in changed]
 
 
 def _check_unfinished(path: Path, played: int, episodes: int) -> None:
-    """Make sure that something is left to play, and nothing to lose by it."""
+    """Check that episodes remain to be played, and that resuming would discard no trained model."""
     file = path / run_dir.SUMMARY
     try:
         summary = Summary.read(file) if file.exists() else None
     except SettingError as error:
-        raise SettingError(f"{error} Remove {str(file)!r} to resume from the last checkpoint.") from error
-    if summary and summary.episodes > played:  # its model has played more than can be resumed: never restart it
-        raise SettingError(f"{str(path)!r} has no checkpoint to go on from; start a new run with --from {path}.")
+        raise SettingError(f"{error} Delete {str(file)!r} to resume from the last checkpoint.") from error
+    if summary and summary.episodes > played:  # resuming would replace the model by one with fewer episodes
+        raise SettingError(f"{str(path)!r} has no checkpoint to resume from; start a new run with --from {path}.")
     if played > episodes:
-        raise SettingError(f"{str(path)!r} has played {played} episodes already, more than {episodes}.")
+        raise SettingError(
+            f"{str(path)!r} has already played {played} episodes; type --episodes {played} or more, not {episodes}."
+        )
     if played == episodes and summary and summary.status == "finished":
         raise SettingError(
-            f"{str(path)!r} is finished; type --episodes {2 * played} --allow-change to go on beyond, say."
+            f"{str(path)!r} is finished; to train longer, type for example --episodes {2 * played} --allow-change."
         )
 
 
-def rebuild(path: Path, settings: Settings, device: str, state: Checkpoint | None) -> Training:
-    """What trains, in this state; at the beginning if None.
+def rebuild(path: Path, settings: Settings, device: str, checkpoint: Checkpoint | None) -> Training:
+    """Build the parts of a training and restore them from a checkpoint, if any.
+
+    Args:
+        path: Directory of the run.
+        settings: Settings to resume with.
+        device: Name of a usable device.
+        checkpoint: Checkpoint to continue from; None starts from the beginning.
 
     Raises:
-        SettingError: the state or the language does not fit the settings.
+        SettingError: The checkpoint or the language does not match the settings.
     """
-    kept = path / run_dir.LANGUAGE
-    language = read_language(read_file(kept), str(kept)) if kept.exists() else None
-    level = state.facts["curriculum"] if state else None
-    training = build(settings, device, language, CurriculumState(**level) if level else None)
-    if state is None:
-        begin_weights(training)
+    language_path = path / run_dir.LANGUAGE
+    language = read_language(read_file(language_path), str(language_path)) if language_path.exists() else None
+    progress = checkpoint.metadata["curriculum"] if checkpoint else None
+    training = build(settings, device, language, CurriculumState(**progress) if progress else None)
+    if checkpoint is None:
+        load_initial_weights(training)
         return training
-    if training.dynamics.language.fingerprint != state.facts["language"]:
-        raise SettingError(f"the language of {str(path)!r} is not the one it was trained on so far.")
+    if training.dynamics.language.fingerprint != checkpoint.metadata["language"]:
+        raise SettingError(f"the language in {str(path)!r} differs from the one that the run was trained on.")
     try:
-        restore_training(training.model, training.env, state)
-    except (LookupError, TypeError) as error:  # a checksum that is right vouches for nothing
-        raise SettingError(f"the last checkpoint of {str(path)!r} lacks something: {error!r}.") from error
+        restore_training(training.model, training.env, checkpoint)
+    except (LookupError, TypeError) as error:  # a valid checksum does not imply valid contents
+        raise SettingError(f"the last checkpoint of {str(path)!r} is incomplete: {error!r}.") from error
     return training
 
 
 def repeatability(record: RunRecord) -> dict[str, Any]:
-    """List, by name, what must be equal for a run to repeat bit for bit."""
+    """Return the values, by name, that must be equal for bitwise identical results."""
     versions = {f"version of {name}": version for name, version in record.versions.items()}
     return {
         "processor": record.machine.processor,
@@ -153,12 +169,12 @@ def repeatability(record: RunRecord) -> dict[str, Any]:
 
 
 def _device(recorded: str, settings: Settings, changed: list[str]) -> str:
-    """The device that the run began on, unless the settings now name another."""
+    """Return the device that the run started on, or the one in the settings if that setting changed."""
     if "device" in changed:
         return resolve_device(settings.device)
     try:
         return resolve_device(recorded)
     except SettingError as error:
         raise SettingError(
-            f"the run began on {recorded}: {error} To go on elsewhere, type --device cpu --allow-change."
+            f"the run was started on {recorded}: {error} To resume on another device, type --device cpu --allow-change."
         ) from error

@@ -1,4 +1,4 @@
-"""Save a training while it runs, between two rollouts, and find its best policy."""
+"""Write checkpoints and validate the policy between rollouts."""
 
 import time
 from collections.abc import Callable
@@ -7,56 +7,58 @@ from pathlib import Path
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.machine.signals import Stopped, Stopper
-from agents.runs.checkpoints import Checkpoint, keep_last, write_checkpoint
+from agents.runs.checkpoints import Checkpoint, prune_checkpoints, write_checkpoint
 from agents.settings.schema import CheckpointSettings
 from agents.training.validation import Validation, best_of
 
 
 class Saver(BaseCallback):
-    """Saves when the next rollout would leave more unsaved than a crash may cost; put it behind what records.
+    """Write checkpoints when due, validate at equal intervals, and stop the training after a signal.
 
-    Whether it saves or validates leaves no trace in the training.
+    A checkpoint is due when the next rollout would exceed the interval in the settings. Neither checkpoints nor
+    validations affect the training. List this callback after `Recorder`.
 
     Args:
-        run: directory of the run.
-        chosen: how often, and how much is kept.
-        episodes: of the whole run.
-        length: steps of an episode.
-        stopper: tells when the training is to stop.
-        read: the state of the training now.
-        validate: the mean return of the policy on validation problems.
-        validations: what earlier processes of this training found.
+        run: Directory of the run.
+        section: Checkpoint settings.
+        episodes: Number of episodes of the whole run.
+        length: Number of steps per episode.
+        stopper: Receiver of the signals.
+        capture: Returns a checkpoint of the current training state.
+        validate: Returns the mean return of the policy on validation problems.
+        validations: Validations before this process; extended in place.
 
     Attributes:
-        validations: so far.
+        validations: All validations of the run so far.
 
     Raises:
-        Stopped: the training was asked to stop, and is saved.
-        TrainingError: the weights are not finite.
-        OSError: the state cannot be written; earlier ones are unharmed.
+        Stopped: A signal arrived, and a checkpoint has been written.
+        OSError: The checkpoint cannot be written; earlier checkpoints are intact.
     """
 
     def __init__(
         self,
         run: Path,
-        chosen: CheckpointSettings,
+        section: CheckpointSettings,
         episodes: int,
         length: int,
         stopper: Stopper,
-        read: Callable[[], Checkpoint],
+        capture: Callable[[], Checkpoint],
         validate: Callable[[], float],
         validations: list[Validation],
     ) -> None:
         super().__init__()
         self.validations = validations
-        self._run, self._chosen, self._all, self._length = run, chosen, episodes, length
-        self._stopper, self._read, self._validate = stopper, read, validate
-        self._saved_at = self._boundary = 0.0  # in seconds of `time.monotonic`
-        self._saved = self._looked = 0  # episodes that had ended then
+        self._run, self._section, self._episodes, self._length = run, section, episodes, length
+        self._stopper, self._capture, self._validate = stopper, capture, validate
+        # Times of the last checkpoint and the last rollout boundary, in seconds of `time.monotonic`.
+        self._checkpoint_time = self._boundary_time = 0.0
+        # Numbers of episodes played at the last checkpoint and when a validation was last considered.
+        self._checkpoint_episodes = self._validation_episodes = 0
 
     def _on_training_start(self) -> None:
-        self._saved_at = self._boundary = time.monotonic()
-        self._saved = self._looked = self._played()
+        self._checkpoint_time = self._boundary_time = time.monotonic()
+        self._checkpoint_episodes = self._validation_episodes = self._played()
 
     def _on_step(self) -> bool:
         return True
@@ -72,25 +74,27 @@ class Saver(BaseCallback):
 
     def _between_rollouts(self, last: bool) -> None:
         now = time.monotonic()
-        round_seconds, self._boundary = now - self._boundary, now
+        round_seconds, self._boundary_time = now - self._boundary_time, now
         validated = self._validate_if_due()
-        due = now - self._saved_at + round_seconds > self._chosen.seconds
-        due |= self._chosen.episodes is not None and self._played() - self._saved >= self._chosen.episodes
-        if self._played() > self._saved and (last or validated or due or self._stopper.asked):
+        due = now - self._checkpoint_time + round_seconds > self._section.seconds
+        unsaved = self._played() - self._checkpoint_episodes
+        due |= self._section.episodes is not None and unsaved >= self._section.episodes
+        if unsaved > 0 and (last or validated or due or self._stopper.signal_number):
             self._save()
-        if self._stopper.asked:
+        if self._stopper.signal_number:
             raise Stopped
 
     def _validate_if_due(self) -> bool:
-        """Validate if another equal part of the run has been played."""
-        before, self._looked = self._looked, self._played()
-        parts = self._chosen.validations
-        if parts * before // self._all == parts * self._looked // self._all:
+        """Validate at equal intervals of the run; return whether a validation took place."""
+        before, now = self._validation_episodes, self._played()
+        self._validation_episodes = now
+        count = self._section.validations
+        if count * before // self._episodes == count * now // self._episodes:
             return False
-        self.validations.append((self._looked, self._validate()))
+        self.validations.append((now, self._validate()))
         return True
 
     def _save(self) -> None:
-        write_checkpoint(self._run, self._read())
-        self._saved, self._saved_at = self._played(), time.monotonic()
-        keep_last(self._run, self._chosen.keep, best_of(self.validations))
+        write_checkpoint(self._run, self._capture())
+        self._checkpoint_episodes, self._checkpoint_time = self._played(), time.monotonic()
+        prune_checkpoints(self._run, self._section.keep, best_of(self.validations))

@@ -1,6 +1,6 @@
-"""Read the whole state of a training between two rollouts, and build it again, so that it goes on bit for bit.
+"""Capture the complete training state between two rollouts and restore it bit for bit.
 
-All episodes end with the rollout and the next ones have begun, so of the environments the problems' ids are enough.
+Episodes end with the rollout and the next ones have just started, so the problem ids describe the environments fully.
 """
 
 from collections import deque
@@ -16,27 +16,27 @@ from torch import Tensor
 from agents.machine.random_states import generator_states
 from agents.machine.usage import Clock
 from agents.runs.checkpoints import Checkpoint
-from agents.runs.weights import own_weights
+from agents.runs.weights import unique_weights
 from agents.training.build import Training
 from agents.training.recorder import Recorder
 from agents.training.validation import Validation
 from token_env.errors import SettingError
 
-POLICY, OPTIMIZER, MEMORY = "policy/", "optimizer/", "memory/"  # what the names of tensors begin with
+POLICY, OPTIMIZER, MEMORY = "policy/", "optimizer/", "memory/"  # prefixes of tensor names
 
 
-def read_training(model: OnPolicyAlgorithm, env: VecEnv) -> Checkpoint:
-    """The state of model, environments and generators.
+def capture_training(model: OnPolicyAlgorithm, env: VecEnv) -> Checkpoint:
+    """Capture model, environments and random generators.
 
     Args:
-        model: between two rollouts.
-        env: the `TokenVecEnv` that it plays.
+        model: Model between two rollouts.
+        env: `TokenVecEnv` that the model plays.
     """
-    tensors = {POLICY + name: tensor for name, tensor in own_weights(model.policy).items()}
+    tensors = {POLICY + name: tensor for name, tensor in unique_weights(model.policy).items()}
     numbers: dict[str, float] = {}
     for name, value in _optimizer_entries(model).items():
         (tensors if isinstance(value, Tensor) else numbers)[OPTIMIZER + name] = value
-    tensors |= {f"{MEMORY}{place}": tensor for place, tensor in enumerate(_memory(model))}
+    tensors |= {f"{MEMORY}{index}": tensor for index, tensor in enumerate(_lstm_states(model))}
     infos: Any = model.ep_info_buffer
     return Checkpoint(
         tensors,
@@ -56,74 +56,77 @@ def read_training(model: OnPolicyAlgorithm, env: VecEnv) -> Checkpoint:
     )
 
 
-def restore_training(model: OnPolicyAlgorithm, env: VecEnv, state: Checkpoint) -> None:
-    """Put model and environments into a state; the generators come last, just before `learn`.
+def restore_training(model: OnPolicyAlgorithm, env: VecEnv, checkpoint: Checkpoint) -> None:
+    """Restore model and environments from a checkpoint; `train` restores the random generators later.
 
     Args:
-        model: new, of the settings that the state was read under.
-        env: the `TokenVecEnv` that it plays, at the difficulty that was played.
-        state: to go on from.
+        model: New model with the settings of the checkpoint.
+        env: `TokenVecEnv` that the model plays, at the difficulty of the checkpoint.
+        checkpoint: Checkpoint to restore.
 
     Raises:
-        SettingError: it does not fit the model.
+        SettingError: The checkpoint does not match the model.
+        LookupError: The checkpoint lacks an entry.
     """
-    facts = state.facts
-    _restore_weights(model, state.tensors)
-    _restore_optimizer(model, state)
-    ids = facts["problem_ids"]
+    metadata = checkpoint.metadata
+    _restore_weights(model, checkpoint)
+    _restore_optimizer(model, checkpoint)
+    ids = metadata["problem_ids"]
     if len(ids) != env.num_envs:
         raise SettingError(f"the checkpoint has {len(ids)} environments, not {env.num_envs}.")
     env.set_options([{"problem_id": problem_id} for problem_id in ids])
     assert model.env is not None
-    model.env.steps = facts["timesteps"]  # type: ignore[attr-defined]  # of CheckedVecEnv
+    model.env.steps = metadata["timesteps"]  # type: ignore[attr-defined]  # of CheckedVecEnv
     model._last_obs = model.env.reset()  # type: ignore[assignment]
     model._last_episode_starts = np.ones(env.num_envs, dtype=np.bool_)
-    if _memory(model):
-        kept = [state.tensors[f"{MEMORY}{place}"].to(model.device) for place in range(4)]
-        model._last_lstm_states = RNNStates((kept[0], kept[1]), (kept[2], kept[3]))  # type: ignore[attr-defined]
-    model.num_timesteps = facts["timesteps"]
-    model._n_updates = facts["n_updates"]
+    if _lstm_states(model):
+        memory = [checkpoint.tensors[f"{MEMORY}{index}"].to(model.device) for index in range(4)]
+        model._last_lstm_states = RNNStates((memory[0], memory[1]), (memory[2], memory[3]))  # type: ignore[attr-defined]
+    model.num_timesteps = metadata["timesteps"]
+    model._n_updates = metadata["n_updates"]
     model.ep_info_buffer = deque(
-        ({"r": r, "l": length} for r, length in facts["episode_infos"]), maxlen=model._stats_window_size
+        ({"r": r, "l": length} for r, length in metadata["episode_infos"]), maxlen=model._stats_window_size
     )
-    model.ep_success_buffer = deque(facts["successes"], maxlen=model._stats_window_size)
+    model.ep_success_buffer = deque(metadata["successes"], maxlen=model._stats_window_size)
 
 
-def restore_logged(model: OnPolicyAlgorithm, state: Checkpoint) -> None:
-    """Give the model's logger what it held: SB3 tells TensorBoard of an update when the next one is due."""
-    for name, (value, excluded) in state.facts["logged"].items():
+def restore_logger(model: OnPolicyAlgorithm, checkpoint: Checkpoint) -> None:
+    """Restore the logger's unwritten values: SB3 writes those of an update to TensorBoard after the next rollout."""
+    for name, (value, excluded) in checkpoint.metadata["logged"].items():
         model.logger.record(name, value, exclude=tuple(excluded))
 
 
-def _memory(model: OnPolicyAlgorithm) -> list[Tensor]:
-    """What a recurrent model remembers of its episodes: hidden and cell states of policy and value."""
+def _lstm_states(model: OnPolicyAlgorithm) -> list[Tensor]:
+    """Return hidden and cell states of actor and critic, [layers, N, units] each; empty if not recurrent."""
     states = getattr(model, "_last_lstm_states", None)
     return [] if states is None else [tensor for pair in states for tensor in pair]
 
 
 def _optimizer_entries(model: OnPolicyAlgorithm) -> dict[str, Any]:
-    """What the optimizer remembers, by parameter and name: `3/exp_avg`."""
+    """Return the optimizer state by parameter index and entry, such as `3/exp_avg`."""
     states = model.policy.optimizer.state_dict()["state"]
     return {f"{index}/{name}": value for index, entries in states.items() for name, value in entries.items()}
 
 
-def policy_weights(state: Checkpoint) -> dict[str, Tensor]:
-    """The policy's weights of a state, by their names in the policy."""
-    return {name.removeprefix(POLICY): value for name, value in state.tensors.items() if name.startswith(POLICY)}
+def policy_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """Return the policy weights in a checkpoint, by parameter name and in the parameters' shapes."""
+    return {name.removeprefix(POLICY): value for name, value in checkpoint.tensors.items() if name.startswith(POLICY)}
 
 
-def _restore_weights(model: OnPolicyAlgorithm, tensors: dict[str, Tensor]) -> None:
-    weights = policy_weights(Checkpoint(tensors, {}))
-    expected = {name: tuple(tensor.shape) for name, tensor in own_weights(model.policy).items()}
+def _restore_weights(model: OnPolicyAlgorithm, checkpoint: Checkpoint) -> None:
+    weights = policy_weights(checkpoint)
+    expected = {name: tuple(tensor.shape) for name, tensor in unique_weights(model.policy).items()}
     if {name: tuple(tensor.shape) for name, tensor in weights.items()} != expected:
-        raise SettingError("the checkpoint's weights do not fit the policy that the settings describe.")
-    model.policy.load_state_dict(weights, strict=False)  # the other names of shared parameters are missing
+        raise SettingError("the weights of the checkpoint do not match the policy that the settings describe.")
+    model.policy.load_state_dict(
+        weights, strict=False
+    )  # not strict: shared parameters have one name in files and several in the policy
 
 
-def _restore_optimizer(model: OnPolicyAlgorithm, state: Checkpoint) -> None:
-    """Give the optimizer its memory back; its settings are the run's, and SB3 sets the learning rate each update."""
+def _restore_optimizer(model: OnPolicyAlgorithm, checkpoint: Checkpoint) -> None:
+    """Restore the optimizer state but not its settings: those come from the run, and SB3 sets the learning rate."""
     entries: dict[int, dict[str, Any]] = {}
-    for name, value in {**state.tensors, **state.facts["optimizer"]}.items():
+    for name, value in {**checkpoint.tensors, **checkpoint.metadata["optimizer"]}.items():
         if name.startswith(OPTIMIZER):
             index, _, entry = name.removeprefix(OPTIMIZER).partition("/")
             entries.setdefault(int(index), {})[entry] = value
@@ -132,15 +135,15 @@ def _restore_optimizer(model: OnPolicyAlgorithm, state: Checkpoint) -> None:
 
 
 def make_checkpoint(training: Training, recorder: Recorder, clock: Clock, validations: list[Validation]) -> Checkpoint:
-    """Everything that a training needs to go on, between two rollouts."""
-    state = read_training(training.model, training.env)
-    told = {
+    """Return a checkpoint of the complete training; call it between two rollouts."""
+    captured = capture_training(training.model, training.env)
+    metadata = {
         "settings": training.settings.to_dict(),
         "language": training.dynamics.language.fingerprint,
         "episodes": len(recorder.returns),
         "clock": clock.read(),
-        "recorder": recorder.facts(),
+        "recorder": recorder.snapshot(),
         "curriculum": training.curriculum.state._asdict() if training.curriculum else None,
         "validations": validations,
     }
-    return Checkpoint(state.tensors, state.facts | told)
+    return Checkpoint(captured.tensors, captured.metadata | metadata)

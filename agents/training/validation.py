@@ -1,36 +1,36 @@
-"""Score the learning policy on validation problems without disturbing the training."""
+"""Evaluate the policy on validation problems without affecting the training."""
 
 from agents.evaluation.agent import Agent
 from agents.machine.matmul import FLOAT32
 from agents.machine.random_states import preserved_generators
-from agents.policies.bf16 import multiply_in
+from agents.policies.bf16 import set_linear_precision
 from agents.settings.schema import CheckpointSettings, Settings
 from agents.training.build import Training
 from token_env.episodes.evaluate import evaluate
-from token_env.rules.task import held_out
+from token_env.rules.task import with_split
 
 
 def checkpoint_settings(settings: Settings) -> CheckpointSettings:
-    """What is kept of the training; a run that plays the validation problems is not validated on them."""
-    chosen = settings.checkpoints
-    return chosen.model_copy(update={"validations": 0}) if settings.env.split == "validation" else chosen
+    """Return the checkpoint settings; validation is off when training on the validation split."""
+    section = settings.checkpoints
+    return section.model_copy(update={"validations": 0}) if settings.env.split == "validation" else section
 
 
 def validate(training: Training) -> float:
-    """The mean return of the policy on validation problems, its most probable tokens; nothing else changes."""
+    """Return the mean return of the greedy policy on validation problems; the training state stays the same."""
     settings, policy = training.settings, training.model.policy
     with preserved_generators(training.device):
-        multiply_in(policy, FLOAT32)
+        set_linear_precision(policy, FLOAT32)
         agent = Agent(settings, training.dynamics, policy)
         problems = range(settings.checkpoints.problems)
-        played = evaluate(agent.greedy, problems, task=held_out(agent.task, "validation"))
-        multiply_in(policy, training.products.precision)
-    return played.mean_return
+        evaluation = evaluate(agent.greedy, problems, task=with_split(agent.task, "validation"))
+        set_linear_precision(policy, training.products.precision)
+    return evaluation.mean_return
 
 
-Validation = tuple[int, float]  # after so many episodes, the mean return
+Validation = tuple[int, float]  # number of episodes played, mean return
 
 
 def best_of(validations: list[Validation]) -> int | None:
-    """After how many episodes the policy was best, the first of equals; None if it was never validated."""
-    return max(validations, key=lambda each: each[1])[0] if validations else None
+    """Return the number of episodes at the best validation, the earliest if several tie; None without validations."""
+    return max(validations, key=lambda validation: validation[1])[0] if validations else None

@@ -1,1 +1,1 @@
-"""Run a study: plan, trials, workers, the final rounds, and what is shown of it."""
+"""Run a study: plan, trials, workers, final stages, and its display."""

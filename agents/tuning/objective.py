@@ -1,6 +1,6 @@
-"""Turn trainings into an objective for Optuna: a search space, several seeds a trial, pruning along the curve.
+"""Define the objective that Optuna maximises: a search space, several seeds per trial, pruning after each evaluation.
 
-A study that you own needs `search_space` and `objective` alone; `python -m agents.tune` runs one of its own.
+Your own Optuna study needs only `search_space` and `objective`; `python -m agents.tune` manages a whole study.
 """
 
 import dataclasses
@@ -15,8 +15,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import Trial
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents.algorithms.search_spaces import Between, OneOf, Space
-from agents.algorithms.table import tunable, with_parameters
+from agents.algorithms.search_spaces import Choice, Range, Space
+from agents.algorithms.table import tunable_parameters, with_parameters
 from agents.evaluation.agent import Agent
 from agents.runs.weights import first_nonfinite
 from agents.settings.schema import Settings
@@ -24,47 +24,47 @@ from agents.training.fit import train_in_memory
 from agents.tuning.plan import TRIALS, seed_set
 from agents.tuning.trials import SCORES
 from token_env.episodes.evaluate import evaluate
-from token_env.rules.task import held_out
+from token_env.rules.task import with_split
 
-EVALUATIONS = 10  # of a training, evenly spaced, the last one at its end
-SCORED_EVALUATIONS = 3  # of them, whose mean says what the training was worth
+EVALUATIONS = 10  # evaluations per training, evenly spaced, the last one at its end
+SCORED_EVALUATIONS = 3  # a training's score is the mean of its last evaluations
 
 
 def search_space(settings: Settings, parameters: Iterable[str] = ()) -> dict[str, BaseDistribution]:
-    """What a study may change of this run, as Optuna's distributions, by name in the algorithm's section.
+    """Return Optuna's distribution of each tunable parameter, by its name in the algorithm's section.
 
     Args:
-        settings: where everything else comes from.
-        parameters: these only; all if there are none.
+        settings: Settings of the run to tune.
+        parameters: Names of the parameters to include; empty for all.
 
     Raises:
-        SettingError: an unknown algorithm or parameter.
+        SettingError: Unknown algorithm or parameter.
     """
-    return _distributions(tunable(settings, parameters))
+    return _distributions(tunable_parameters(settings, parameters))
 
 
 def _distributions(space: Space) -> dict[str, BaseDistribution]:
-    return {name: _distribution(span) for name, span in space.items()}
+    return {name: _distribution(domain) for name, domain in space.items()}
 
 
-def _distribution(span: Between | OneOf) -> BaseDistribution:
-    if isinstance(span, OneOf):
-        return CategoricalDistribution(span.choices)
-    if isinstance(span.low, int) and isinstance(span.high, int):
-        return IntDistribution(span.low, span.high, log=span.log)
-    return FloatDistribution(span.low, span.high, log=span.log)
+def _distribution(domain: Range | Choice) -> BaseDistribution:
+    if isinstance(domain, Choice):
+        return CategoricalDistribution(domain.choices)
+    if isinstance(domain.low, int) and isinstance(domain.high, int):
+        return IntDistribution(domain.low, domain.high, log=domain.log)
+    return FloatDistribution(domain.low, domain.high, log=domain.log)
 
 
 def own_parameters(settings: Settings, parameters: Iterable[str] = ()) -> dict[str, Any]:
-    """The values that the settings themselves have, for `enqueue_trial`; those outside the search space are left out.
+    """Return the settings' own values of the tunable parameters, for `enqueue_trial`, without out-of-range values.
 
     Raises:
-        SettingError: an unknown algorithm or parameter.
+        SettingError: Unknown algorithm or parameter.
     """
     section = settings.hyperparameters
-    known = search_space(settings, parameters)
-    values = {name: getattr(section, name) for name in known}
-    return {name: value for name, value in values.items() if _contains(known[name], value)}
+    space = search_space(settings, parameters)
+    values = {name: getattr(section, name) for name in space}
+    return {name: value for name, value in values.items() if _contains(space[name], value)}
 
 
 def _contains(distribution: BaseDistribution, value: Any) -> bool:
@@ -75,125 +75,137 @@ def _contains(distribution: BaseDistribution, value: Any) -> bool:
 
 
 def suggested(trial: Trial, settings: Settings, parameters: Iterable[str] = ()) -> Settings:
-    """The settings with what Optuna suggests for this trial."""
+    """Return the settings with the parameter values that Optuna suggests for this trial.
+
+    Raises:
+        SettingError: Unknown algorithm or parameter.
+    """
     values: dict[str, Any] = {}
-    for name, known in search_space(settings, parameters).items():
-        if isinstance(known, CategoricalDistribution):
-            values[name] = trial.suggest_categorical(name, known.choices)
-        elif isinstance(known, IntDistribution):
-            values[name] = trial.suggest_int(name, known.low, known.high, log=known.log)
-        elif isinstance(known, FloatDistribution):
-            values[name] = trial.suggest_float(name, known.low, known.high, log=known.log)
+    for name, domain in search_space(settings, parameters).items():
+        if isinstance(domain, CategoricalDistribution):
+            values[name] = trial.suggest_categorical(name, domain.choices)
+        elif isinstance(domain, IntDistribution):
+            values[name] = trial.suggest_int(name, domain.low, domain.high, log=domain.log)
+        elif isinstance(domain, FloatDistribution):
+            values[name] = trial.suggest_float(name, domain.low, domain.high, log=domain.log)
     return with_parameters(settings, values)
 
 
 def objective(settings: Settings, seeds: int = 3, parameters: Iterable[str] = ()) -> Callable[[Trial], float]:
-    """What a study maximises: the mean score on validation problems over several trainings.
+    """Return the objective of a study: the mean validation score over several trainings.
 
-    Each training is worth the mean of its last evaluations. After every evaluation the trial reports the mean of what
-    its finished trainings were worth and the one in progress scores now, and may be pruned.
+    The score of a training is the mean of its last evaluations. After every evaluation the trial reports the mean over
+    the scores of its finished trainings and the current evaluation of the running one; then it may be pruned.
 
     Args:
-        settings: the run, of which the algorithm's section is changed.
-        seeds: trainings of a trial; their seeds are the same in every trial.
-        parameters: that are changed; all of `search_space` if there are none.
+        settings: Settings of the run; a trial changes only the algorithm's section.
+        seeds: Number of trainings per trial; every trial uses the same seeds.
+        parameters: Names of the parameters to change; empty for the whole `search_space`.
 
     Raises:
-        SettingError: an unknown algorithm or parameter, or no seeds.
+        SettingError: Unknown algorithm or parameter, or a number of seeds out of range.
     """
-    chosen, listed = tuple(parameters), seed_set(TRIALS, seeds)
-    tunable(settings, chosen)
+    names, training_seeds = tuple(parameters), seed_set(TRIALS, seeds)
+    tunable_parameters(settings, names)
 
     def mean_score(trial: Trial) -> float:
-        return try_out(trial, suggested(trial, settings, chosen), listed)
+        return try_out(trial, suggested(trial, settings, names), training_seeds)
 
     return mean_score
 
 
 def try_out(trial: Trial, settings: Settings, seeds: Sequence[int]) -> float:
-    """The mean worth of trainings with these settings and seeds; those that the trial has already are not repeated.
+    """Train once per seed and return the mean score; trainings that the trial has finished before are not repeated.
 
     Raises:
-        TrialPruned: what is reported is not worth going on.
-        FloatingPointError: weights or scores that are no numbers.
+        TrialPruned: The pruner stops the trial.
+        FloatingPointError: Weights or scores are not finite.
     """
     scores: list[float] = list(trial.user_attrs.get(SCORES, []))
     last_step = len(seeds) * EVALUATIONS
-    for place in range(len(scores), len(seeds)):
+    for index in range(len(scores), len(seeds)):
 
-        def report(evaluation: int, score: float, place: int = place) -> None:
-            step = place * EVALUATIONS + evaluation
-            report_once(trial, (sum(scores) + score) / (len(scores) + 1), step)
+        def report(evaluation: int, score: float, index: int = index) -> None:
+            step = index * EVALUATIONS + evaluation
+            report_value(trial, (sum(scores) + score) / (len(scores) + 1), step)
             if step < last_step and trial.should_prune():
                 raise optuna.TrialPruned
 
-        scores.append(train_and_score(settings.model_copy(update={"seed": seeds[place]}), report)[0])
+        scores.append(train_and_score(settings.model_copy(update={"seed": seeds[index]}), report)[0])
         trial.set_user_attr(SCORES, scores)
     return float(np.mean(scores))
 
 
-def report_once(trial: Trial, value: float, step: int) -> None:
-    """Report a value; a trial that was begun again has told it already."""
+def report_value(trial: Trial, value: float, step: int) -> None:
+    """Report a value, silently keeping the first one where a restarted trial has reported this step before."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The reported value is ignored")
         trial.report(value, step)
 
 
 def train_and_score(settings: Settings, report: Callable[[int, float], None]) -> tuple[float, Agent]:
-    """What one training is worth, and its agent; `report` is told every evaluation, counted from 1, and its score.
+    """Train once and return the training's score and its agent.
+
+    Args:
+        settings: Settings of the run.
+        report: Function that takes the number of an evaluation, counted from 1, and its score.
 
     Raises:
-        FloatingPointError: weights or scores that are no numbers.
+        FloatingPointError: Weights or scores are not finite.
     """
-    values: list[float] = []
+    scores: list[float] = []
 
-    def hear(score: float) -> None:
-        values.append(score)
-        report(len(values), score)
+    def add_score(score: float) -> None:
+        scores.append(score)
+        report(len(scores), score)
 
-    agent = train_in_memory(settings, lambda learner: Curve(learner, hear))
-    return float(np.mean(values[-SCORED_EVALUATIONS:])), agent
+    agent = train_in_memory(settings, lambda learner: ValidationCallback(learner, add_score))
+    return float(np.mean(scores[-SCORED_EVALUATIONS:])), agent
 
 
 def score_on(agent: Agent, split: str) -> float:
-    """The score of an agent on problems of a split, with its most probable tokens."""
-    task = dataclasses.replace(held_out(agent.task, split), optimum=True)
+    """Return the agent's score on the problems of a split, playing its most probable tokens."""
+    task = dataclasses.replace(with_split(agent.task, split), optimum=True)
     return evaluate(agent.greedy, range(agent.settings.evaluation.problems), task=task).score
 
 
-class Curve(BaseCallback):
-    """Evaluates the agent that learns on validation problems, with its most probable tokens, as often as told above.
+class ValidationCallback(BaseCallback):
+    """Evaluate the learning agent on validation problems, `EVALUATIONS` times per training.
 
-    An evaluation draws no random numbers, so the training stays what it would have been.
+    An evaluation draws no random numbers, so it does not change the training.
+
+    Args:
+        agent: The learning agent.
+        add_score: Function that takes the score of each evaluation.
     """
 
-    def __init__(self, agent: Agent, hear: Callable[[float], None]) -> None:
+    def __init__(self, agent: Agent, add_score: Callable[[float], None]) -> None:
         super().__init__()
-        self._agent, self._hear = agent, hear
-        self._done = 0
+        self._agent, self._add_score = agent, add_score
+        self._evaluations = 0
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
         settings = self._agent.settings
-        share = self.num_timesteps / (settings.episodes * settings.env.max_steps)
-        self._evaluate(min(int(share * EVALUATIONS), EVALUATIONS - 1))
+        progress = self.num_timesteps / (settings.episodes * settings.env.max_steps)
+        self._evaluate(min(int(progress * EVALUATIONS), EVALUATIONS - 1))
 
     def _on_training_end(self) -> None:
         self._evaluate(EVALUATIONS)
 
     def _evaluate(self, due: int) -> None:
-        """Make up for the evaluations that are due; those of one moment are one."""
-        if due > self._done:
+        """Evaluate once if evaluations are due, and add that score for each of them."""
+        if due > self._evaluations:
             score = self._score()
-            for _ in range(due - self._done):
-                self._done += 1
-                self._hear(score)
+            for _ in range(due - self._evaluations):
+                self._evaluations += 1
+                self._add_score(score)
 
     def _score(self) -> float:
-        if first_nonfinite(dict(self._agent.policy.named_parameters())):
-            raise FloatingPointError(f"weights are no numbers after {self.num_timesteps} steps")
+        if first_nonfinite({name: weights.detach() for name, weights in self._agent.policy.named_parameters()}):
+            raise FloatingPointError(f"weights are not finite after {self.num_timesteps} steps")
         score = score_on(self._agent, "validation")
         if not math.isfinite(score):
             raise FloatingPointError(f"the score is {score} after {self.num_timesteps} steps")

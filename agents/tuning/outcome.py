@@ -1,4 +1,4 @@
-"""Read the outcome of a finished study: finalists, winner, and the interval it promises."""
+"""Read the outcome of a finished study: finalists, winner, and the prediction interval of its test score."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,100 +10,110 @@ from agents.algorithms.table import with_parameters
 from agents.evaluation.statistics import Interval, paired_interval, prediction_interval
 from agents.settings.schema import Settings
 from agents.tuning.plan import AGAIN, FINAL, Plan, read_plan, seed_set
-from agents.tuning.trials import LABEL, SEED, SETTINGS, TEST_SCORE, Trials, errors_of
+from agents.tuning.trials import LABEL, SEED, SETTINGS, TEST_SCORE, Trials, error_messages
 from token_env.errors import SettingError
 
 
 class Candidate(NamedTuple):
-    """Settings that were trained with several seeds, and what came of it."""
+    """Settings that were trained once per seed of a stage, with their scores."""
 
     label: str
     settings: Settings
-    scores: tuple[float, ...]  # on validation problems, a seed each
-    test_scores: tuple[float, ...]  # the same; empty where nothing was tested
+    scores: tuple[float, ...]  # validation score of each seed
+    test_scores: tuple[float, ...]  # test score of each seed; empty in stages without tests
 
     @property
     def mean(self) -> float:
-        """Of the scores on validation problems."""
+        """Mean score on validation problems."""
         return sum(self.scores) / len(self.scores)
 
 
 class StudyOutcome(NamedTuple):
-    """What a study came to."""
+    """The outcome of a finished study."""
 
     plan: Plan
     trials: list[FrozenTrial]
-    finalists: list[Candidate]  # on the second set of seeds, the best first
-    winner: Candidate  # on the third, tested
+    finalists: list[Candidate]  # trained on the second set of seeds, the best first
+    winner: Candidate  # trained and tested on the third set of seeds
 
     @property
-    def promise(self) -> Interval:
-        """Where the mean test score of as many new trainings will lie, with 95 %."""
+    def prediction(self) -> Interval:
+        """95 % prediction interval of the mean test score over `final_seeds` new seeds."""
         return prediction_interval(self.winner.test_scores, self.plan.final_seeds)
 
 
-class PromiseCheck(NamedTuple):
-    """The winner of a study on a fourth set of seeds, beside others with the same seeds."""
+class WinnerCheck(NamedTuple):
+    """The winner of a study and its baselines, trained and tested on a fourth set of seeds."""
 
     outcome: StudyOutcome
     winner: Candidate
-    others: list[Candidate]
+    baselines: list[Candidate]
 
     @property
-    def kept(self) -> bool:
-        """Whether the promise held."""
-        mean = sum(self.winner.test_scores) / len(self.winner.test_scores)
-        return self.outcome.promise.low <= mean <= self.outcome.promise.high
+    def mean(self) -> float:
+        """Mean test score of the winner."""
+        return sum(self.winner.test_scores) / len(self.winner.test_scores)
 
-    def gain_over(self, other: Candidate) -> Interval:
-        """Mean difference of test scores, paired by seed, with its 95 % interval."""
-        return paired_interval(self.winner.test_scores, other.test_scores)
+    @property
+    def as_predicted(self) -> bool:
+        """Whether the mean test score lies in the prediction interval of the study."""
+        return self.outcome.prediction.low <= self.mean <= self.outcome.prediction.high
+
+    def gain_over(self, baseline: Candidate) -> Interval:
+        """Return the mean test-score difference from a baseline, paired by seed, with its 95 % interval."""
+        return paired_interval(self.winner.test_scores, baseline.test_scores)
 
 
 def read_outcome(storage: BaseStorage, name: str) -> StudyOutcome:
-    """What a finished study came to.
+    """Return the outcome of a finished study.
 
     Raises:
-        SettingError: no such study, or one that is not finished.
+        SettingError: Unknown or unfinished study.
     """
     plan = read_plan(storage, name)
-    unfinished = SettingError(f"the study {name!r} is not finished; type the python -m agents.tune run that began it.")
+    unfinished = SettingError(
+        f"the study {name!r} is not finished; repeat the python -m agents.tune run command that started it."
+    )
     stages = {study.study_name for study in storage.get_all_studies()}
     if f"{name}.{FINAL}" not in stages:
         raise unfinished
-    finalists = _whole(Trials(storage, f"{name}.{AGAIN}"), plan)
-    labels = [one.label for one in finalists]
-    final = {one.label: one for one in _whole(Trials(storage, f"{name}.{FINAL}"), plan)}
-    if not labels or labels[0] not in final:
+    finalists = complete_candidates(Trials(storage, f"{name}.{AGAIN}"), plan)
+    tested = {candidate.label: candidate for candidate in complete_candidates(Trials(storage, f"{name}.{FINAL}"), plan)}
+    if not finalists or finalists[0].label not in tested:
         raise unfinished
-    return StudyOutcome(plan, Trials(storage, name).all(), finalists, final[labels[0]])
+    return StudyOutcome(plan, Trials(storage, name).all(), finalists, tested[finalists[0].label])
 
 
 def best_trials(trials: Sequence[FrozenTrial], plan: Plan) -> dict[str, Settings]:
-    """The settings of the trials with the best values, by label.
+    """Return the settings of the best trials, as many as there are finalists, by label.
 
     Raises:
-        SettingError: no trial has a value.
+        SettingError: No trial is complete.
     """
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
-        raise SettingError(f"no trial came to its end; the last one: {(errors_of(trials) or ['nothing is known'])[-1]}")
+        errors = error_messages(trials) or ["no reason was recorded"]
+        raise SettingError(f"no trial of the study is complete; the last error: {errors[-1]}")
     best = sorted(complete, key=lambda trial: -(trial.value or 0.0))[: plan.finalists]
     return {f"trial {trial.number}": with_parameters(plan.settings, trial.params) for trial in best}
 
 
-def _whole(trials: Trials, plan: Plan) -> list[Candidate]:
-    """The contenders of a stage all of whose trainings came to their end, the best first."""
-    ended: dict[str, dict[int, FrozenTrial]] = {}
+def complete_candidates(trials: Trials, plan: Plan) -> list[Candidate]:
+    """Return the candidates of a stage that completed a training on every seed, the best first."""
+    complete: dict[str, dict[int, FrozenTrial]] = {}  # by label and seed
     for trial in trials.all():
         if trial.state == TrialState.COMPLETE:
-            ended.setdefault(trial.user_attrs[LABEL], {})[trial.user_attrs[SEED]] = trial
+            complete.setdefault(trial.user_attrs[LABEL], {})[trial.user_attrs[SEED]] = trial
     seeds = seed_set(trials.study.rpartition(".")[2], plan.final_seeds)
-    found = [_contender(label, [of[seed] for seed in seeds]) for label, of in ended.items() if set(of) >= set(seeds)]
-    return sorted(found, key=lambda one: -one.mean)
+    candidates = [
+        _candidate(label, [by_seed[seed] for seed in seeds])
+        for label, by_seed in complete.items()
+        if set(by_seed) >= set(seeds)
+    ]
+    return sorted(candidates, key=lambda candidate: -candidate.mean)
 
 
-def _contender(label: str, trials: Sequence[FrozenTrial]) -> Candidate:
-    tested = tuple(trial.user_attrs[TEST_SCORE] for trial in trials if TEST_SCORE in trial.user_attrs)
+def _candidate(label: str, trials: Sequence[FrozenTrial]) -> Candidate:
+    test_scores = tuple(trial.user_attrs[TEST_SCORE] for trial in trials if TEST_SCORE in trial.user_attrs)
     settings = Settings.model_validate(trials[0].user_attrs[SETTINGS])
-    return Candidate(label, settings, tuple(float(trial.value or 0.0) for trial in trials), tested)
+    return Candidate(label, settings, tuple(float(trial.value or 0.0) for trial in trials), test_scores)

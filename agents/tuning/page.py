@@ -1,4 +1,4 @@
-"""Show a study: its best trials in the terminal, and with Optuna's plots as one page that needs no network."""
+"""Show a study: a table of its best trials in the terminal, and a self-contained HTML page with Optuna's plots."""
 
 import html
 from collections.abc import Callable, Sequence
@@ -21,8 +21,8 @@ from agents.tuning.preset import provenance_lines
 from agents.tuning.trials import STATES
 from token_env.errors import SettingError
 
-BEST = 10  # trials in the tables
-LEAST_TRIALS = 2  # that came to their end, before anything can be drawn
+TABLE_TRIALS = 10  # best trials shown in the tables
+MIN_PLOTTED_TRIALS = 2  # Optuna's plots need as many complete trials with different values
 PLOTS: dict[str, Callable[[optuna.Study], Any]] = {
     "History": plot_optimization_history,
     "Importances": plot_param_importances,
@@ -36,17 +36,17 @@ STYLE = (
 
 
 def find_study(storage: BaseStorage, name: str) -> optuna.Study:
-    """A study of `agents.tune`, as Optuna has it.
+    """Return the Optuna study of this name, made by `agents.tune`.
 
     Raises:
-        SettingError: there is none of this name.
+        SettingError: Unknown study, or a study made by another program.
     """
     read_plan(storage, name)
     return optuna.load_study(study_name=name, storage=storage)
 
 
 def outcome_lines(storage: BaseStorage, name: str) -> list[str]:
-    """What a study came to, or how far it is."""
+    """Return the sentences on a study's outcome, or the reason why it has none yet."""
     try:
         return provenance_lines(name, read_outcome(storage, name))
     except SettingError as error:
@@ -54,9 +54,9 @@ def outcome_lines(storage: BaseStorage, name: str) -> list[str]:
 
 
 def best_trials_table(study: optuna.Study) -> Table:
-    """The best trials for a terminal."""
+    """Build the terminal table of the best trials."""
     trials, names = _best(study.get_trials(deepcopy=False)), _parameters(study)
-    table = Table(title=f"{study.study_name}: {_counted(study)}", title_justify="left")
+    table = Table(title=f"{study.study_name}: {_state_counts(study)}", title_justify="left")
     for heading in ("trial", "score", *names):
         table.add_column(heading, justify="right")
     for trial in trials:
@@ -65,27 +65,27 @@ def best_trials_table(study: optuna.Study) -> Table:
 
 
 def finalists_table(outcome: StudyOutcome) -> Table:
-    """The trials that were trained again, best first."""
+    """Build the terminal table of the finalists and their scores on fresh seeds, the best first."""
     table = Table(title="trained again on fresh seeds", title_justify="left")
-    for heading in ("", "mean score", *(f"seed {place + 1}" for place in range(outcome.plan.final_seeds))):
+    for heading in ("", "mean score", *(f"seed {index + 1}" for index in range(outcome.plan.final_seeds))):
         table.add_column(heading, justify="right")
-    for one in outcome.finalists:
-        table.add_row(one.label, f"{one.mean:.4f}", *(f"{score:.4f}" for score in one.scores))
+    for finalist in outcome.finalists:
+        table.add_row(finalist.label, f"{finalist.mean:.4f}", *(f"{score:.4f}" for score in finalist.scores))
     return table
 
 
 def study_page(study: optuna.Study, lines: Sequence[str]) -> str:
-    """The study as HTML: its best trials, importances, history, parallel coordinates, curves. The scripts are inside.
+    """Return the study as one HTML page with embedded scripts: its best trials and Optuna's plots.
 
     Args:
-        study: what is shown.
-        lines: sentences about it, for the top of the page.
+        study: The study to show.
+        lines: Sentences for the top of the page.
     """
     names = _parameters(study)
     rows = "".join(_row("td", _cells(trial, names)) for trial in _best(study.get_trials(deepcopy=False)))
     parts = [
         f"<h1>{html.escape(study.study_name)}</h1>",
-        "".join(f"<p>{html.escape(line)}</p>" for line in [_counted(study), *lines]),
+        "".join(f"<p>{html.escape(line)}</p>" for line in [_state_counts(study), *lines]),
         f"<h2>Best trials</h2><table>{_row('th', ['trial', 'score', *names])}{rows}</table>",
         *_plots(study),
     ]
@@ -95,12 +95,12 @@ def study_page(study: optuna.Study, lines: Sequence[str]) -> str:
 
 def _plots(study: optuna.Study) -> list[str]:
     complete = [trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.COMPLETE]
-    if len({trial.value for trial in complete}) < LEAST_TRIALS:
-        return [f"<p>Plots need at least {LEAST_TRIALS} trials that came to different ends.</p>"]
+    if len({trial.value for trial in complete}) < MIN_PLOTTED_TRIALS:
+        return [f"<p>Plots need at least {MIN_PLOTTED_TRIALS} complete trials with different scores.</p>"]
     parts = []
-    for place, (title, plot) in enumerate(PLOTS.items()):
-        drawn = plot(study).to_html(full_html=False, include_plotlyjs=place == 0)
-        parts.append(f"<h2>{title}</h2>{drawn}")
+    for index, (title, plot) in enumerate(PLOTS.items()):
+        plot_html = plot(study).to_html(full_html=False, include_plotlyjs=index == 0)
+        parts.append(f"<h2>{title}</h2>{plot_html}")
     return parts
 
 
@@ -110,7 +110,7 @@ def _row(tag: str, cells: Sequence[str]) -> str:
 
 def _best(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    return sorted(complete, key=lambda trial: -(trial.value or 0.0))[:BEST]
+    return sorted(complete, key=lambda trial: -(trial.value or 0.0))[:TABLE_TRIALS]
 
 
 def _parameters(study: optuna.Study) -> list[str]:
@@ -119,13 +119,13 @@ def _parameters(study: optuna.Study) -> list[str]:
 
 def _cells(trial: FrozenTrial, names: Sequence[str]) -> list[str]:
     values = [trial.params.get(name, "—") for name in names]
-    told = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in values]
-    return [str(trial.number), "—" if trial.value is None else f"{trial.value:.4f}", *told]
+    texts = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in values]
+    return [str(trial.number), "—" if trial.value is None else f"{trial.value:.4f}", *texts]
 
 
-def _counted(study: optuna.Study) -> str:
-    """How many trials ended in which way, and how many have not."""
+def _state_counts(study: optuna.Study) -> str:
+    """Format the number of trials in each state, such as `30 complete, 20 pruned, 2 not finished`."""
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
-    told = [f"{states.count(state)} {word}" for state, word in STATES.items() if state in states]
-    left = sum(not state.is_finished() for state in states)
-    return ", ".join([*told, *([f"{left} not ended"] if left else [])])
+    counts = [f"{states.count(state)} {word}" for state, word in STATES.items() if state in states]
+    unfinished = sum(not state.is_finished() for state in states)
+    return ", ".join([*counts, *([f"{unfinished} not finished"] if unfinished else [])])

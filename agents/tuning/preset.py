@@ -1,28 +1,28 @@
-"""Write what a study found as a preset, with where it comes from and what it promises."""
+"""Write the winner of a study as a preset, with comments on its provenance and its predicted score."""
 
 import configs
-from agents.algorithms.table import without_others
+from agents.algorithms.table import without_other_algorithms
 from agents.evaluation.statistics import Interval, mean_interval
 from agents.tuning.outcome import StudyOutcome
 from agents.tuning.plan import AGAIN, FINAL, seed_set
 from token_env.errors import SettingError
 
-PASSING = ("seed", "device", "from_run")  # of a training, not of a preset
+RUN_SETTINGS = ("seed", "device", "from_run")  # belong to a single run, so a preset leaves them out
 
 
 def preset_text(name: str, outcome: StudyOutcome) -> str:
-    """The winner's settings as YAML, usable as --config; comments tell how they were found and what they reach.
+    """Return the winner's settings as YAML for `--config`, under comments on their provenance and score.
 
     Args:
-        name: of the study, which becomes the preset's.
-        outcome: of the study.
+        name: Name of the study; it becomes the name of the preset.
+        outcome: Outcome of the study.
 
     Raises:
-        SettingError: what would be written does not read back as the same settings.
+        SettingError: The text does not read back as the same settings.
     """
     settings = outcome.winner.settings.model_copy(update={"name": name})
-    layer = without_others(settings, settings.algorithm)
-    text = configs.dump({key: value for key, value in layer.items() if key not in PASSING})
+    layer = without_other_algorithms(settings, settings.algorithm)
+    text = configs.dump({key: value for key, value in layer.items() if key not in RUN_SETTINGS})
     commented = "".join(f"# {line}\n" for line in provenance_lines(name, outcome)) + text
     if configs.parse(commented) != configs.parse(text):
         raise SettingError(f"the study {name!r} cannot be written as a preset.")
@@ -30,32 +30,32 @@ def preset_text(name: str, outcome: StudyOutcome) -> str:
 
 
 def provenance_lines(name: str, outcome: StudyOutcome) -> list[str]:
-    """How a preset was found and what it promises, in sentences."""
-    plan, winner, promise = outcome.plan, outcome.winner, outcome.promise
+    """Return sentences on the provenance of a preset and on its measured and predicted scores."""
+    plan, winner = outcome.plan, outcome.winner
     settings, count = plan.settings, plan.final_seeds
-    made = ", ".join(f"{library} {version}" for library, version in plan.versions.items())
-    changed = ", ".join(plan.parameters) or "the whole search space"
-    sets = {stage: seed_set(stage, count) for stage in (AGAIN, FINAL)}
-    tests = mean_interval(winner.test_scores)
+    libraries = ", ".join(f"{library} {version}" for library, version in plan.versions.items())
+    parameters = ", ".join(plan.parameters) or "the whole search space"
+    seeds = {stage: _range_text(seed_set(stage, count)) for stage in (AGAIN, FINAL)}
+    test_score = mean_interval(winner.test_scores).estimate
     return [
         f"{settings.algorithm} on {settings.name}, tuned by agents.tune: {winner.label} of the study {name!r}.",
         f"Study: {len(outcome.trials)} trials of {plan.seeds} seeds, sampler {plan.sampler}, pruner {plan.pruner}, "
-        f"seed {plan.seed}; changed: {changed}.",
-        f"Chosen among {len(outcome.finalists)} trials trained again with seeds {_span(sets[AGAIN])}: "
+        f"seed {plan.seed}; tuned: {parameters}.",
+        f"Selected among {len(outcome.finalists)} trials trained again with seeds {seeds[AGAIN]}: "
         f"validation score {outcome.finalists[0].mean:.4f}.",
-        f"On seeds {_span(sets[FINAL])}, which selected nothing: validation score {winner.mean:.4f}, "
-        f"test score {tests.estimate:.4f}.",
-        f"The mean test score of {count} new seeds will lie in {interval_words(promise)} in 95 % of the cases.",
-        f"Made with {made}; revision {plan.revision or 'unknown'}.",
+        f"On seeds {seeds[FINAL]}, which selected nothing: validation score {winner.mean:.4f}, "
+        f"test score {test_score:.4f}.",
+        f"The mean test score of {count} new seeds will lie in {bounds_text(outcome.prediction)} in 95 % of the cases.",
+        f"Made with {libraries}; revision {plan.revision or 'unknown'}.",
         f"Train it: python -m agents.train {settings.algorithm} --config FILE; "
-        f"hold it to its promise: python -m agents.tune check {name}.",
+        f"check the prediction: python -m agents.tune check {name}.",
     ]
 
 
-def interval_words(interval: Interval) -> str:
-    """Bounds, as the documents write them."""
+def bounds_text(interval: Interval) -> str:
+    """Format the bounds of an interval: `[0.8233, 0.8311]`."""
     return f"[{interval.low:.4f}, {interval.high:.4f}]".replace("-", "−")
 
 
-def _span(seeds: list[int]) -> str:
+def _range_text(seeds: list[int]) -> str:
     return f"{seeds[0]} to {seeds[-1]}"

@@ -1,6 +1,6 @@
-"""Tune: trials on one set of seeds, the best of them again on a second, the winner's figures from a third.
+"""Run the stages of a study: trials, finalists on fresh seeds, the winner's final scores, and a later check.
 
-The third set selects nothing, and test problems are played by the winner alone, at the end.
+Each stage has its own set of seeds. The third set selects nothing, and only the winner plays test problems.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from agents.algorithms.budget import with_defaults
 from agents.settings.schema import Settings
 from agents.tuning.objective import own_parameters
-from agents.tuning.outcome import Candidate, PromiseCheck, StudyOutcome, _whole, best_trials, read_outcome
+from agents.tuning.outcome import Candidate, StudyOutcome, WinnerCheck, best_trials, complete_candidates, read_outcome
 from agents.tuning.plan import (
     AGAIN,
     CHECK,
@@ -25,91 +25,103 @@ from agents.tuning.plan import (
     seed_set,
 )
 from agents.tuning.storages import open_storage
-from agents.tuning.trials import LABEL, SEED, SETTINGS, TESTED, Show, Trials, errors_of, waiting_trial
+from agents.tuning.trials import LABEL, SEED, SETTINGS, TESTED, Show, Trials, error_messages, waiting_trial
 from agents.tuning.worker_pool import WorkerPool
 from token_env.errors import SettingError
 
-PRESET, DEFAULTS = "what it began with", "the library's defaults"
-Announce = Callable[[str], Show]  # from the title of a stage to what shows it
+PRESET, DEFAULTS = "what it began with", "the library's defaults"  # labels of the baselines, stored in studies
+BeginStage = Callable[[str], Show]  # takes the title of a stage, returns the function that shows its trials
 
 
-def tune(url: str, name: str, plan: Plan, total: int, workers: int, announce: Announce) -> StudyOutcome:
-    """Run a study to its end, from where it is.
+def run_study(url: str, name: str, plan: Plan, total: int, workers: int, begin_stage: BeginStage) -> StudyOutcome:
+    """Run a study to its end: create it, resume it, or join other hosts.
 
     Args:
-        url: of the storage, complete.
-        name: of the study.
-        plan: what it tunes.
-        total: trials it shall have in all; those that it has are not repeated.
-        workers: processes on this host.
-        announce: shows how it is getting on.
+        url: Complete URL of the storage.
+        name: Name of the study.
+        plan: Plan of the study.
+        total: Total number of trials; finished ones are not repeated.
+        workers: Number of worker processes on this host.
+        begin_stage: Function that starts the progress display of a stage.
 
     Raises:
-        SettingError: a study of something else, or no trial that came to an end.
+        SettingError: The study exists with another plan, no trial is complete, or a final training failed.
     """
-    with open_storage(url, create=True) as storage, WorkerPool(url, workers) as crew:
+    with open_storage(url, create=True) as storage, WorkerPool(url, workers) as pool:
         begin_study(storage, name, plan)
         trials = Trials(storage, name)
-        own = own_parameters(plan.settings, plan.parameters)
-        trials.add(waiting_trial({} if number else own) for number in range(len(trials.all()), total))
-        crew.work_off(trials, total, announce(f"{name}: {total} trials"))
-        again = _train_again(crew, storage, name, AGAIN, best_trials(trials.all(total), plan), announce)
-        winner = again[0]
-        _train_again(crew, storage, name, FINAL, {winner.label: winner.settings}, announce)
+        preset = own_parameters(plan.settings, plan.parameters)
+        trials.add(waiting_trial({} if number else preset) for number in range(len(trials.all()), total))
+        pool.run_trials(trials, total, begin_stage(f"{name}: {total} trials"))
+        winner = _run_stage(pool, storage, name, AGAIN, best_trials(trials.all(total), plan), begin_stage)[0]
+        _run_stage(pool, storage, name, FINAL, {winner.label: winner.settings}, begin_stage)
         return read_outcome(storage, name)
 
 
-def check(url: str, name: str, workers: int, announce: Announce) -> PromiseCheck:
-    """Train the winner of a finished study once more on a fourth set of seeds, and what it has to beat.
+def check_winner(url: str, name: str, workers: int, begin_stage: BeginStage) -> WinnerCheck:
+    """Train the winner of a finished study and its baselines on a fourth set of seeds.
+
+    Args:
+        url: Complete URL of the storage.
+        name: Name of the study.
+        workers: Number of worker processes on this host.
+        begin_stage: Function that starts the progress display of a stage.
 
     Raises:
-        SettingError: no such study, one that is not finished, or one that was made with other versions.
+        SettingError: Unknown or unfinished study, other library versions, or a failed training.
     """
-    with open_storage(url) as storage, WorkerPool(url, workers) as crew:
+    with open_storage(url) as storage, WorkerPool(url, workers) as pool:
         outcome = read_outcome(storage, name)
         check_versions(name, outcome.plan)
-        began = outcome.plan.settings
-        listed = {outcome.winner.label: outcome.winner.settings, PRESET: began, DEFAULTS: with_defaults(began)}
-        found = {one.label: one for one in _train_again(crew, storage, name, CHECK, listed, announce)}
-    return PromiseCheck(outcome, found[outcome.winner.label], [found[PRESET], found[DEFAULTS]])
+        preset = outcome.plan.settings
+        candidates = {outcome.winner.label: outcome.winner.settings, PRESET: preset, DEFAULTS: with_defaults(preset)}
+        stage = _run_stage(pool, storage, name, CHECK, candidates, begin_stage)
+    by_label = {candidate.label: candidate for candidate in stage}
+    return WinnerCheck(outcome, by_label[outcome.winner.label], [by_label[PRESET], by_label[DEFAULTS]])
 
 
-def _train_again(
-    crew: WorkerPool, storage: BaseStorage, name: str, stage: str, listed: dict[str, Settings], announce: Announce
+def _run_stage(
+    pool: WorkerPool,
+    storage: BaseStorage,
+    name: str,
+    stage: str,
+    candidates: dict[str, Settings],
+    begin_stage: BeginStage,
 ) -> list[Candidate]:
-    """Train these settings with every seed of the stage's set, a trial each; all that the stage has, the best first.
+    """Train each candidate once per seed of the stage, and return all candidates of the stage, the best first.
 
     Raises:
-        SettingError: one of them failed, or in the first of these stages all of them.
+        SettingError: A training of a tested stage failed, or no candidate of another stage is complete.
     """
     plan, trials = read_plan(storage, name), Trials(storage, make_stage(storage, name, stage))
-    there = {_training_of(trial) for trial in trials.all() if trial.state != TrialState.FAIL}
+    existing = {_label_and_seed(trial) for trial in trials.all() if trial.state != TrialState.FAIL}
     trials.add(
         waiting_trial(
             attributes={LABEL: label, SEED: seed, SETTINGS: settings.to_dict(), TESTED: stage in TESTED_STAGES}
         )
         for seed in seed_set(stage, plan.final_seeds)
-        for label, settings in listed.items()
-        if (label, seed) not in there
+        for label, settings in candidates.items()
+        if (label, seed) not in existing
     )
-    _end_twins(trials)
-    crew.work_off(trials, None, announce(f"{name}: {', '.join(listed)}, with {plan.final_seeds} new seeds each"))
-    found = _whole(trials, plan)
-    missing = set(listed) - {one.label for one in found}
-    if missing and (stage in TESTED_STAGES or not found):
-        raise SettingError(f"a training of {', '.join(sorted(missing))} failed: {errors_of(trials.all())[-1]}")
-    return found
+    _prune_duplicates(trials)
+    title = f"{name}: {', '.join(candidates)}, with {plan.final_seeds} new seeds each"
+    pool.run_trials(trials, None, begin_stage(title))
+    complete = complete_candidates(trials, plan)
+    missing = set(candidates) - {candidate.label for candidate in complete}
+    if missing and (stage in TESTED_STAGES or not complete):
+        raise SettingError(f"a training of {', '.join(sorted(missing))} failed: {error_messages(trials.all())[-1]}")
+    return complete
 
 
-def _training_of(trial: FrozenTrial) -> tuple[str, int]:
+def _label_and_seed(trial: FrozenTrial) -> tuple[str, int]:
     return trial.user_attrs[LABEL], trial.user_attrs[SEED]
 
 
-def _end_twins(trials: Trials) -> None:
-    """End those that another host has added, too; whoever adds last sees them all."""
-    first: set[tuple[str, int]] = set()
+def _prune_duplicates(trials: Trials) -> None:
+    """Prune waiting duplicates enqueued by concurrent hosts; the host that enqueues last prunes all of them."""
+    trainings: set[tuple[str, int]] = set()
     for trial in trials.all():
-        if trial.state == TrialState.WAITING and _training_of(trial) in first:
+        if trial.state == TrialState.WAITING and _label_and_seed(trial) in trainings:
             trials.end(trial.number, TrialState.PRUNED)
         elif trial.state != TrialState.FAIL:
-            first.add(_training_of(trial))
+            trainings.add(_label_and_seed(trial))

@@ -1,4 +1,4 @@
-"""Make Optuna's samplers and pruners by name."""
+"""Build Optuna's samplers and pruners by name."""
 
 import copy
 import warnings
@@ -13,49 +13,56 @@ from optuna.trial import FrozenTrial
 from agents.tuning.objective import EVALUATIONS
 from token_env.errors import find
 
-STARTUP_TRIALS = 5  # that end before others are pruned
-WARMUP = 3  # evaluations before which nothing is pruned
+STARTUP_TRIALS = 5  # trials that finish before any trial may be pruned
+WARMUP_EVALUATIONS = 3  # evaluations of a trial before it may be pruned
 
 
-class Latest(BasePruner):
-    """Lets another pruner judge a trial by what it reported last, not by the best of all that it reported.
+class LatestValuePruner(BasePruner):
+    """Apply another pruner to the latest reported value of a trial instead of its best one.
 
-    A lucky first seed would otherwise keep a trial alive whatever the others do.
+    Otherwise a lucky first seed would protect a trial from pruning for good.
     """
 
-    def __init__(self, judge: BasePruner) -> None:
-        self._judge = judge
+    def __init__(self, pruner: BasePruner) -> None:
+        self._pruner = pruner
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Whether the trial is not worth going on."""
+        """Return whether the trial should stop."""
         step = trial.last_step
         if step is None:
             return False
-        seen = copy.copy(trial)
-        seen.intermediate_values = {step: trial.intermediate_values[step]}
-        return self._judge.prune(study, seen)
+        latest = copy.copy(trial)
+        latest.intermediate_values = {step: trial.intermediate_values[step]}
+        return self._pruner.prune(study, latest)
 
 
-SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {  # of the study's seed, and of one for this trial
+SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {  # take the seeds of the study and the trial
     "tpe": lambda _, seed: optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed),
     "gp": lambda _, seed: optuna.samplers.GPSampler(seed=seed),
     "qmc": lambda seed, _: optuna.samplers.QMCSampler(scramble=True, seed=seed),
     "random": lambda _, seed: optuna.samplers.RandomSampler(seed=seed),
 }
-PRUNERS: dict[str, Callable[[int], BasePruner]] = {  # of the steps that a trial reports
-    "median": lambda _: Latest(optuna.pruners.MedianPruner(STARTUP_TRIALS, WARMUP)),
-    "percentile": lambda _: Latest(optuna.pruners.PercentilePruner(25.0, STARTUP_TRIALS, WARMUP)),
-    "halving": lambda _: optuna.pruners.SuccessiveHalvingPruner(min_resource=WARMUP),
-    "hyperband": lambda steps: optuna.pruners.HyperbandPruner(min_resource=WARMUP, max_resource=steps),
+PRUNERS: dict[str, Callable[[int], BasePruner]] = {  # take the number of steps that a trial reports
+    "median": lambda _: LatestValuePruner(optuna.pruners.MedianPruner(STARTUP_TRIALS, WARMUP_EVALUATIONS)),
+    "percentile": lambda _: LatestValuePruner(
+        optuna.pruners.PercentilePruner(25.0, STARTUP_TRIALS, WARMUP_EVALUATIONS)
+    ),
+    "halving": lambda _: optuna.pruners.SuccessiveHalvingPruner(min_resource=WARMUP_EVALUATIONS),
+    "hyperband": lambda steps: optuna.pruners.HyperbandPruner(min_resource=WARMUP_EVALUATIONS, max_resource=steps),
     "none": lambda _: optuna.pruners.NopPruner(),
 }
 
 
 def make_sampler(name: str, seed: int, number: int) -> BaseSampler:
-    """The sampler of this name for one trial: a study of one seed suggests the same, whichever process asks.
+    """Build the sampler of one trial, seeded by study and trial so that every process suggests the same values.
+
+    Args:
+        name: Name of the sampler.
+        seed: Seed of the study's sampler.
+        number: Number of the trial.
 
     Raises:
-        SettingError: an unknown name.
+        SettingError: Unknown sampler.
     """
     make = find("sampler", name, SAMPLERS)
     with warnings.catch_warnings():
@@ -64,9 +71,13 @@ def make_sampler(name: str, seed: int, number: int) -> BaseSampler:
 
 
 def make_pruner(name: str, seeds: int) -> BasePruner:
-    """The pruner of this name, for trials of so many seeds.
+    """Build the pruner of this name.
+
+    Args:
+        name: Name of the pruner.
+        seeds: Number of trainings per trial.
 
     Raises:
-        SettingError: an unknown name.
+        SettingError: Unknown pruner.
     """
     return find("pruner", name, PRUNERS)(seeds * EVALUATIONS)

@@ -1,10 +1,9 @@
-"""Keep the trials of a study: each is claimed by one process, given back when that is gone, and ended once.
+"""Manage the trials of a study: claim each for one process, requeue the trials of lost processes, finish each once.
 
-All trials of a study are waiting from the beginning, and nobody adds one while running them, so that their number is
-exact whatever happens: trials 0 to N − 1 are run, by any number of workers on any number of hosts. Optuna lets one
-process turn a waiting trial into a running one, on every storage. A trial whose process was killed waits again. Should
-two processes ever run the same one (a host that was silent for minutes and comes back), both do the same work with the
-same seeds, and the first ends it.
+All trials are enqueued before any of them runs, and workers add none, so their number is exact: any number of workers
+on any number of hosts runs trials 0 to N − 1. On every storage, Optuna lets only one process turn a waiting trial into
+a running one. A trial waits again after its process was killed. If two processes do run the same trial (because a host
+was unreachable for minutes), both do the same work with the same seeds, and the first one to finish sets the result.
 """
 
 import threading
@@ -20,152 +19,166 @@ from optuna.trial import FrozenTrial, TrialState
 
 from agents.machine.processes import Process, this_process
 
-MOST_ATTEMPTS = 3  # a trial is retried twice
-BEAT_SECONDS = 60.0  # between two signs of life of a trial
-SILENT_SECONDS = 300.0  # without one, after which a trial of another host counts as lost
-SETTLE_SECONDS = 5.0  # that a trial may be running without a living process, for one that has just claimed it
-# User attributes of a trial: who runs it, why it failed, and the score of each of its finished trainings.
+MAX_ATTEMPTS = 3  # attempts to run a trial before it fails
+HEARTBEAT_SECONDS = 60.0  # interval between two heartbeats of a trial
+HEARTBEAT_TIMEOUT_SECONDS = 300.0  # a trial of another host is lost after this time without a change
+CLAIM_GRACE_SECONDS = 5.0  # a trial without a living process is lost after this time; covers the moment of claiming
+# User attributes of a trial: its owner, why it failed, and the score of each of its finished trainings.
 WORKER, ERROR, SCORES = "worker", "error", "scores"
-# User attributes of a trial that trains given settings again: whose they are, the settings, the seed, whether test
-# problems are played afterwards, and the score on them.
+# User attributes of a trial that trains a candidate again: the candidate's label and settings, the seed, whether to
+# play test problems afterwards, and the test score.
 LABEL, SETTINGS, SEED, TESTED, TEST_SCORE = "label", "settings", "seed", "tested", "test_score"
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
-Show = Callable[[Sequence[FrozenTrial], Sequence[str]], None]  # takes the trials, and messages about them
+Show = Callable[[Sequence[FrozenTrial], Sequence[str]], None]  # takes the trials and new messages
 
 
 class TrialOwner(NamedTuple):
-    """Who runs a trial, as its attribute tells."""
+    """The process that runs a trial, stored as the trial's user attribute."""
 
     process: Process
-    attempt: int  # which one this is, from 1
-    beat: int  # signs of life so far
+    attempt: int  # number of this attempt, from 1
+    beat: int  # number of heartbeats so far
 
 
 class Trials:
-    """The trials of one study in a storage."""
+    """The trials of one study in a storage.
+
+    Args:
+        storage: Opened storage.
+        study: Name of the study.
+    """
 
     def __init__(self, storage: BaseStorage, study: str) -> None:
         self.storage, self.study = storage, study
         self.study_id = storage.get_study_id_from_name(study)
-        self._seen: dict[int, tuple[Any, float]] = {}  # of running trials: what was last seen of them, and since when
+        self._last_changes: dict[
+            int, tuple[Any, float]
+        ] = {}  # running trial: last progress, monotonic time of its change
 
     def all(self, total: int | None = None) -> list[FrozenTrial]:
-        """The first so many trials, all if None."""
+        """Return the first `total` trials, or all trials if None."""
         return self.storage.get_all_trials(self.study_id, deepcopy=False)[:total]
 
     def add(self, trials: Iterable[FrozenTrial]) -> None:
-        """Put these behind the others."""
+        """Append these trials to the study."""
         for trial in trials:
             self.storage.create_new_trial(self.study_id, trial)
 
     def claim(self, total: int | None = None) -> int | None:
-        """Take the first of these trials that waits, for this process; its number, or None if none waits."""
+        """Claim the first waiting trial for this process and return its number, or None if no trial waits."""
         for trial in self.all(total):
-            if trial.state == TrialState.WAITING and self._become(trial, TrialState.RUNNING):
-                before = owner_of(trial)
-                self._tell(trial.number, TrialOwner(this_process(), before.attempt + 1 if before else 1, 0))
+            if trial.state == TrialState.WAITING and self._set_state(trial, TrialState.RUNNING):
+                previous = owner_of(trial)
+                attempt = previous.attempt + 1 if previous else 1
+                self._write_owner(trial.number, TrialOwner(this_process(), attempt, beat=0))
                 return trial.number
         return None
 
     @contextmanager
-    def beating(self, number: int) -> Iterator[None]:
-        """Give signs of life of a trial meanwhile."""
-        over = threading.Event()
+    def heartbeat(self, number: int) -> Iterator[None]:
+        """Write heartbeats of a trial from a background thread until the context exits."""
+        stop = threading.Event()
 
         def beat() -> None:
-            worker = owner_of(self.storage.get_trial(self.id_of(number)))
-            while worker and not over.wait(BEAT_SECONDS):
-                worker = worker._replace(beat=worker.beat + 1)
-                with suppress(Exception):  # the next one may reach the storage again
-                    self._tell(number, worker)
+            owner = owner_of(self.storage.get_trial(self.id_of(number)))
+            while owner and not stop.wait(HEARTBEAT_SECONDS):
+                owner = owner._replace(beat=owner.beat + 1)
+                with suppress(Exception):  # the next heartbeat may reach the storage again
+                    self._write_owner(number, owner)
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            stop.set()
             thread.join()
 
-    def give_back_lost(self, total: int | None = None) -> list[str]:
-        """Let trials wait again whose process is gone, or end them as failed after three attempts; what was done."""
-        return [self._give_back(trial) for trial in self.all(total) if self._is_lost(trial)]
+    def requeue_lost(self, total: int | None = None) -> list[str]:
+        """Requeue trials of lost processes, fail them after `MAX_ATTEMPTS`, and return a message for each."""
+        return [self._requeue(trial) for trial in self.all(total) if self._is_lost(trial)]
 
     def _is_lost(self, trial: FrozenTrial) -> bool:
         if trial.state != TrialState.RUNNING:
-            self._seen.pop(trial.number, None)
+            self._last_changes.pop(trial.number, None)
             return False
-        worker, now = owner_of(trial), time.monotonic()
-        seen = trial.datetime_start, worker, trial.last_step
-        if self._seen.get(trial.number, (None, now))[0] != seen:
-            self._seen[trial.number] = seen, now
-        silent = now - self._seen[trial.number][1]
-        gone = worker is None or (worker.process.is_here and not worker.process.runs)
-        return silent > (SETTLE_SECONDS if gone else SILENT_SECONDS)
+        owner, now = owner_of(trial), time.monotonic()
+        progress = trial.datetime_start, owner, trial.last_step
+        if self._last_changes.get(trial.number, (None, now))[0] != progress:
+            self._last_changes[trial.number] = progress, now
+        unchanged_seconds = now - self._last_changes[trial.number][1]
+        gone = owner is None or (owner.process.is_local and not owner.process.is_running)
+        return unchanged_seconds > (CLAIM_GRACE_SECONDS if gone else HEARTBEAT_TIMEOUT_SECONDS)
 
-    def _give_back(self, trial: FrozenTrial) -> str:
-        worker = owner_of(trial)
-        self._seen.pop(trial.number, None)
-        if worker and worker.attempt >= MOST_ATTEMPTS:
-            reason = f"its process was killed, {worker.attempt} times"
+    def _requeue(self, trial: FrozenTrial) -> str:
+        owner = owner_of(trial)
+        self._last_changes.pop(trial.number, None)
+        if owner and owner.attempt >= MAX_ATTEMPTS:
+            reason = f"its process was killed, {owner.attempt} times"
             self.fail(trial.number, reason)
             return f"trial {trial.number} failed: {reason}"
-        self._become(trial, TrialState.WAITING)
-        return f"trial {trial.number}: its process{' was killed' if worker else ' is gone'}; it waits again"
+        self._set_state(trial, TrialState.WAITING)
+        return f"trial {trial.number}: its process{' was killed' if owner else ' is gone'}; it waits again"
 
-    def hand_back(self, pid: int) -> None:
-        """Let the trial of a process of this host that was ended on purpose wait again, as if it had not begun."""
+    def requeue_trial_of(self, pid: int) -> None:
+        """Requeue the trial of a process of this host that was stopped on purpose, without counting the attempt."""
         for trial in self.all():
-            worker = owner_of(trial)
-            ours = worker and worker.process.is_here and worker.process.pid == pid
-            if trial.state == TrialState.RUNNING and worker and ours:
+            owner = owner_of(trial)
+            if trial.state != TrialState.RUNNING or owner is None:
+                continue
+            if owner.process.is_local and owner.process.pid == pid:
                 with suppress(UpdateFinishedTrialError):
-                    self._tell(trial.number, worker._replace(attempt=worker.attempt - 1))
-                self._become(trial, TrialState.WAITING)
+                    self._write_owner(trial.number, owner._replace(attempt=owner.attempt - 1))
+                self._set_state(trial, TrialState.WAITING)
 
     def end(self, number: int, state: TrialState, value: float | None = None) -> None:
-        """End a trial, unless another process has."""
+        """Finish a trial with this state and value, unless another process has finished it."""
         with suppress(UpdateFinishedTrialError):
             self.storage.set_trial_state_values(self.id_of(number), state, None if value is None else [value])
 
     def fail(self, number: int, reason: str) -> None:
-        """End a trial as failed, unless another process has ended it."""
+        """Finish a trial as failed with this reason, unless another process has finished it."""
         with suppress(UpdateFinishedTrialError):
             self.storage.set_trial_user_attr(self.id_of(number), ERROR, reason)
             self.end(number, TrialState.FAIL)
 
     def id_of(self, number: int) -> int:
-        """The storage's own number of a trial."""
+        """Return the storage's id of a trial."""
         return self.storage.get_trial_id_from_study_id_trial_number(self.study_id, number)
 
-    def _become(self, trial: FrozenTrial, state: TrialState) -> bool:
+    def _set_state(self, trial: FrozenTrial, state: TrialState) -> bool:
         try:
             return self.storage.set_trial_state_values(self.id_of(trial.number), state)
         except UpdateFinishedTrialError:
             return False
 
-    def _tell(self, number: int, worker: TrialOwner) -> None:
-        self.storage.set_trial_user_attr(self.id_of(number), WORKER, worker._asdict() | {"process": worker.process})
+    def _write_owner(self, number: int, owner: TrialOwner) -> None:
+        self.storage.set_trial_user_attr(self.id_of(number), WORKER, owner._asdict() | {"process": owner.process})
 
 
 def owner_of(trial: FrozenTrial) -> TrialOwner | None:
-    """Who runs a trial, or ran it last; None if nobody has yet."""
-    told = trial.user_attrs.get(WORKER)
-    return TrialOwner(**told | {"process": Process(*told["process"])}) if told else None
+    """Return the process that runs a trial, or ran it last; None if no process has claimed it."""
+    attribute = trial.user_attrs.get(WORKER)
+    return TrialOwner(**attribute | {"process": Process(*attribute["process"])}) if attribute else None
 
 
 def waiting_trial(parameters: dict[str, Any] | None = None, attributes: dict[str, Any] | None = None) -> FrozenTrial:
-    """A trial to be run, with these parameters fixed, as `Study.enqueue_trial` adds it."""
+    """Build a waiting trial with fixed parameters, like those of `Study.enqueue_trial`.
+
+    Args:
+        parameters: Fixed values by parameter; the sampler suggests the others.
+        attributes: User attributes of the trial.
+    """
     fixed = {"fixed_params": parameters or {}}
     return optuna.create_trial(state=TrialState.WAITING, system_attrs=fixed, user_attrs=attributes or {})
 
 
-def ended(trials: Sequence[FrozenTrial]) -> int:
-    """How many of them have ended, well or not."""
+def count_finished(trials: Sequence[FrozenTrial]) -> int:
+    """Return the number of finished trials: complete, pruned or failed."""
     return sum(trial.state.is_finished() for trial in trials)
 
 
-def errors_of(trials: Iterable[FrozenTrial]) -> list[str]:
-    """Why trials failed, for each that says so."""
+def error_messages(trials: Iterable[FrozenTrial]) -> list[str]:
+    """Return the recorded error messages of failed trials."""
     return [trial.user_attrs[ERROR] for trial in trials if ERROR in trial.user_attrs]

@@ -1,4 +1,4 @@
-"""Run one trial of a study in a process of its own, which ends when the process that started it does."""
+"""Run one trial of a study in a worker process that stops when its parent process stops."""
 
 import math
 import multiprocessing
@@ -13,28 +13,28 @@ from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
 from agents.settings.schema import Settings
-from agents.tuning.objective import report_once, score_on, suggested, train_and_score, try_out
+from agents.tuning.objective import report_value, score_on, suggested, train_and_score, try_out
 from agents.tuning.plan import STAGES, TRIALS, read_plan, seed_set
 from agents.tuning.samplers import make_pruner, make_sampler
-from agents.tuning.storages import of_the_storage, open_storage
+from agents.tuning.storages import is_storage_error, open_storage
 from agents.tuning.trials import SEED, SETTINGS, TEST_SCORE, TESTED, Trials
 
-GIVEN_UP = 3  # exit code where the process that started this one has gone
-MOST_WORDS = 500  # characters kept of an error
+STOPPED_EXIT_CODE = 3  # after SIGTERM, or after the death of the parent process
+MAX_ERROR_CHARACTERS = 500  # longer error messages are cut off in the trial's attribute
 
 
 def run_trial(url: str, study: str, total: int | None, log: str) -> None:
-    """Claim the next trial that waits, and run it; what a process of `agents.crew` does.
+    """Claim the next waiting trial and run it: the main function of a worker process of `WorkerPool`.
 
     Args:
-        url: of the storage, complete.
-        study: its name.
-        total: trials of it that are to be run; None: all.
-        log: file that takes what is printed.
+        url: Complete URL of the storage.
+        study: Name of the study.
+        total: Number of trials to run, counted from trial 0; None for all.
+        log: Path of the file that receives standard output and standard error.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    signal.signal(signal.SIGTERM, _leave)
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -43,13 +43,17 @@ def run_trial(url: str, study: str, total: int | None, log: str) -> None:
         trials = Trials(storage, study)
         number = trials.claim(total)
         if number is not None:
-            with trials.beating(number):
-                play(trials, number)
+            with trials.heartbeat(number):
+                run_claimed_trial(trials, number)
 
 
-def play(trials: Trials, number: int) -> None:
-    """Run a trial that this process has claimed, and end it: with a value, pruned, or failed with the reason."""
-    plan = read_plan(trials.storage, _begun_as(trials.study))
+def run_claimed_trial(trials: Trials, number: int) -> None:
+    """Run a trial claimed by this process, and finish it as complete, pruned or failed.
+
+    Raises:
+        Exception: An error of the storage; the trial keeps running until `Trials.requeue_lost` requeues it.
+    """
+    plan = read_plan(trials.storage, _parent_study(trials.study))
     study = optuna.load_study(
         study_name=trials.study,
         storage=trials.storage,
@@ -64,41 +68,47 @@ def play(trials: Trials, number: int) -> None:
             settings = suggested(trial, plan.settings, plan.parameters)
             value = try_out(trial, settings, seed_set(TRIALS, plan.seeds))
         if not math.isfinite(value):
-            raise FloatingPointError(f"its value is {value}")
+            raise FloatingPointError(f"the value of the trial is {value}")
         trials.end(number, TrialState.COMPLETE, value)
     except TrialPruned:
         reported = trials.storage.get_trial(trials.id_of(number)).intermediate_values
         trials.end(number, TrialState.PRUNED, reported[max(reported)])
     except UpdateFinishedTrialError:
-        return  # another process was given the same trial, and was faster
+        return  # another process ran the same trial and finished first
     except Exception as error:
-        if of_the_storage(error):
-            raise  # the trial is as good as before: it waits again
-        trials.fail(number, f"{type(error).__name__}: {error}".strip()[:MOST_WORDS])
+        if is_storage_error(error):
+            raise  # not the trial's fault: it will be requeued
+        trials.fail(number, f"{type(error).__name__}: {error}".strip()[:MAX_ERROR_CHARACTERS])
 
 
 def train_again(trial: Trial) -> float:
-    """What a training with the settings and the seed of this trial is worth; tested afterwards if it says so."""
-    told = trial.user_attrs
-    settings = Settings.model_validate(told[SETTINGS]).model_copy(update={"seed": told[SEED]})
-    value, agent = train_and_score(settings, lambda evaluation, score: report_once(trial, score, evaluation))
-    if told[TESTED]:
+    """Train with the settings and seed of this trial's attributes, and return the score.
+
+    A trial of a tested stage also plays test problems and stores the test score.
+
+    Raises:
+        FloatingPointError: Weights or scores are not finite.
+    """
+    attributes = trial.user_attrs
+    settings = Settings.model_validate(attributes[SETTINGS]).model_copy(update={"seed": attributes[SEED]})
+    score, agent = train_and_score(settings, lambda evaluation, value: report_value(trial, value, evaluation))
+    if attributes[TESTED]:
         trial.set_user_attr(TEST_SCORE, score_on(agent, "test"))
-    return value
+    return score
 
 
-def _begun_as(study: str) -> str:
-    """The study that this one belongs to."""
+def _parent_study(study: str) -> str:
+    """Return the name of the study that has the plan: without the suffix of a stage."""
     name, _, stage = study.rpartition(".")
     return name if stage in STAGES else study
 
 
-def _leave(*_: int | FrameType | None) -> None:
-    sys.exit(GIVEN_UP)  # by an exception, which gives locks free
+def _exit_on_sigterm(*_: int | FrameType | None) -> None:
+    sys.exit(STOPPED_EXIT_CODE)  # raises SystemExit, which releases locks
 
 
-def _end_with_the_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent:
         parent.join()
-        os._exit(GIVEN_UP)
+        os._exit(STOPPED_EXIT_CODE)

@@ -1,4 +1,4 @@
-"""Run the trials of a study in processes of their own, so many at a time, until all of them have ended."""
+"""Run the trials of a study in worker processes, one process per trial, until all trials are finished."""
 
 import multiprocessing
 import sys
@@ -15,25 +15,25 @@ from types import TracebackType
 from optuna.trial import FrozenTrial, TrialState
 
 from agents.machine.processes import one_thread_each
-from agents.tuning.trials import Show, Trials, ended, owner_of
-from agents.tuning.worker import GIVEN_UP, run_trial
+from agents.tuning.trials import Show, Trials, count_finished, owner_of
+from agents.tuning.worker import STOPPED_EXIT_CODE, run_trial
 from token_env.errors import SettingError
 
-LOOK_SECONDS = 0.5  # between two looks at the trials
-WAIT_SECONDS = 10.0  # for a process that was told to end
-MOST_CRASHES = 3  # of processes, one after the other, that ended neither a trial nor by a signal
-PRELOADED = [run_trial.__module__, "torch._dynamo"]  # the latter is imported by the first optimizer, in a second
+POLL_SECONDS = 0.5  # interval between two reads of the trials
+JOIN_SECONDS = 10.0  # time between SIGTERM and SIGKILL of a worker process
+MAX_CRASHES = 3  # the study stops after as many crashes of worker processes in a row
+PRELOADED = [run_trial.__module__, "torch._dynamo"]  # the first optimizer imports torch._dynamo, which takes a second
 
 
 class WorkerPool:
-    """Processes that run trials. A context manager: at its end they end, and their trials wait again.
+    """Context manager that runs trials in worker processes; on exit it stops them and requeues their trials.
 
-    On Linux they are forked from a server that has imported everything and computed nothing, in a hundredth of the time
-    that the imports take; elsewhere they start from nothing.
+    On Linux, workers are forked from a server that has done all imports, in a hundredth of the time that the imports
+    take; elsewhere they are spawned.
 
     Args:
-        url: of the storage, complete.
-        workers: processes side by side, each on one thread.
+        url: Complete URL of the storage.
+        workers: Number of concurrent worker processes, each on one thread.
     """
 
     def __init__(self, url: str, workers: int) -> None:
@@ -42,7 +42,7 @@ class WorkerPool:
         if sys.platform == "linux":
             self._context = multiprocessing.get_context("forkserver")
             self._context.set_forkserver_preload(PRELOADED)
-        self._busy: list[BaseProcess] = []
+        self._processes: list[BaseProcess] = []
         self._trials: Trials | None = None
         self._crashes = 0
 
@@ -56,61 +56,66 @@ class WorkerPool:
         self._stop()
         self._folder.cleanup()
 
-    def work_off(self, trials: Trials, total: int | None, show: Show) -> None:
-        """Run the first so many trials of a study, all if None, beside whoever else runs some of them.
+    def run_trials(self, trials: Trials, total: int | None, show: Show) -> None:
+        """Run trials until all of them are finished, by these workers or by other hosts.
+
+        Args:
+            trials: Trials of the study.
+            total: Number of trials to run, counted from trial 0; None for all.
+            show: Function that shows the trials and new messages.
 
         Raises:
-            SettingError: processes end again and again without running anything.
+            SettingError: Worker processes crash `MAX_CRASHES` times in a row.
         """
         self._trials = trials
         while True:
-            news = trials.give_back_lost(total)
-            seen = trials.all(total)
-            show(seen, news)
-            if ended(seen) == len(seen):
+            messages = trials.requeue_lost(total)
+            snapshot = trials.all(total)
+            show(snapshot, messages)
+            if count_finished(snapshot) == len(snapshot):
                 self._stop()
                 return
-            self._start(trials, total, seen)
-            wait([process.sentinel for process in self._busy], LOOK_SECONDS)
-            self._dismiss()
+            self._start(trials, total, snapshot)
+            wait([process.sentinel for process in self._processes], POLL_SECONDS)
+            self._reap()
 
-    def _start(self, trials: Trials, total: int | None, seen: Sequence[FrozenTrial]) -> None:
-        """Start as many processes as there are free hands, and trials that nobody is about to claim."""
-        running = [owner_of(trial) for trial in seen if trial.state == TrialState.RUNNING]
-        at_work = {worker.process.pid for worker in running if worker and worker.process.is_here}
-        waiting = sum(trial.state == TrialState.WAITING for trial in seen)
-        unclaimed = waiting - sum(process.pid not in at_work for process in self._busy)
-        for _ in range(min(unclaimed, self._workers - len(self._busy))):
+    def _start(self, trials: Trials, total: int | None, snapshot: Sequence[FrozenTrial]) -> None:
+        """Start a process per waiting trial, less the processes that are about to claim one, up to the limit."""
+        owners = [owner_of(trial) for trial in snapshot if trial.state == TrialState.RUNNING]
+        owner_pids = {owner.process.pid for owner in owners if owner and owner.process.is_local}
+        waiting = sum(trial.state == TrialState.WAITING for trial in snapshot)
+        unclaimed = waiting - sum(process.pid not in owner_pids for process in self._processes)
+        for _ in range(min(unclaimed, self._workers - len(self._processes))):
             log = Path(self._folder.name) / "output"
             process = self._context.Process(
                 target=run_trial, args=(self._url, trials.study, total, str(log)), daemon=True
             )
             with one_thread_each():
                 process.start()
-            self._busy.append(process)
+            self._processes.append(process)
 
-    def _dismiss(self) -> None:
-        """Forget processes that have ended, unless they crash all the time."""
-        for process in [process for process in self._busy if process.exitcode is not None]:
-            self._busy.remove(process)
-            crashed = process.exitcode not in (0, GIVEN_UP, -SIGKILL, -SIGTERM)
+    def _reap(self) -> None:
+        """Remove exited processes; stop the study if they keep crashing."""
+        for process in [process for process in self._processes if process.exitcode is not None]:
+            self._processes.remove(process)
+            crashed = process.exitcode not in (0, STOPPED_EXIT_CODE, -SIGKILL, -SIGTERM)
             self._crashes = self._crashes + 1 if crashed else 0
-            if self._crashes >= MOST_CRASHES:
+            if self._crashes >= MAX_CRASHES:
                 log = Path(self._folder.name) / "output"
-                said = log.read_text(errors="replace").strip().splitlines() or ["they said nothing"]
-                raise SettingError(f"the processes of trials end with exit code {process.exitcode}: {said[-1]}")
+                output = log.read_text(errors="replace").strip().splitlines() or ["no output"]
+                raise SettingError(f"worker processes crash with exit code {process.exitcode}: {output[-1]}")
 
     def _stop(self) -> None:
-        """End all processes, and let their trials wait again."""
-        for process in self._busy:
+        """Stop all processes and requeue their trials."""
+        for process in self._processes:
             process.terminate()
-        for process in self._busy:
-            process.join(WAIT_SECONDS)
+        for process in self._processes:
+            process.join(JOIN_SECONDS)
             if process.exitcode is None:
                 process.kill()
                 process.join()
-        ended, self._busy = self._busy, []
-        for process in ended:
-            with suppress(Exception):  # a storage that is gone; whoever comes back to it finds the trial lost
+        stopped, self._processes = self._processes, []
+        for process in stopped:
+            with suppress(Exception):  # if the storage is gone, the next command requeues the trial as lost
                 if self._trials and process.pid:
-                    self._trials.hand_back(process.pid)
+                    self._trials.requeue_trial_of(process.pid)

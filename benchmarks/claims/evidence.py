@@ -1,4 +1,4 @@
-"""Gather the runs that verdicts rest on, and tell how far cases differ in a figure."""
+"""Collect the runs that verdicts are based on, and compute means and differences of their metrics with intervals."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from agents.evaluation.statistics import Interval, difference_interval, mean_interval
 from benchmarks.files import RESULTS
-from benchmarks.measures.figures import Figure, Of
+from benchmarks.measures.figures import Figure, MetricFunction
 from benchmarks.measures.results_file import Rows, read_rows_if_any
 from benchmarks.measures.row import Row
 from benchmarks.suite.cases import CLAIMS, FAST_VS_STABLE, HEADS, PRESET
-from benchmarks.suite.claim_cases import MEASURED, grid_variant
+from benchmarks.suite.claim_cases import PRESET_CELLS, grid_variant
 from token_env.errors import SettingError
 
-LEAST_RUNS = 3  # the fewest of which the coverage of an interval is known
+MIN_RUNS = 3  # the smallest sample for which the coverage of the intervals was measured
 
 
 class Source(NamedTuple):
-    """Where the runs of a case are kept."""
+    """A case of a benchmark, whose runs are the evidence."""
 
     benchmark: str
     case: str
@@ -32,99 +32,116 @@ class Source(NamedTuple):
 PLAIN = Source(HEADS, "fast/fast")  # fast's preset with plain logits
 
 
-def sized(size: str, variant: str = PRESET) -> Source:
-    """The runs of a size, with our preset or as reported."""
+def size_source(size: str, variant: str = PRESET) -> Source:
+    """Return the case of a size, with our preset or as reported."""
     return Source(FAST_VS_STABLE, f"{size}/{variant}")
 
 
-def claimed(case: str) -> Source:
-    """The runs of a case that was declared for the claims."""
+def claim_source(case: str) -> Source:
+    """Return a case of the claims benchmark."""
     return Source(CLAIMS, case)
 
 
-def cell(units: int, tokens: int) -> Source:
-    """The runs of a cell of the capacity grid: two of them are presets."""
-    size = MEASURED.get((units, tokens))
-    return sized(size) if size else claimed(f"grid/{grid_variant(units, tokens)}")
+def grid_source(units: int, tokens: int) -> Source:
+    """Return the case of a cell of the capacity grid; two cells are presets, measured in fast against stable.
+
+    Args:
+        units: Units of each hidden layer.
+        tokens: Vocabulary size.
+    """
+    size = PRESET_CELLS.get((units, tokens))
+    return size_source(size) if size else claim_source(f"grid/{grid_variant(units, tokens)}")
 
 
 class TooFewRunsError(Exception):
-    """There are fewer runs of a case than an interval needs."""
+    """A case has fewer runs than an interval needs."""
 
     def __init__(self, source: Source, runs: int) -> None:
         super().__init__(
-            f"There are {runs} runs of {source}, of {LEAST_RUNS} that are needed at least; "
+            f"There are {runs} runs of {source}, of {MIN_RUNS} that are needed at least; "
             f"type python -m benchmarks run {source.benchmark} --case {source.case}."
         )
 
 
 class Evidence:
-    """The runs that verdicts rest on.
+    """The runs that verdicts are based on.
 
     Args:
-        rows: what the results of each benchmark hold.
+        rows: Results file of each benchmark, by the benchmark's name.
     """
 
     def __init__(self, rows: Mapping[str, Rows]) -> None:
-        self._read = rows
+        self._results = rows
 
     @property
     def by_benchmark(self) -> dict[str, list[Row]]:
-        """Every run that can be trusted, by its benchmark."""
-        return {benchmark: rows.good for benchmark, rows in self._read.items()}
+        """All valid runs, by benchmark."""
+        return {benchmark: rows.accepted for benchmark, rows in self._results.items()}
 
     @property
     def all_rows(self) -> list[Row]:
-        """Every run that can be trusted."""
-        return [row for rows in self._read.values() for row in rows.good]
+        """All valid runs of all benchmarks."""
+        return [row for rows in self._results.values() for row in rows.accepted]
 
     @property
-    def complaint(self) -> str:
-        """Which lines are left out and why; empty if none is."""
-        return "\n".join(rows.complaint for rows in self._read.values() if rows.complaint)
+    def warning(self) -> str:
+        """Message on the invalid lines that are left out; empty if there are none."""
+        return "\n".join(rows.warning for rows in self._results.values() if rows.warning)
 
     def rows(self, source: Source) -> list[Row]:
-        """The runs of a case, by seed.
+        """Return the runs of a case, ordered by seed.
 
         Raises:
-            TooFewRunsError: fewer than three.
+            TooFewRunsError: Fewer than three runs.
         """
-        found = [row for row in self.by_benchmark.get(source.benchmark, []) if row.case == source.case]
-        if len(found) < LEAST_RUNS:
-            raise TooFewRunsError(source, len(found))
-        return sorted(found, key=lambda row: row.seed)
+        runs = [row for row in self.by_benchmark.get(source.benchmark, []) if row.case == source.case]
+        if len(runs) < MIN_RUNS:
+            raise TooFewRunsError(source, len(runs))
+        return sorted(runs, key=lambda row: row.seed)
 
-    def values(self, source: Source, figure: Of) -> NDArray[np.float64]:
-        """A figure of every run of a case, NaN where a run has none."""
-        return numbers(figure(row) for row in self.rows(source))
+    def values(self, source: Source, metric: MetricFunction) -> NDArray[np.float64]:
+        """Return a metric of each run of a case, [N] by seed, NaN for runs without a value.
 
-    def mean(self, source: Source, figure: Of) -> Interval:
-        """Its mean over the runs, with Student's t interval."""
-        return mean_interval(self.values(source, figure))
+        Raises:
+            TooFewRunsError: Fewer than three runs.
+        """
+        return as_array(metric(row) for row in self.rows(source))
 
-    def difference(self, first: Source, second: Source, figure: Of) -> Interval:
-        """Its mean in the first case less that in the second, with Welch's interval."""
-        return difference_interval(self.values(first, figure), self.values(second, figure))
+    def mean(self, source: Source, metric: MetricFunction) -> Interval:
+        """Return the mean of a metric over the runs of a case, with Student's t interval.
+
+        Raises:
+            TooFewRunsError: Fewer than three runs.
+        """
+        return mean_interval(self.values(source, metric))
+
+    def difference(self, first: Source, second: Source, metric: MetricFunction) -> Interval:
+        """Return the mean of a metric in the first case minus its mean in the second, with Welch's interval.
+
+        Raises:
+            TooFewRunsError: Fewer than three runs of a case.
+        """
+        return difference_interval(self.values(first, metric), self.values(second, metric))
 
 
 def read_evidence(folder: Path) -> Evidence:
-    """The runs in a folder of results.
+    """Read the runs that verdicts are based on from a folder of results.
 
     Raises:
-        SettingError: none of any benchmark that verdicts rest on, or a file that cannot be read.
+        SettingError: The folder has no valid runs of these benchmarks, or a file cannot be read.
     """
     evidence = Evidence({name: read_rows_if_any(name, folder) for name in (FAST_VS_STABLE, HEADS, CLAIMS)})
     if not evidence.all_rows:
-        if evidence.complaint:
-            raise SettingError(evidence.complaint)
-        there = "" if folder == RESULTS else f" --results {folder}"
+        if evidence.warning:
+            raise SettingError(evidence.warning)
+        option = "" if folder == RESULTS else f" --results {folder}"
         raise SettingError(
             f"there are no results in {str(folder)!r} that claims can be tested with; "
-            f"type python -m benchmarks run {CLAIMS}{there}, and the same of {FAST_VS_STABLE} and {HEADS}."
+            f"type python -m benchmarks run {CLAIMS}{option}, then the same for {FAST_VS_STABLE} and {HEADS}."
         )
     return evidence
 
 
-def numbers(figures: Iterable[Figure]) -> NDArray[np.float64]:
-    """Figures as an array, NaN for None."""
+def as_array(figures: Iterable[Figure]) -> NDArray[np.float64]:
+    """Return metric values as an array [N], NaN for None."""
     return np.array([np.nan if figure is None else float(figure) for figure in figures])

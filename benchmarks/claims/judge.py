@@ -1,4 +1,4 @@
-"""Test the report's claims and answer questions of our own: a verdict each, and what to use when."""
+"""Judge the original report's claims and our own open questions, and format verdicts and recommendations."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from benchmarks.claims.evidence import Evidence, read_evidence
 from benchmarks.claims.on_budgets import BUDGET_CLAIMS
 from benchmarks.claims.on_curves import CURVE_CLAIMS
 from benchmarks.claims.open_questions import OPEN_QUESTIONS
-from benchmarks.claims.recommendations import advise
+from benchmarks.claims.recommendations import recommend
 from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED, ClaimVerdict
 from benchmarks.files import RESULTS
 
@@ -14,63 +14,66 @@ __all__ = ["CONTRADICTED", "NOT_DECIDABLE", "NOT_RUN", "SUPPORTED", "ClaimVerdic
 
 
 def verdicts(folder: Path = RESULTS) -> list[ClaimVerdict]:
-    """A verdict on each claim of the report, then on each question of our own.
+    """Return a verdict on each claim of the original report, then on each open question.
 
-    Lines of results that cannot be trusted are left out; `read_evidence(folder).complaint` names them.
+    Invalid lines of results are left out; `read_evidence(folder).warning` names them.
 
     Raises:
-        SettingError: no results, or a file that cannot be read.
+        SettingError: The folder has no valid results, or a file cannot be read.
     """
-    return judged(read_evidence(folder))
+    return judge_evidence(read_evidence(folder))
 
 
 def recommendations(folder: Path = RESULTS) -> list[str]:
-    """What to use when, in sentences that follow from the runs.
+    """Return the recommendations that follow from the runs, as sentences.
 
     Raises:
-        SettingError: no results, or a file that cannot be read.
+        SettingError: The folder has no valid results, or a file cannot be read.
     """
     evidence = read_evidence(folder)
-    return advise(evidence, judged(evidence))
+    return recommend(evidence, judge_evidence(evidence))
 
 
-def judged(evidence: Evidence) -> list[ClaimVerdict]:
-    """The verdicts of these runs."""
+def judge_evidence(evidence: Evidence) -> list[ClaimVerdict]:
+    """Return the verdicts that follow from these runs."""
     return [claim.verdict(evidence) for claim in (*CURVE_CLAIMS, *BUDGET_CLAIMS, *OPEN_QUESTIONS)]
 
 
-def terminal_text(found: list[ClaimVerdict], advice: list[str]) -> str:
-    """Verdicts and recommendations for a terminal."""
+def terminal_text(claim_verdicts: list[ClaimVerdict], advice: list[str]) -> str:
+    """Format verdicts and recommendations for a terminal."""
     parts = []
-    for verdict in found:
+    for verdict in claim_verdicts:
         lines = [f"{verdict.name}: {verdict.verdict.upper()}", f"  {verdict.claim}"]
-        parts.append("\n".join([*lines, *(f"  - {sentence}" for sentence in verdict.found), f"  rule: {verdict.rule}"]))
+        parts.append(
+            "\n".join([*lines, *(f"  - {sentence}" for sentence in verdict.findings), f"  rule: {verdict.rule}"])
+        )
     if advice:
         parts.append("\n".join(["recommended:", *(f"  - {sentence}" for sentence in advice)]))
     return "\n\n".join(parts)
 
 
-def verdict_table(found: list[ClaimVerdict]) -> str:
-    """A Markdown table: a row a claim, with its verdict and the first of what was found."""
+def verdict_table(claim_verdicts: list[ClaimVerdict]) -> str:
+    """Format verdicts as a Markdown table with a row per claim: the claim, its verdict, and the first finding."""
     rows = [["claim", "verdict", "found"], ["---", "---", "---"]]
-    rows += [[verdict.claim, f"**{verdict.verdict}**", verdict.found[0]] for verdict in found]
+    rows += [[verdict.claim, f"**{verdict.verdict}**", verdict.findings[0]] for verdict in claim_verdicts]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def details(found: list[ClaimVerdict]) -> str:
-    """Everything that was found, and by which rule, in Markdown."""
+def details_text(claim_verdicts: list[ClaimVerdict]) -> str:
+    """Format verdicts in Markdown with all findings and rules."""
     parts = []
-    for verdict in found:
+    for verdict in claim_verdicts:
         lines = [f"### {verdict.name}: {verdict.verdict}", "", verdict.claim, ""]
-        parts.append("\n".join([*lines, *bullets(verdict.found).split("\n"), "", f"*Rule.* {verdict.rule}"]))
+        parts.append("\n".join([*lines, *bullet_list(verdict.findings).split("\n"), "", f"*Rule.* {verdict.rule}"]))
     return "\n\n".join(parts)
 
 
-def bullets(sentences: tuple[str, ...] | list[str]) -> str:
-    """Sentences as a Markdown list; a dash where there are none."""
+def bullet_list(sentences: tuple[str, ...] | list[str]) -> str:
+    """Format sentences as a Markdown list; a dash if there are none."""
     return "\n".join(f"- {sentence}" for sentence in sentences) or "—"
 
 
-def markdown_text(found: list[ClaimVerdict], advice: list[str]) -> str:
-    """Verdicts and recommendations in Markdown."""
-    return "\n\n".join([verdict_table(found), details(found), "### Recommended", bullets(advice)])
+def markdown_text(claim_verdicts: list[ClaimVerdict], advice: list[str]) -> str:
+    """Format verdicts and recommendations in Markdown."""
+    parts = [verdict_table(claim_verdicts), details_text(claim_verdicts), "### Recommended", bullet_list(advice)]
+    return "\n\n".join(parts)

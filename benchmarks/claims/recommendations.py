@@ -1,50 +1,51 @@
-"""Recommend what to use when, by rules: a sentence is left out where the runs do not say it."""
+"""Derive recommendations from runs and verdicts; a recommendation that the runs do not support is left out."""
 
 from collections.abc import Callable, Iterable
 
-from benchmarks.claims.evidence import Evidence, TooFewRunsError, cell, claimed, sized
-from benchmarks.claims.open_questions import POINTS
-from benchmarks.claims.verdict import CONTRADICTED, SUPPORTED, ClaimVerdict, number
+from benchmarks.claims.evidence import Evidence, TooFewRunsError, claim_source, grid_source, size_source
+from benchmarks.claims.open_questions import NEGLIGIBLE_POINTS
+from benchmarks.claims.verdict import CONTRADICTED, SUPPORTED, ClaimVerdict, number_text
 from benchmarks.measures.figures import mean_last_100, score, test_return, training_minutes
 from benchmarks.suite.cases import AS_REPORTED
 from benchmarks.suite.claim_cases import RATES, REPORTED_RATE, UNITS
 
-Advice = Callable[[Evidence], str | None]
+Advice = Callable[[Evidence], str | None]  # returns a sentence, or None if the runs do not support it
 
 
 def fast(evidence: Evidence) -> str | None:
-    """Where fast takes less time than stable and is less than a point of score further from its optimum, or nearer."""
-    minutes = evidence.difference(sized("stable"), sized("fast"), training_minutes)
-    nearer = evidence.difference(sized("fast"), sized("stable"), score)
-    if minutes.low <= 0 or nearer.low <= -POINTS:
+    """Recommend fast if it trains faster than stable and its score is at most a point lower."""
+    minutes_saved = evidence.difference(size_source("stable"), size_source("fast"), training_minutes)
+    gain = evidence.difference(size_source("fast"), size_source("stable"), score)
+    if minutes_saved.low <= 0 or gain.low <= -NEGLIGIBLE_POINTS:
         return None
-    took, stable = (evidence.mean(sized(size), training_minutes).estimate for size in ("fast", "stable"))
-    reach = (
-        f"{number(nearer.estimate, '.0f')} points nearer to its optimum" if nearer.low > 0 else "as near to its optimum"
-    )
+    minutes = {size: evidence.mean(size_source(size), training_minutes).estimate for size in ("fast", "stable")}
+    points = f"{number_text(gain.estimate, '.0f')} points nearer to its optimum"
     return (
         "Use fast when 1,000 words and 30 steps are enough, and while you try things out: a training takes "
-        f"{took:.1f} minutes instead of {stable:.1f}, and comes {reach}."
+        f"{minutes['fast']:.1f} minutes instead of {minutes['stable']:.1f}, "
+        f"and comes {points if gain.low > 0 else 'as near to its optimum'}."
     )
 
 
 def stable(evidence: Evidence) -> str | None:
-    """Where stable earns more a message than fast and than intermediate."""
-    over = [evidence.difference(sized("stable"), sized(size), test_return) for size in ("fast", "intermediate")]
-    if any(interval.low <= 0 for interval in over):
+    """Recommend stable if it earns a higher test return than fast and than intermediate."""
+    leads = [
+        evidence.difference(size_source("stable"), size_source(size), test_return) for size in ("fast", "intermediate")
+    ]
+    if any(lead.low <= 0 for lead in leads):
         return None
-    earned = {size: evidence.mean(sized(size), test_return).estimate for size in ("stable", "fast")}
+    returns = {size: evidence.mean(size_source(size), test_return).estimate for size in ("stable", "fast")}
     return (
         "Use stable when messages are 50 words long or what counts is the return of a message: "
-        f"{number(earned['stable'])} on held-out problems, where fast has {number(earned['fast'])}."
+        f"{number_text(returns['stable'])} on held-out problems, where fast has {number_text(returns['fast'])}."
     )
 
 
 def intermediate(evidence: Evidence) -> str | None:
-    """Where intermediate is no further from its optimum than stable, and cheaper."""
-    behind = evidence.difference(sized("stable"), sized("intermediate"), score)
-    minutes = [evidence.mean(sized(size), training_minutes) for size in ("intermediate", "stable")]
-    if behind.high >= POINTS or minutes[0].high >= minutes[1].low:
+    """Recommend intermediate if its score is not lower than stable's and it trains faster."""
+    loss = evidence.difference(size_source("stable"), size_source("intermediate"), score)
+    minutes = [evidence.mean(size_source(size), training_minutes) for size in ("intermediate", "stable")]
+    if loss.high >= NEGLIGIBLE_POINTS or minutes[0].high >= minutes[1].low:
         return None
     return (
         f"Use intermediate when you need 5,000 words but not 50 steps: as near to its optimum as stable in "
@@ -53,31 +54,31 @@ def intermediate(evidence: Evidence) -> str | None:
 
 
 def learning_rate(evidence: Evidence) -> str | None:
-    """The best of the rates with the report's settings, where it is ahead of 1e-6."""
-    sources = {rate: claimed(f"fast/rate-{rate}") for rate in RATES if rate != REPORTED_RATE}
+    """Recommend the best learning rate for the report's settings if it is ahead of the reported one."""
+    sources = {rate: claim_source(f"fast/rate-{rate}") for rate in RATES if rate != REPORTED_RATE}
     best = max(sources, key=lambda rate: evidence.mean(sources[rate], mean_last_100).estimate)
-    ahead = evidence.difference(sources[best], sized("fast", AS_REPORTED), mean_last_100)
-    if ahead.low <= 0:
+    gain = evidence.difference(sources[best], size_source("fast", AS_REPORTED), mean_last_100)
+    if gain.low <= 0:
         return None
-    ends = evidence.mean(sources[best], mean_last_100).estimate
+    best_mean = evidence.mean(sources[best], mean_last_100).estimate
     return (
         f"With the report's other settings take a learning rate of {best} for fast, not {REPORTED_RATE}: the last 100 "
-        f"episodes average {number(ends)}, {number(ahead.estimate, '.1f')} more."
+        f"episodes average {number_text(best_mean)}, {number_text(gain.estimate, '.1f')} more."
     )
 
 
 def units(evidence: Evidence) -> str | None:
-    """The least width that is less than a point of score behind every wider one, for fast's words."""
-    sources = {width: cell(width, 1000) for width in UNITS}
+    """Recommend the smallest width for fast that is less than a point of score behind every larger one."""
+    sources = {width: grid_source(width, 1000) for width in UNITS}
     for width in UNITS[:-1]:
-        wider = [evidence.difference(sources[more], sources[width], score) for more in UNITS if more > width]
-        if all(interval.high < POINTS for interval in wider):
+        gains = [evidence.difference(sources[wider], sources[width], score) for wider in UNITS if wider > width]
+        if all(gain.high < NEGLIGIBLE_POINTS for gain in gains):
             return f"{width} hidden units are enough for fast: up to {UNITS[-1]} bring less than a point of score."
     return None
 
 
 ADVICE: tuple[Advice, ...] = (fast, stable, intermediate, learning_rate, units)
-BY_VERDICT = {  # what a verdict recommends; what was found first follows
+BY_VERDICT = {  # recommendation that a verdict gives, to be followed by the verdict's first finding
     ("hybrid", SUPPORTED): "Start stable from a run of fast (`--from RUN`).",
     ("hybrid", CONTRADICTED): "Train stable from the beginning, not from a run of fast.",
     ("size_vs_time", SUPPORTED): "Double the episodes before the hidden units.",
@@ -89,16 +90,16 @@ BY_VERDICT = {  # what a verdict recommends; what was found first follows
 }
 
 
-def advise(evidence: Evidence, verdicts: Iterable[ClaimVerdict]) -> list[str]:
-    """What these runs and their verdicts recommend; nothing where runs are missing."""
-    said = [_or_nothing(advice, evidence) for advice in ADVICE]
+def recommend(evidence: Evidence, verdicts: Iterable[ClaimVerdict]) -> list[str]:
+    """Return the recommendations that these runs and verdicts support; those with too few runs are left out."""
+    sentences = [_advice_if_run(advice, evidence) for advice in ADVICE]
     for verdict in verdicts:
-        words = BY_VERDICT.get((verdict.name, verdict.verdict))
-        said.append(words and f"{words} {verdict.found[0]}")
-    return [sentence for sentence in said if sentence]
+        recommendation = BY_VERDICT.get((verdict.name, verdict.verdict))
+        sentences.append(recommendation and f"{recommendation} {verdict.findings[0]}")
+    return [sentence for sentence in sentences if sentence]
 
 
-def _or_nothing(advice: Advice, evidence: Evidence) -> str | None:
+def _advice_if_run(advice: Advice, evidence: Evidence) -> str | None:
     try:
         return advice(evidence)
     except TooFewRunsError:

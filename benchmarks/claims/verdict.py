@@ -1,4 +1,4 @@
-"""Say what a verdict is, and how parts of a claim, each an interval, make one."""
+"""Define claims and verdicts, and combine the parts of a claim, each decided by an interval, into one verdict."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -11,20 +11,20 @@ SUPPORTED, CONTRADICTED, NOT_DECIDABLE, NOT_RUN = "supported", "contradicted", "
 
 
 class ClaimVerdict(NamedTuple):
-    """What the runs say of a claim."""
+    """The verdict on a claim, with its rule and findings."""
 
-    name: str  # such as "lr"
-    claim: str
+    name: str  # short name, such as "lr"
+    claim: str  # the claim as a sentence
     verdict: str  # SUPPORTED, CONTRADICTED, NOT_DECIDABLE or NOT_RUN
-    found: tuple[str, ...]  # sentences with the numbers, those that decided first
+    findings: tuple[str, ...]  # sentences with the numbers, the decisive ones first
     rule: str  # how the verdict follows from the numbers
 
 
 class VerdictPart(NamedTuple):
-    """A part of a claim that an interval decides, or only something to tell beside it."""
+    """A finding on a claim: a part decided by an interval, or additional information."""
 
-    told: str  # a sentence with the numbers
-    outcome: str | None = None  # SUPPORTED, CONTRADICTED, NOT_DECIDABLE; None: it decides nothing
+    sentence: str  # the finding, with its numbers
+    outcome: str | None = None  # SUPPORTED, CONTRADICTED or NOT_DECIDABLE; None for additional information
 
 
 Parts = list[VerdictPart]
@@ -32,7 +32,7 @@ Judge = Callable[[Evidence], Parts]
 
 
 class Claim(NamedTuple):
-    """A claim with what judges it, whose docstring is the rule."""
+    """A claim and the function that judges it; the docstring of that function is the published rule."""
 
     name: str
     claim: str
@@ -40,22 +40,22 @@ class Claim(NamedTuple):
 
     @property
     def rule(self) -> str:
-        """How the verdict follows from the numbers, in words."""
+        """The rule in words: how the verdict follows from the numbers."""
         return " ".join((inspect.getdoc(self.judge) or "").split())
 
     def verdict(self, evidence: Evidence) -> ClaimVerdict:
-        """What these runs say of it."""
+        """Return the verdict on this claim that follows from these runs."""
         try:
             parts = self.judge(evidence)
         except TooFewRunsError as missing:
             return ClaimVerdict(self.name, self.claim, NOT_RUN, (str(missing),), self.rule)
-        verdict = together(parts)
+        verdict = combined_verdict(parts)
         decisive_first = sorted(parts, key=lambda part: part.outcome != verdict)
-        return ClaimVerdict(self.name, self.claim, verdict, tuple(part.told for part in decisive_first), self.rule)
+        return ClaimVerdict(self.name, self.claim, verdict, tuple(part.sentence for part in decisive_first), self.rule)
 
 
-def together(parts: Iterable[VerdictPart]) -> str:
-    """A claim is contradicted if one of its parts is, and supported if all are."""
+def combined_verdict(parts: Iterable[VerdictPart]) -> str:
+    """Return the verdict on all parts: contradicted if one part is, supported if all deciding parts are."""
     outcomes = [part.outcome for part in parts if part.outcome]
     if CONTRADICTED in outcomes:
         return CONTRADICTED
@@ -63,28 +63,28 @@ def together(parts: Iterable[VerdictPart]) -> str:
 
 
 def above(interval: Interval, bound: float = 0.0) -> str:
-    """Whether a figure lies above the bound: supported or contradicted if all of its interval is on one side."""
+    """Judge "the value lies above the bound": decided if the whole interval lies on one side of the bound."""
     return SUPPORTED if interval.low > bound else CONTRADICTED if interval.high < bound else NOT_DECIDABLE
 
 
 def below(interval: Interval, bound: float = 0.0) -> str:
-    """Whether a figure lies below the bound."""
+    """Judge "the value lies below the bound": decided if the whole interval lies on one side of the bound."""
     return above(Interval(-interval.estimate, -interval.high, -interval.low), -bound)
 
 
 def within(interval: Interval, low: float, high: float) -> str:
-    """Whether a figure lies between the bounds: contradicted if its interval is beyond one of them."""
+    """Judge "the value lies between the bounds": contradicted if the whole interval lies outside."""
     if interval.low >= low and interval.high <= high:
         return SUPPORTED
     return CONTRADICTED if interval.high < low or interval.low > high else NOT_DECIDABLE
 
 
-def number(value: float, form: str = "+.2f") -> str:
-    """A number in words."""
+def number_text(value: float, form: str = "+.2f") -> str:
+    """Format a number with a typographic minus sign."""
     return f"{value:{form}}".replace("-", "−")
 
 
-def told(interval: Interval, form: str = "+.2f") -> str:
-    """An estimate with its 95 % interval: `+0.82 [+0.71, +0.93]`."""
-    estimate, low, high = (number(value, form) for value in interval)
+def estimate_text(interval: Interval, form: str = "+.2f") -> str:
+    """Format an estimate with its 95 % interval: `+0.82 [+0.71, +0.93]`."""
+    estimate, low, high = (number_text(value, form) for value in interval)
     return f"{estimate} [{low}, {high}]"

@@ -1,1 +1,1 @@
-"""Store the results of runs and compute every metric from them."""
+"""Store the results of runs and compute all metrics from them."""

@@ -1,4 +1,4 @@
-"""Compute every metric from a row. A function's docstring is the metric's definition, which the documentation shows."""
+"""Compute all metrics from a row. The docstring of a metric function is its published definition."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,15 +12,15 @@ from benchmarks.measures.convergence import convergence_episode
 from benchmarks.measures.row import Row
 from benchmarks.suite.reported import reported
 from token_env.optimum import cache
-from token_env.optimum.cache import keep_optima, optimal_returns
+from token_env.optimum.cache import optimal_returns, store_optima
 from token_env.rules.dynamics import Dynamics
-from token_env.rules.task import Task, held_out
+from token_env.rules.task import Task, with_split
 
-LAST, LATEST = 100, 20  # episodes or updates at the end of a training
-QUARTERS = ("commonest", "second", "third", "rarest")
+LONG_WINDOW, SHORT_WINDOW = 100, 20  # episodes or updates at the end of a training
+QUARTERS = ("commonest", "second", "third", "rarest")  # quarters of the vocabulary by frequency
 
-Figure = float | int | str | None  # None: the run has none
-Of = Callable[[Row], Figure]
+Figure = float | int | str | None  # None: the metric is not defined for the run
+MetricFunction = Callable[[Row], Figure]
 
 
 def episodes(row: Row) -> Figure:
@@ -112,22 +112,22 @@ def final_return(row: Row) -> Figure:
 
 def mean_last_100(row: Row) -> Figure:
     """Mean return of the last 100 training episodes."""
-    return float(_last(row, LAST).mean())
+    return float(_last(row, LONG_WINDOW).mean())
 
 
 def mean_last_20(row: Row) -> Figure:
     """Mean return of the last 20 training episodes."""
-    return float(_last(row, LATEST).mean())
+    return float(_last(row, SHORT_WINDOW).mean())
 
 
 def lowest_last_20(row: Row) -> Figure:
     """The lowest return of the last 20 training episodes."""
-    return float(_last(row, LATEST).min())
+    return float(_last(row, SHORT_WINDOW).min())
 
 
 def highest_last_20(row: Row) -> Figure:
     """The highest return of the last 20 training episodes."""
-    return float(_last(row, LATEST).max())
+    return float(_last(row, SHORT_WINDOW).max())
 
 
 def min_loss(row: Row) -> Figure:
@@ -140,23 +140,23 @@ def min_loss(row: Row) -> Figure:
 
 def lowest_loss_last_20(row: Row) -> Figure:
     """The lowest loss of the last 20 updates, or of all where there were fewer."""
-    return _lowest(_losses(row)[-LATEST:])
+    return _lowest(_losses(row)[-SHORT_WINDOW:])
 
 
 def highest_loss_last_20(row: Row) -> Figure:
     """The highest loss of the last 20 updates, or of all where there were fewer."""
-    return max(_losses(row)[-LATEST:], default=None)
+    return max(_losses(row)[-SHORT_WINDOW:], default=None)
 
 
 def drawdown(row: Row) -> Figure:
     """Stability: the largest fall of the mean of 100 episodes in a row below what that mean had reached before."""
-    means = running_mean(row.returns, LAST)[LAST - 1 :]
+    means = running_mean(row.returns, LONG_WINDOW)[LONG_WINDOW - 1 :]
     return float((np.maximum.accumulate(means) - means).max()) if len(means) else None
 
 
 def spread(row: Row) -> Figure:
     """Stability: the standard deviation of the returns of the last 100 training episodes."""
-    return float(_last(row, LAST).std(ddof=1)) if len(row.returns) > 1 else None
+    return float(_last(row, LONG_WINDOW).std(ddof=1)) if len(row.returns) > 1 else None
 
 
 def convergence(row: Row) -> Figure:
@@ -175,8 +175,8 @@ def episodes_to_reported(row: Row) -> Figure:
     average = reported().figures.get(row.case.partition("/")[0], {}).get("mean_last_100")
     if not isinstance(average, float):
         return None
-    reached = np.flatnonzero(running_mean(row.returns, LAST)[LAST - 1 :] >= average)
-    return LAST + int(reached[0]) if len(reached) else None
+    reached = np.flatnonzero(running_mean(row.returns, LONG_WINDOW)[LONG_WINDOW - 1 :] >= average)
+    return LONG_WINDOW + int(reached[0]) if len(reached) else None
 
 
 def seconds_to_reported(row: Row) -> Figure:
@@ -245,43 +245,50 @@ def token_perplexity(row: Row) -> Figure:
     return row.held_out[GREEDY].token_perplexity
 
 
-def reference_return(policy: str) -> Of:
-    """The metric of a reference policy's return."""
+def reference_return(policy: str) -> MetricFunction:
+    """Build the metric function for the mean return of a reference policy."""
 
-    def of(row: Row) -> Figure:
+    def compute(row: Row) -> Figure:
         return row.held_out[policy].mean_return
 
-    of.__name__ = f"reference_{policy}"
-    of.__doc__ = f"Mean return of the reference policy `{policy}` on the same problems; every run has the same."
-    return of
+    compute.__name__ = f"reference_{policy}"
+    compute.__doc__ = f"Mean return of the reference policy `{policy}` on the same problems; every run has the same."
+    return compute
 
 
-def adequacy_of_quarter(place: int) -> Of:
-    """The metric of the adequacy recovered on a quarter of the words, 0 the commonest."""
+def adequacy_of_quarter(place: int) -> MetricFunction:
+    """Build the metric function for the adequacy recovered on one quarter of the words.
 
-    def of(row: Row) -> Figure:
+    Args:
+        place: Index in `QUARTERS`; 0 is the commonest quarter.
+    """
+
+    def compute(row: Row) -> Figure:
         share = row.held_out[GREEDY].adequacy_by_rarity[place]
         return None if share is None else 100 * share
 
-    of.__name__ = f"adequacy_{QUARTERS[place]}"
-    of.__doc__ = (
+    compute.__name__ = f"adequacy_{QUARTERS[place]}"
+    compute.__doc__ = (
         f"Adequacy recovered on the {QUARTERS[place]} quarter of the words of the test messages, in per cent of what "
         "saying each word itself would have earned."
     )
-    return of
+    return compute
 
 
 @lru_cache
 def mean_optimum(task: Task, split: str, problems: int) -> float:
-    """Of the first so many problems of the split under these constants."""
-    dynamics = Dynamics(held_out(task, split))
-    drawn = dynamics.problems.draw(np.arange(problems))
-    keep_optima(dynamics, drawn)
-    return float(optimal_returns(dynamics, drawn).mean())
+    """Return the mean optimal return of a task on the first `problems` problems of a split."""
+    dynamics = Dynamics(with_split(task, split))
+    batch = dynamics.problems.draw(np.arange(problems))
+    store_optima(dynamics, batch)
+    return float(optimal_returns(dynamics, batch).mean())
 
 
 def share_of_optimum(mean_return: float, row: Row) -> Figure:
-    """A mean return on the run's held-out problems in per cent of their optimum; None where that is not above zero."""
+    """Return a mean return as a percentage of the optimum of the run's held-out problems.
+
+    None if the optimum is not above zero.
+    """
     share = float(cache.score(mean_return, optimum(row)))
     return None if np.isnan(share) else 100 * share
 

@@ -14,24 +14,29 @@ from benchmarks.suite.cases import FAST_VS_STABLE, find_benchmark
 
 
 def results(benchmark: str = FAST_VS_STABLE, folder: str | Path = RESULTS) -> pd.DataFrame:
-    """One row a run, one column a metric, beside case, size, variant, seed and how the run was made.
+    """Return the results of a benchmark with one row per run and one column per metric.
 
-    Lines that cannot be trusted are left out, each with a warning that names it.
+    Further columns are case, size, variant, seed, host, processor, revision and start time. Invalid lines of the
+    results file are left out with a warning.
+
+    Args:
+        benchmark: Name of the benchmark.
+        folder: Directory of the results files.
 
     Raises:
-        SettingError: an unknown benchmark, or no results.
+        SettingError: If the benchmark is unknown or has no results.
     """
     rows = read_rows(benchmark, Path(folder))
-    if rows.complaint:
-        warnings.warn(rows.complaint, stacklevel=2)
-    return frame(benchmark, rows.good)
+    if rows.warning:
+        warnings.warn(rows.warning, stacklevel=2)
+    return frame(benchmark, rows.accepted)
 
 
 def frame(benchmark: str, rows: list[Row]) -> pd.DataFrame:
-    """One row a run, one column a metric, sorted by the benchmark's order of cases and by seed."""
+    """Build a DataFrame with one row per run and one column per metric, sorted by the benchmark's cases and by seed."""
     cases = {case.name: (place, case) for place, case in enumerate(find_benchmark(benchmark).cases)}
     ordered = sorted(rows, key=lambda row: (cases[row.case][0], row.seed))
-    made: list[dict[str, Any]] = [
+    descriptions: list[dict[str, Any]] = [
         {
             "case": row.case,
             "size": cases[row.case][1].size,
@@ -44,4 +49,4 @@ def frame(benchmark: str, rows: list[Row]) -> pd.DataFrame:
         }
         for row in ordered
     ]
-    return pd.DataFrame([about | figures_of(row) for about, row in zip(made, ordered, strict=True)])
+    return pd.DataFrame([description | figures_of(row) for description, row in zip(descriptions, ordered, strict=True)])

@@ -1,4 +1,4 @@
-"""Define every row of the table. A metric's docstring is its definition, which the documentation shows."""
+"""Define the rows of the results table: label, number format and direction of each metric."""
 
 import inspect
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from benchmarks.measures.figures import (
     QUARTERS,
     Figure,
-    Of,
+    MetricFunction,
     adequacy_of_quarter,
     convergence,
     cpu_percent,
@@ -54,23 +54,23 @@ from benchmarks.measures.row import Row
 
 
 class Metric(NamedTuple):
-    """A row of the table."""
+    """One metric: a row of the results table."""
 
-    label: str  # what people read
-    of: Of
-    form: str = ",.0f"  # Python's format of the figure
+    label: str  # heading of the row in tables and plots
+    compute: MetricFunction
+    format_spec: str = ",.0f"  # Python format specification of its values
     better: int = 0  # 1: more is better, -1: less is better, 0: neither
-    headline: bool = False  # whether README shows it
+    headline: bool = False  # whether the report page shows the row before details are asked for
 
     @property
     def name(self) -> str:
-        """Column of the data frame."""
-        return self.of.__name__
+        """Column name in the DataFrame."""
+        return self.compute.__name__
 
     @property
     def definition(self) -> str:
-        """What it measures, in words."""
-        return " ".join((inspect.getdoc(self.of) or "").split())
+        """Published definition: the docstring of the metric function on one line."""
+        return " ".join((inspect.getdoc(self.compute) or "").split())
 
 
 SECTIONS = {
@@ -135,5 +135,5 @@ METRICS = {metric.name: metric for metrics in SECTIONS.values() for metric in me
 
 
 def figures_of(row: Row) -> dict[str, Figure]:
-    """Every metric of a run, by name."""
-    return {name: metric.of(row) for name, metric in METRICS.items()}
+    """Compute all metrics of a run, by metric name."""
+    return {name: metric.compute(row) for name, metric in METRICS.items()}

@@ -1,1 +1,1 @@
-"""Write the benchmark's table, plots and documents from committed results."""
+"""Build tables, plots and documents from results."""

@@ -1,4 +1,4 @@
-"""Write the committed results into README and the pages of them, between marks, so that they cannot drift apart."""
+"""Write the committed results between the marks of README and the pages of docs/."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,19 +7,19 @@ import pandas as pd
 
 from agents.runs.json_files import read_json, write_text
 from benchmarks.claims.evidence import Evidence, read_evidence
-from benchmarks.claims.judge import bullets, details, judged, verdict_table
-from benchmarks.claims.recommendations import advise
+from benchmarks.claims.judge import bullet_list, details_text, judge_evidence, verdict_table
+from benchmarks.claims.recommendations import recommend
 from benchmarks.files import RESULTS
 from benchmarks.measures.equivalence import equivalence_table
 from benchmarks.measures.frame import frame
 from benchmarks.measures.metrics import METRICS, SECTIONS
 from benchmarks.measures.results_file import Rows, read_rows
-from benchmarks.pages.table import caption, lines, markdown
+from benchmarks.pages.table import caption, markdown_table, table_text
 from benchmarks.published.english import PUBLISHED as PUBLISHED_PARAPHRASES
 from benchmarks.published.english import neighbour_table, paraphrase_text
 from benchmarks.published.references import published as published_references
 from benchmarks.published.references import reference_table
-from benchmarks.suite.cases import FAST_VS_STABLE, GENERALISATION, HEADS, REACH, find_benchmark
+from benchmarks.suite.cases import FAST_VS_STABLE, GENERALISATION, HEADS, PRESET, REACH, find_benchmark
 from token_env.errors import SettingError
 from token_env.languages.find import find_language
 
@@ -40,18 +40,23 @@ REACH_METRICS = (
     "score",
     "test_tokens",
 )
+README_METRICS = ("training_minutes", "mean_last_100", "test_return", "score")
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
 CLAIMS_PAGE = ROOT / "docs" / "claims.md"
 TASK_PAGE, ENGLISH_PAGE = ROOT / "docs" / "task.md", ROOT / "docs" / "english.md"
 
 
 def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
-    """What stands between the marks of each page, by mark, from the rows of each benchmark."""
-    runs = {name: frame(name, found.good) for name, found in rows.items()}
-    headline = [metric for metric in METRICS.values() if metric.headline]
+    """Build the generated text of each page, by page and mark.
+
+    Args:
+        rows: Results of each benchmark, by name.
+    """
+    runs = {name: frame(name, content.accepted) for name, content in rows.items()}
     sizes = find_benchmark(FAST_VS_STABLE)
+    presets = runs[FAST_VS_STABLE][runs[FAST_VS_STABLE]["variant"] == PRESET]
     return {
-        README: {"table": markdown(lines(sizes, runs[FAST_VS_STABLE], headline))},
+        README: {"table": markdown_table(table_text(sizes, presets, [METRICS[name] for name in README_METRICS]))},
         TASK_PAGE: {"references": reference_table(published_references(), "synthetic")},
         ENGLISH_PAGE: {
             "references": reference_table(published_references(), "english"),
@@ -59,35 +64,35 @@ def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
             "paraphrases": paraphrase_text(read_json(PUBLISHED_PARAPHRASES)),
         },
         PAGE: {
-            "table": markdown(lines(sizes, runs[FAST_VS_STABLE], with_middle=True)),
-            "caption": caption(rows[FAST_VS_STABLE].good),
-            "generalisation": _part(GENERALISATION, runs, GENERALISATION_METRICS),
-            "caption of generalisation": caption(rows[GENERALISATION].good),
-            "reach": _part(REACH, runs, REACH_METRICS),
-            "caption of reach": caption(rows[REACH].good),
+            "table": markdown_table(table_text(sizes, runs[FAST_VS_STABLE], with_iqm=True)),
+            "caption": caption(rows[FAST_VS_STABLE].accepted),
+            "generalisation": _table_of(GENERALISATION, runs, GENERALISATION_METRICS),
+            "caption of generalisation": caption(rows[GENERALISATION].accepted),
+            "reach": _table_of(REACH, runs, REACH_METRICS),
+            "caption of reach": caption(rows[REACH].accepted),
             "heads": equivalence_table(runs[HEADS]),
-            "caption of heads": caption(rows[HEADS].good),
+            "caption of heads": caption(rows[HEADS].accepted),
             "definitions": definitions(),
         },
     }
 
 
-def _part(benchmark: str, runs: Mapping[str, pd.DataFrame], metrics: tuple[str, ...]) -> str:
-    """A benchmark's table of these metrics alone."""
-    return markdown(lines(find_benchmark(benchmark), runs[benchmark], [METRICS[name] for name in metrics]))
+def _table_of(benchmark: str, runs: Mapping[str, pd.DataFrame], metrics: tuple[str, ...]) -> str:
+    """Format some metrics of a benchmark as a Markdown table."""
+    return markdown_table(table_text(find_benchmark(benchmark), runs[benchmark], [METRICS[name] for name in metrics]))
 
 
-def committed() -> dict[str, Rows]:
-    """The rows of the benchmarks whose results are committed.
+def committed_rows() -> dict[str, Rows]:
+    """Read the committed results of the benchmarks shown in README and docs/benchmark.md.
 
     Raises:
-        SettingError: there are none of one.
+        SettingError: If a benchmark has no results.
     """
     return {name: read_rows(name, RESULTS) for name in (FAST_VS_STABLE, GENERALISATION, REACH, HEADS)}
 
 
 def definitions() -> str:
-    """Every metric and what it measures, as a Markdown table."""
+    """Format the definitions of all metrics as a Markdown table."""
     rows = [["row", "column of `benchmarks.results()`", "definition"], ["---", "---", "---"]]
     for title, metrics in SECTIONS.items():
         rows.append([f"**{title}**", "", ""])
@@ -95,63 +100,66 @@ def definitions() -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def rendered(rows: Mapping[str, Rows]) -> dict[Path, str]:
-    """README and the page with these results in them, by benchmark.
+def render_pages(rows: Mapping[str, Rows]) -> dict[Path, str]:
+    """Return the new content of README and the pages, by path.
+
+    Args:
+        rows: Results of each benchmark, by name.
 
     Raises:
-        SettingError: a page is missing, or its marks are.
+        SettingError: If a page or one of its marks is missing.
     """
-    return {path: _filled(path, texts) for path, texts in blocks(rows).items()}
+    return {path: _fill(path, texts) for path, texts in blocks(rows).items()}
 
 
 def write_pages() -> list[Path]:
-    """Put the committed results into README and the page; which files these are.
+    """Write the committed results into README and the pages; return the paths of the written files.
 
     Raises:
-        SettingError: no results, or such as are left out: they would be missing from README without a word.
+        SettingError: If a benchmark has no results, or a line of the results files is refused.
     """
-    rows = committed()
-    if complaint := "\n".join(found.complaint for found in rows.values() if found.complaint):
-        raise SettingError(f"README stays as it is.\n{complaint}")
-    return _written(rendered(rows))
+    rows = committed_rows()
+    if warning := "\n".join(content.warning for content in rows.values() if content.warning):
+        raise SettingError(f"README stays as it is.\n{warning}")
+    return _write(render_pages(rows))
 
 
 def claim_pages(evidence: Evidence) -> dict[Path, str]:
-    """README and the claims' page with the verdicts that these runs give.
+    """Return the new content of docs/claims.md with the verdicts of these runs, by path.
 
     Raises:
-        SettingError: a page is missing, or its marks are.
+        SettingError: If the page or one of its marks is missing.
     """
-    found = judged(evidence)
-    advice = bullets(advise(evidence, found))
-    in_full = {"verdicts": verdict_table(found), "recommendations": advice, "details": details(found)}
-    in_full |= {
+    verdicts = judge_evidence(evidence)
+    advice = bullet_list(recommend(evidence, verdicts))
+    texts = {"verdicts": verdict_table(verdicts), "recommendations": advice, "details": details_text(verdicts)}
+    texts |= {
         f"runs of {benchmark}": caption(rows) if rows else "None yet."
         for benchmark, rows in evidence.by_benchmark.items()
     }
-    texts = {README: {"verdicts": in_full["verdicts"], "recommendations": advice}, CLAIMS_PAGE: in_full}
-    return {path: _filled(path, of_page, "claims") for path, of_page in texts.items()}
+    return {CLAIMS_PAGE: _fill(CLAIMS_PAGE, texts, "claims")}
 
 
 def write_claims() -> list[Path]:
-    """Put the verdicts of the committed results into README and the claims' page; which files these are.
+    """Write the verdicts of the committed results into docs/claims.md; return the paths of the written files.
 
     Raises:
-        SettingError: no results, or such as are left out.
+        SettingError: If there are no results, or a line of the results files is refused.
     """
     evidence = read_evidence(RESULTS)
-    if evidence.complaint:
-        raise SettingError(f"README stays as it is.\n{evidence.complaint}")
-    return _written(claim_pages(evidence))
+    if evidence.warning:
+        raise SettingError(f"{CLAIMS_PAGE.name} stays as it is.\n{evidence.warning}")
+    return _write(claim_pages(evidence))
 
 
-def _written(pages: dict[Path, str]) -> list[Path]:
+def _write(pages: dict[Path, str]) -> list[Path]:
     for path, text in pages.items():
         write_text(path, text)
     return list(pages)
 
 
-def _filled(path: Path, texts: dict[str, str], command: str = "table") -> str:
+def _fill(path: Path, texts: dict[str, str], command: str = "table") -> str:
+    """Return the content of a page with new texts between its marks."""
     try:
         page = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -160,9 +168,9 @@ def _filled(path: Path, texts: dict[str, str], command: str = "table") -> str:
         ) from error
     for mark, text in texts.items():
         begin, end = f"<!-- {mark}: written by python -m benchmarks {command} --readme -->", f"<!-- end of {mark} -->"
-        before, found, rest = page.partition(begin)
-        _, ended, after = rest.partition(end)
-        if not (found and ended) or begin in after:
-            raise SettingError(f"{path.name} needs one place between the lines {begin} and {end}.")
+        before, begin_mark, rest = page.partition(begin)
+        _, end_mark, after = rest.partition(end)
+        if not (begin_mark and end_mark) or begin in after:
+            raise SettingError(f"{path.name} needs the lines {begin} and {end} exactly once, in this order.")
         page = f"{before}{begin}\n{text}\n{end}{after}"
     return page

@@ -1,4 +1,4 @@
-"""Draw results: learning and loss curves with bands, reward progression, rarity, speed; as PNG and SVG."""
+"""Draw learning curves, loss curves, reward progression, rarity and speed with matplotlib, as PNG and SVG."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -22,30 +22,36 @@ from benchmarks.suite.cases import AS_REPORTED
 from benchmarks.suite.reported import reported
 from token_env.files import write_bytes
 
-COLOURS = ("#1f4e79", "#c55a11", "#2e7d32", "#6a1b9a")  # of variants, or of sizes
-LEVEL, REPORTED = "#757575", "#b71c1c"
-MIDDLE = (0.05, 0.95)  # quantiles between which a phase's episodes are drawn
+COLOURS = ("#1f4e79", "#c55a11", "#2e7d32", "#6a1b9a")  # colours of variants or sizes, in order
+LEVEL, REPORTED = "#757575", "#b71c1c"  # colours of reference levels and of reported figures
+PHASE_QUANTILES = (0.05, 0.95)  # range of returns shown per phase
 
 
 def write_plots(benchmark: Benchmark, rows: list[Row], folder: Path) -> list[Path]:
-    """Draw every picture of these rows into a folder; which files these are.
+    """Write all plots of a benchmark into a folder; return the paths of the files.
+
+    Args:
+        benchmark: Benchmark that defines the order of the cases.
+        rows: Results of the benchmark.
+        folder: Output directory.
 
     Raises:
-        SettingError: the folder cannot be made.
+        SettingError: If the folder cannot be created.
     """
     runs = by_case(benchmark, rows)
     make_folder(folder)
-    written = []
-    for name, draw in PICTURES.items():
+    paths = []
+    for name, draw in PLOTS.items():
         figure = draw(runs)
         for kind in ("png", "svg"):
-            written.append(folder / f"{name}.{kind}")
-            write_bytes(written[-1], image(figure, kind))
-    return written
+            path = folder / f"{name}.{kind}"
+            write_bytes(path, image(figure, kind))
+            paths.append(path)
+    return paths
 
 
 def image(figure: Figure, kind: str) -> bytes:
-    """The picture as a file of this kind, the same bytes for the same figures."""
+    """Render a plot as the bytes of a "png" or "svg" file; equal input gives equal bytes."""
     stream = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "tokentask", "svg.fonttype": "none"}):
         figure.savefig(stream, format=kind, metadata={"Date": None} if kind == "svg" else None)
@@ -53,7 +59,7 @@ def image(figure: Figure, kind: str) -> bytes:
 
 
 def learning_curves(runs: Runs) -> Figure:
-    """The running mean of 100 episodes, averaged over seeds, with its 95 % interval; references as levels."""
+    """Plot the running mean return of 100 episodes with its 95 % interval over seeds; references as levels."""
 
     def draw(axes: Axes, case: Case, rows: list[Row], colour: str) -> None:
         _band(axes, series.returns(rows), colour, label(case))
@@ -77,7 +83,7 @@ def learning_curves(runs: Runs) -> Figure:
 
 
 def loss_curves(runs: Runs) -> Figure:
-    """The loss of every update, averaged over seeds, with its 95 % interval."""
+    """Plot the mean loss of every update with its 95 % interval over seeds."""
 
     def draw(axes: Axes, case: Case, rows: list[Row], colour: str) -> None:
         _band(axes, series.losses(rows), colour, label(case))
@@ -86,12 +92,12 @@ def loss_curves(runs: Runs) -> Figure:
 
 
 def reward_progression(runs: Runs) -> Figure:
-    """The returns of each phase of the training that the report tells of: its ranges, and the measured ones."""
+    """Plot the range of returns per phase of the training, as reported and as measured."""
     runs = [(case, rows) for case, rows in runs if case.size in reported().phases]
 
     def draw(axes: Axes, case: Case, rows: list[Row], colour: str) -> None:
         phases = reported().phases[case.size]
-        scale = len(rows[0].returns) / phases[-1].last  # a short run is cut in the same proportions
+        scale = len(rows[0].returns) / phases[-1].last  # phases of a shorter run keep their proportions
         shift = 0.28 * (1 + [other.name for other, _ in runs if other.size == case.size].index(case.name))
         for place, phase in enumerate(phases):
             if shift < 0.3:
@@ -105,7 +111,7 @@ def reward_progression(runs: Runs) -> Figure:
                     label="reported" if place == 0 else "",
                 )
             part = np.concatenate([row.returns[round(phase.first * scale) : round(phase.last * scale)] for row in rows])
-            low, high = np.quantile(part, MIDDLE)
+            low, high = np.quantile(part, PHASE_QUANTILES)
             axes.vlines(place + shift, low, high, color=colour, linewidth=9, label=label(case) if place == 0 else "")
         axes.set_xticks(
             np.arange(len(phases)) + 0.28,
@@ -118,23 +124,23 @@ def reward_progression(runs: Runs) -> Figure:
 
 
 def rarity(runs: Runs) -> Figure:
-    """Adequacy recovered by how rare the words are, of our presets on test problems, beside `greedy`."""
-    shown = [(case, rows) for case, rows in runs if case.variant != AS_REPORTED]
+    """Plot the adequacy recovered on test problems per quarter of the words: our presets and `greedy`."""
+    presets = series.without_reported_settings(runs)
     figure, axes = _single(
         "Adequacy recovered on test problems, by rarity of the words", "% of what the word itself earns"
     )
-    width = 0.8 / len(shown)
-    for place, (case, rows) in enumerate(shown):
-        at = np.arange(len(QUARTERS)) + (place - (len(shown) - 1) / 2) * width
+    width = 0.8 / len(presets)
+    for place, (case, rows) in enumerate(presets):
+        positions = np.arange(len(QUARTERS)) + (place - (len(presets) - 1) / 2) * width
         shares = [
             [100 * (row.held_out[GREEDY].adequacy_by_rarity[q] or 0.0) for row in rows] for q in range(len(QUARTERS))
         ]
-        _bars(axes, at, shares, width, COLOURS[place], f"{case.size}, {label(case)}, {_seeds([(case, rows)])}")
+        _bars(axes, positions, shares, width, COLOURS[place], f"{case.size}, {label(case)}, {_seeds([(case, rows)])}")
         greedy = [100 * (share or 0.0) for share in rows[0].held_out["greedy"].adequacy_by_rarity]
         axes.hlines(
             greedy,
-            at - width / 2,
-            at + width / 2,
+            positions - width / 2,
+            positions + width / 2,
             color="black",
             linewidth=1.5,
             label="" if place else "reference greedy",
@@ -145,9 +151,9 @@ def rarity(runs: Runs) -> Figure:
 
 
 def speed(runs: Runs) -> Figure:
-    """Episodes a minute of each case; the report's figures, from another machine, as levels."""
+    """Plot episodes per minute of each case; the reported figures, from another machine, as levels."""
     figure, axes = _single("Training speed, one thread", "episodes per minute")
-    told = reported().figures
+    reported_figures = reported().figures
     for place, (case, rows) in enumerate(runs):
         rates = [60 * len(row.returns) / row.training.seconds for row in rows]
         _bars(
@@ -166,8 +172,8 @@ def speed(runs: Runs) -> Figure:
             ha="center",
             fontsize=9,
         )
-        if case.size in told:
-            rate = float(told[case.size]["episodes_per_minute"])
+        if case.size in reported_figures:
+            rate = float(reported_figures[case.size]["episodes_per_minute"])
             axes.hlines(rate, place - 0.4, place + 0.4, color=REPORTED, linewidth=2)
     axes.plot([], [], color=REPORTED, linewidth=2, label="reported (Apple GPU)")
     axes.set_xticks(
@@ -177,7 +183,7 @@ def speed(runs: Runs) -> Figure:
     return figure
 
 
-PICTURES: dict[str, Callable[[Runs], Figure]] = {
+PLOTS: dict[str, Callable[[Runs], Figure]] = {
     "learning_curves": learning_curves,
     "loss_curves": loss_curves,
     "reward_progression": reward_progression,
@@ -189,7 +195,7 @@ PICTURES: dict[str, Callable[[Runs], Figure]] = {
 def _size_by_size(
     runs: Runs, draw: Callable[[Axes, Case, list[Row], str], None], title: str, ylabel: str, linear_to: float
 ) -> Figure:
-    """A panel a size, each case of it drawn by `draw`; the vertical axis is logarithmic beyond `linear_to`."""
+    """Build one panel per size, each case drawn by `draw`; the y axis is logarithmic beyond `linear_to`."""
     sizes = list(dict.fromkeys(case.size for case, _ in runs))
     figure = Figure(figsize=(max(5.0, 4.2 * len(sizes)), 4.0), layout="constrained", dpi=110)
     for place, (size, axes) in enumerate(zip(sizes, np.ravel(figure.subplots(1, max(1, len(sizes)))), strict=False)):
@@ -217,25 +223,25 @@ def _single(title: str, ylabel: str) -> tuple[Figure, Axes]:
 
 
 def _band(axes: Axes, curve: Series, colour: str, label: str) -> None:
-    """The mean over seeds with its interval around it."""
+    """Draw the mean over seeds and its interval."""
     band = curve.band
-    axes.plot(curve.at, band.mean, color=colour, linewidth=1.5, label=label)
-    axes.fill_between(curve.at, band.low, band.high, color=colour, alpha=0.25, linewidth=0)
+    axes.plot(curve.episodes, band.mean, color=colour, linewidth=1.5, label=label)
+    axes.fill_between(curve.episodes, band.low, band.high, color=colour, alpha=0.25, linewidth=0)
 
 
 def _bars(
     axes: Axes,
-    at: ArrayLike,
+    positions: ArrayLike,
     samples: Sequence[Sequence[float]],
     width: float,
     colour: str,
     label: str | None,
 ) -> None:
-    """Means of samples as bars, with Student's t intervals."""
+    """Draw the means of samples as bars with Student's t intervals."""
     intervals = [mean_interval(sample) for sample in samples]
     halves = [0.0 if np.isnan(interval.half_width) else interval.half_width for interval in intervals]
     axes.bar(
-        at,
+        positions,
         [interval.estimate for interval in intervals],
         width,
         yerr=halves,

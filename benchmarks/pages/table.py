@@ -1,4 +1,4 @@
-"""Show results as the table: the report's figures, its settings measured, our presets measured, and who wins."""
+"""Build the results table: the report's figures, its settings measured, our presets measured, and the better case."""
 
 from typing import NamedTuple
 
@@ -14,119 +14,121 @@ from benchmarks.suite.case import Benchmark
 from benchmarks.suite.cases import AS_REPORTED, PRESET
 from benchmarks.suite.reported import reported
 
-NOTHING = "—"
-UNBOUNDED = 10_000  # columns, to ask how wide a table would like to be
+NO_VALUE = "—"
+UNLIMITED_WIDTH = 10_000  # characters, to measure the natural width of a table
 REPORTED = "reported"
 VARIANTS = {REPORTED: "reported", AS_REPORTED: "its settings, measured", PRESET: "our preset, measured"}
 
 
 class Column(NamedTuple):
-    """A column of the table: a size, and where its figures come from."""
+    """A column of the table: a size, and the source of its figures."""
 
     size: str
     variant: str
 
     @property
     def case(self) -> str:
-        """The name of the case that it shows."""
+        """Name of the case in this column."""
         return f"{self.size}/{self.variant}"
 
 
-class Lines(NamedTuple):
-    """The table in words, whatever it is drawn with."""
+class TableText(NamedTuple):
+    """The formatted cells of the table, independent of the output format."""
 
     columns: list[Column]
     winner: str  # heading of the last column
-    sections: dict[str, list[list[str]]]  # by title: label, a cell a column, who wins
+    sections: dict[str, list[list[str]]]  # title → rows of label, one cell per column, better case
 
 
-def lines(
-    benchmark: Benchmark, runs: pd.DataFrame, metrics: list[Metric] | None = None, with_middle: bool = False
-) -> Lines:
-    """The table of these runs.
+def table_text(
+    benchmark: Benchmark, runs: pd.DataFrame, metrics: list[Metric] | None = None, with_iqm: bool = False
+) -> TableText:
+    """Format results as a table; rows without any value are left out.
 
     Args:
-        benchmark: what was measured.
-        runs: as `frame` gives them; only their cases have columns.
-        metrics: the rows; all if None. Those of which nobody tells anything are left out.
-        with_middle: whether the interquartile mean stands beside the mean, where there are enough seeds.
+        benchmark: Benchmark that defines the order of the columns.
+        runs: Results with one row per run, as returned by `frame`; only their cases get columns.
+        metrics: Metrics to show; None: all.
+        with_iqm: Add the interquartile mean to each cell with enough seeds.
     """
     columns = _columns(benchmark, set(runs["case"]))
     sections = {}
     for title, members in SECTIONS.items():
-        shown = [metric for metric in members if metrics is None or metric in metrics]
-        drawn = [_line(metric, columns, benchmark, runs, with_middle) for metric in shown]
-        sections[title] = [line for line in drawn if set(line[1:]) != {NOTHING}]
-    told = {title: drawn for title, drawn in sections.items() if drawn}
-    return Lines(columns, " or ".join(_contestants(benchmark).values()) + "?", told)
+        selected = [metric for metric in members if metrics is None or metric in metrics]
+        rows = [_row(metric, columns, benchmark, runs, with_iqm) for metric in selected]
+        sections[title] = [row for row in rows if set(row[1:]) != {NO_VALUE}]
+    filled = {title: rows for title, rows in sections.items() if rows}
+    return TableText(columns, " or ".join(_short_names(benchmark).values()) + "?", filled)
 
 
-def _contestants(benchmark: Benchmark) -> dict[str, str]:
-    """The two cases that are compared: by name, what tells it from the other."""
-    parts = zip(*(case.split("/") for case in benchmark.contest), strict=True)
+def _short_names(benchmark: Benchmark) -> dict[str, str]:
+    """Return the compared cases by name, each with the part of its name that differs (size or variant)."""
+    parts = zip(*(case.split("/") for case in benchmark.compared_cases), strict=True)
     different = next(pair for pair in parts if pair[0] != pair[1])
-    return dict(zip(benchmark.contest, different, strict=True))
+    return dict(zip(benchmark.compared_cases, different, strict=True))
 
 
 def _columns(benchmark: Benchmark, cases: set[str]) -> list[Column]:
-    shown = [case for case in benchmark.cases if case.name in cases]
-    sizes = dict.fromkeys(case.size for case in shown)
-    told = any(column.size in reported().figures and column.variant in VARIANTS for column in shown)
+    """Return one column per case, and a column of reported figures per size if any figure is reported."""
+    selected = [case for case in benchmark.cases if case.name in cases]
+    sizes = dict.fromkeys(case.size for case in selected)
+    with_reported = any(case.size in reported().figures and case.variant in VARIANTS for case in selected)
     return [
         Column(size, variant)
         for size in sizes
-        for variant in [REPORTED] * told + [case.variant for case in shown if case.size == size]
+        for variant in [REPORTED] * with_reported + [case.variant for case in selected if case.size == size]
     ]
 
 
-def _line(
-    metric: Metric, columns: list[Column], benchmark: Benchmark, runs: pd.DataFrame, with_middle: bool
-) -> list[str]:
+def _row(metric: Metric, columns: list[Column], benchmark: Benchmark, runs: pd.DataFrame, with_iqm: bool) -> list[str]:
     cells = summarise(runs, metric)
     texts = [
-        _told(metric, column.size) if column.variant == REPORTED else cell_text(cells[column.case], metric, with_middle)
+        _reported_text(metric, column.size)
+        if column.variant == REPORTED
+        else cell_text(cells[column.case], metric, with_iqm)
         for column in columns
     ]
     return [metric.label, *texts, _winner_text(metric, benchmark, runs)]
 
 
-def _told(metric: Metric, size: str) -> str:
+def _reported_text(metric: Metric, size: str) -> str:
     figure = reported().figures.get(size, {}).get(metric.name)
-    return NOTHING if figure is None else figure if isinstance(figure, str) else _number(figure, metric.form)
+    return NO_VALUE if figure is None else figure if isinstance(figure, str) else _number(figure, metric.format_spec)
 
 
-def cell_text(cell: Cell, metric: Metric, with_middle: bool = False) -> str:
-    """A mean with half of its 95 % interval; one number alone where every run has the same, or there is one run."""
+def cell_text(cell: Cell, metric: Metric, with_iqm: bool = False) -> str:
+    """Format a mean ± half of its 95 % interval; the mean alone if all runs agree or there is one run."""
     if cell.text is not None:
         return cell.text
     if cell.mean is None:
-        return NOTHING
-    text = _number(cell.mean.estimate, metric.form)
+        return NO_VALUE
+    text = _number(cell.mean.estimate, metric.format_spec)
     if cell.varies:
-        text += f" ± {_number(cell.mean.half_width, metric.form.lstrip('+'))}"
-        if with_middle and cell.middle:
-            text += f" · IQM {_number(cell.middle.estimate, metric.form)}"
-    return text if cell.told == cell.runs else f"{text} ({cell.told} of {cell.runs} runs)"
+        text += f" ± {_number(cell.mean.half_width, metric.format_spec.lstrip('+'))}"
+        if with_iqm and cell.iqm:
+            text += f" · IQM {_number(cell.iqm.estimate, metric.format_spec)}"
+    return text if cell.runs_with_value == cell.runs else f"{text} ({cell.runs_with_value} of {cell.runs} runs)"
 
 
-def _number(value: float, form: str) -> str:
-    """The number in this format; large ones of a format with significant digits are not written as powers of ten."""
-    whole = form.endswith("g") and abs(value) >= 100
-    return f"{value:{',.0f' if whole else form}}".replace("-", "−")
+def _number(value: float, format_spec: str) -> str:
+    """Format a number with a minus sign; "g" formats show large numbers without an exponent."""
+    as_integer = format_spec.endswith("g") and abs(value) >= 100
+    return f"{value:{',.0f' if as_integer else format_spec}}".replace("-", "−")
 
 
 def _winner_text(metric: Metric, benchmark: Benchmark, runs: pd.DataFrame) -> str:
-    found = compare(runs, metric, benchmark.contest)
-    if found is None:
-        return NOTHING
-    if found.winner is None:
+    comparison = compare(runs, metric, benchmark.compared_cases)
+    if comparison is None:
+        return NO_VALUE
+    if comparison.winner is None:
         return "no difference shown"
-    chance = found.probability if found.winner == benchmark.contest[0] else 1 - found.probability
-    return f"{_contestants(benchmark)[found.winner]} ({chance:.2f})"
+    first_wins = comparison.winner == benchmark.compared_cases[0]
+    probability = comparison.probability if first_wins else 1 - comparison.probability
+    return f"{_short_names(benchmark)[comparison.winner]} ({probability:.2f})"
 
 
-def markdown(table: Lines) -> str:
-    """The table in Markdown."""
+def markdown_table(table: TableText) -> str:
+    """Format the table as Markdown."""
     heading = [
         "",
         *(f"**{column.size}**<br>{VARIANTS.get(column.variant, column.variant)}" for column in table.columns),
@@ -137,61 +139,64 @@ def markdown(table: Lines) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def for_console(console: Console, table: Lines, title: str) -> list[Table]:
-    """The table for a terminal: whole where it fits, else one a size."""
-    whole = terminal(table, title)
-    if console.measure(whole, options=console.options.update(max_width=UNBOUNDED)).maximum <= console.width:
+def fit_console(console: Console, table: TableText, title: str) -> list[Table]:
+    """Return the table for a terminal as a whole if it fits, otherwise one table per size."""
+    whole = terminal_table(table, title)
+    if console.measure(whole, options=console.options.update(max_width=UNLIMITED_WIDTH)).maximum <= console.width:
         return [whole]
     sizes = list(dict.fromkeys(column.size for column in table.columns))
-    return [terminal(_of_size(table, size), f"{title}: {size}") for size in sizes]
+    return [terminal_table(_of_size(table, size), f"{title}: {size}") for size in sizes]
 
 
-def told_columns(table: Lines) -> Lines:
-    """The columns that tell anything."""
-    every = [row[1:-1] for rows in table.sections.values() for row in rows]
-    places = [place for place, cells in enumerate(zip(*every, strict=True)) if set(cells) != {NOTHING}]
+def without_empty_columns(table: TableText) -> TableText:
+    """Drop the columns without any value."""
+    all_cells = [row[1:-1] for rows in table.sections.values() for row in rows]
+    indices = [index for index, cells in enumerate(zip(*all_cells, strict=True)) if set(cells) != {NO_VALUE}]
     sections = {
-        title: [[row[0], *(row[1 + place] for place in places), row[-1]] for row in rows]
+        title: [[row[0], *(row[1 + index] for index in indices), row[-1]] for row in rows]
         for title, rows in table.sections.items()
     }
-    return Lines([table.columns[place] for place in places], table.winner, sections)
+    return TableText([table.columns[index] for index in indices], table.winner, sections)
 
 
-def _of_size(table: Lines, size: str) -> Lines:
-    """The columns of one size, and who wins; rows of which it tells nothing are left out."""
-    places = [place for place, column in enumerate(table.columns) if column.size == size]
+def _of_size(table: TableText, size: str) -> TableText:
+    """Select the columns of one size; rows without a value in them are left out."""
+    indices = [index for index, column in enumerate(table.columns) if column.size == size]
     sections = {
         title: [
-            [row[0], *cells, row[-1]] for row in rows if set(cells := [row[1 + place] for place in places]) != {NOTHING}
+            [row[0], *cells, row[-1]]
+            for row in rows
+            if set(cells := [row[1 + index] for index in indices]) != {NO_VALUE}
         ]
         for title, rows in table.sections.items()
     }
-    told = {title: rows for title, rows in sections.items() if rows}
-    return Lines([table.columns[place] for place in places], table.winner, told)
+    filled = {title: rows for title, rows in sections.items() if rows}
+    return TableText([table.columns[index] for index in indices], table.winner, filled)
 
 
-def terminal(table: Lines, title: str) -> Table:
-    """The table for a terminal."""
-    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    drawn.add_column("")
+def terminal_table(table: TableText, title: str) -> Table:
+    """Build the table for a terminal."""
+    output = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    output.add_column("")
     for column in table.columns:
-        drawn.add_column(f"{column.size}\n{VARIANTS.get(column.variant, column.variant)}", justify="right")
-    drawn.add_column(table.winner)
+        output.add_column(f"{column.size}\n{VARIANTS.get(column.variant, column.variant)}", justify="right")
+    output.add_column(table.winner)
     for name, members in table.sections.items():
-        drawn.add_row(name, style="bold")
+        output.add_row(name, style="bold")
         for row in members:
-            drawn.add_row(*row)
-        drawn.add_section()
-    return drawn
+            output.add_row(*row)
+        output.add_section()
+    return output
 
 
 def caption(rows: list[Row]) -> str:
-    """How the figures came about: seeds, machines, versions, revisions of the code, in sentences."""
-    seeds: dict[int, list[str]] = {}
+    """Describe how the results were made: seeds, machines, versions, revisions and dates."""
+    by_count: dict[int, list[str]] = {}
     for case in dict.fromkeys(row.case for row in rows):
-        seeds.setdefault(sum(row.case == case for row in rows), []).append(case)
-    counted = "; ".join(
-        f"{count} seed{'s' * (count > 1)} of {', '.join(cases)}" for count, cases in sorted(seeds.items(), reverse=True)
+        by_count.setdefault(sum(row.case == case for row in rows), []).append(case)
+    seeds = "; ".join(
+        f"{count} seed{'s' * (count > 1)} of {', '.join(cases)}"
+        for count, cases in sorted(by_count.items(), reverse=True)
     )
     machines = sorted({f"{row.machine.processor} ({row.machine.cores} cores, {row.machine.device})" for row in rows})
     versions = versions_text(compared_versions(rows[0].versions))
@@ -199,6 +204,6 @@ def caption(rows: list[Row]) -> str:
     revisions = sorted({row.revision or "unknown" for row in rows})
     days = sorted({row.started[:10] for row in rows})
     return (
-        f"Runs: {counted}. Machine: {', '.join(machines)}; threads a run: {', '.join(map(str, threads))}. "
+        f"Runs: {seeds}. Machine: {', '.join(machines)}; threads a run: {', '.join(map(str, threads))}. "
         f"Versions: {versions}. Revision: {', '.join(revisions)}. Made on {', '.join(days)}."
     )

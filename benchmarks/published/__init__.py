@@ -1,1 +1,1 @@
-"""Compute figures that documentation quotes: interval coverage, reference policies, English."""
+"""Compute figures quoted in the documentation: interval coverage, reference policies, English."""

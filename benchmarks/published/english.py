@@ -1,4 +1,4 @@
-"""Show the bundled English: neighbours of words by meaning, and messages beside the best and an agent's paraphrase."""
+"""Format examples of the bundled English: nearest words by meaning, and messages with their paraphrases."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +12,10 @@ from token_env.episodes.references import REFERENCES, ReferencePolicy
 from token_env.errors import SettingError
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
-from token_env.rules.task import held_out
+from token_env.rules.task import with_split
 
 PUBLISHED = RESULTS / "english.json"
-MESSAGES = 10  # test problems, from the first
+MESSAGES = 10  # number of test problems
 NEIGHBOURS = 5
 WORDS = (
     *("poet", "france", "three", "she", "red", "tree", "bird", "dog", "disease", "anxiety"),
@@ -24,31 +24,38 @@ WORDS = (
 
 
 def neighbour_table(language: Language, words: tuple[str, ...] = WORDS) -> str:
-    """The words nearest in meaning to these, by the cosine of their meaning vectors, as a Markdown table."""
+    """Format a Markdown table of each word's nearest words by cosine similarity of their meaning vectors."""
     rank = {word: place for place, word in enumerate(language.surface)}
-    chosen = np.array([rank[word] for word in words])
-    cosine = language.meaning[chosen] @ language.meaning.T
-    cosine[np.arange(len(chosen)), chosen] = -np.inf  # not the word itself
+    tokens = np.array([rank[word] for word in words])
+    cosine = language.meaning[tokens] @ language.meaning.T
+    cosine[np.arange(len(tokens)), tokens] = -np.inf  # exclude the word itself
     nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :NEIGHBOURS]
     rows = ["| word | rank | nearest |", "|---|---:|---|"]
-    for row, token in enumerate(chosen):
-        told = ", ".join(f"{language.surface[other]} {cosine[row, other]:.2f}" for other in nearest[row])
-        rows.append(f"| {language.surface[token]} | {token:,} | {told} |")
+    for row, token in enumerate(tokens):
+        neighbours = ", ".join(f"{language.surface[other]} {cosine[row, other]:.2f}" for other in nearest[row])
+        rows.append(f"| {language.surface[token]} | {token:,} | {neighbours} |")
     return "\n".join(rows)
 
 
 def paraphrases(agent: Agent, count: int = MESSAGES) -> dict[str, Any]:
-    """What an agent and the optimal policy say for the first test problems, in words, with what they earn.
+    """Collect the words and returns of an agent and of the optimal policy on the first test problems.
+
+    Args:
+        agent: Agent trained with the bundled English.
+        count: Number of test problems.
+
+    Returns:
+        A JSON object with the agent's settings and one entry per problem.
 
     Raises:
-        SettingError: the agent does not speak the bundled English.
+        SettingError: If the agent was trained with another language.
     """
     if agent.language.recipe["kind"] != "english":
         raise SettingError("the agent does not speak the bundled English; train one with --language english.")
-    task = held_out(agent.task, "test")
+    task = with_split(agent.task, "test")
     problems = Dynamics(task).problems.draw(np.arange(count))
-    said: dict[str, Policy | ReferencePolicy] = {"optimal": REFERENCES["optimal"], "agent": agent.greedy}
-    played = {name: evaluate(policy, range(count), task=task) for name, policy in said.items()}
+    policies: dict[str, Policy | ReferencePolicy] = {"optimal": REFERENCES["optimal"], "agent": agent.greedy}
+    evaluations = {name: evaluate(policy, range(count), task=task) for name, policy in policies.items()}
     settings = agent.settings
     return {
         "agent": {
@@ -62,10 +69,10 @@ def paraphrases(agent: Agent, count: int = MESSAGES) -> dict[str, Any]:
                 "message": _words(agent.language, problems.message[row]),
                 **{
                     name: {
-                        "said": _words(agent.language, one.actions[row]),
-                        "return": round(float(one.returns[row]), 3),
+                        "said": _words(agent.language, evaluation.actions[row]),
+                        "return": round(float(evaluation.returns[row]), 3),
                     }
-                    for name, one in played.items()
+                    for name, evaluation in evaluations.items()
                 },
             }
             for row in range(count)
@@ -73,10 +80,10 @@ def paraphrases(agent: Agent, count: int = MESSAGES) -> dict[str, Any]:
     }
 
 
-def paraphrase_text(told: Mapping[str, Any]) -> str:
-    """The paraphrases as Markdown."""
+def paraphrase_text(messages: Mapping[str, Any]) -> str:
+    """Format the result of `paraphrases` as Markdown."""
     lines = []
-    for number, problem in enumerate(told["problems"]):
+    for number, problem in enumerate(messages["problems"]):
         lines += [f"{number}. {problem['message']}"]
         lines += [
             f"   - *{name}* {problem[name]['return']:+.2f}: {problem[name]['said']}" for name in ("optimal", "agent")

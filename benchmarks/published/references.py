@@ -1,20 +1,20 @@
-"""Measure what the reference policies earn in every size and language: the figures that the documentation shows."""
+"""Measure the returns of the reference policies in every size and language, as shown in the documentation."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from agents.evaluation.scores import policy_figures
+from agents.evaluation.scores import score_policy
 from benchmarks.files import RESULTS
 from token_env import SIZES
 from token_env.episodes.references import REFERENCES, ReferencePolicy
-from token_env.rules.task import Task, held_out
+from token_env.rules.task import Task, with_split
 
 PUBLISHED = RESULTS / "references.csv"
 LANGUAGES = ("synthetic", "english")
-PROBLEMS = 500  # test problems, from the first
-FURTHER = (2, 3)  # k of `lookahead`, beside the 1 that environments show
+PROBLEMS = 500  # number of test problems
+LARGER_LOOKAHEADS = (2, 3)  # k of the policy `lookahead`, besides the task's own k
 FIGURES = (
     "mean_return",
     "half_width",
@@ -31,13 +31,22 @@ FIGURES = (
 def measure(
     sizes: Iterable[str] = tuple(SIZES), languages: Iterable[str] = LANGUAGES, problems: int = PROBLEMS
 ) -> pd.DataFrame:
-    """The figures of every reference policy on test problems, a row a language, size and policy."""
+    """Evaluate every reference policy on the first test problems.
+
+    Args:
+        sizes: Names of the sizes.
+        languages: Names of the languages.
+        problems: Number of test problems.
+
+    Returns:
+        A DataFrame with one row per language, size and policy.
+    """
     rows = []
     for language in languages:
         for size in sizes:
-            task = held_out(Task(language=language, **SIZES[size]), "test")
-            for name, policy, seen in _policies(task):
-                figures = policy_figures(policy, seen, range(problems))
+            task = with_split(Task(language=language, **SIZES[size]), "test")
+            for name, policy, policy_task in _policies(task):
+                figures = score_policy(policy, policy_task, range(problems))
                 rows.append(
                     {"language": language, "size": size, "policy": name, "problems": problems}
                     | {figure: round(getattr(figures, figure), 5) for figure in FIGURES}
@@ -46,35 +55,40 @@ def measure(
 
 
 def _policies(task: Task) -> Iterator[tuple[str, ReferencePolicy, Task]]:
-    """What is measured: its name, the policy, and the task with as much in sight as it plans over."""
+    """Yield name, policy, and the task whose observations cover the steps the policy plans over."""
     for name, policy in REFERENCES.items():
         if name != "lookahead":
             yield name, policy, task
             continue
-        for k in (task.lookahead, *FURTHER):
+        for k in (task.lookahead, *LARGER_LOOKAHEADS):
             yield f"lookahead, k = {k}", policy, dataclasses.replace(task, lookahead=k)
 
 
 def published() -> pd.DataFrame:
-    """The figures that are committed."""
+    """Load the committed figures."""
     return pd.read_csv(PUBLISHED)
 
 
-def reference_table(measured: pd.DataFrame, language: str) -> str:
-    """Mean return ± half of its 95 % interval, and score, of every policy in one language: a Markdown table."""
-    of_language = measured[measured["language"] == language]
+def reference_table(figures: pd.DataFrame, language: str) -> str:
+    """Format mean return ± half of its 95 % interval, and score, of every policy in one language as Markdown.
+
+    Args:
+        figures: Result of `measure`.
+        language: Name of the language.
+    """
+    of_language = figures[figures["language"] == language]
     sizes = list(dict.fromkeys(of_language["size"]))
     rows = [
         "| | " + " | ".join(f"{size}: return | score" for size in sizes) + " |",
         "|---|" + "---:|---:|" * len(sizes),
     ]
-    for policy, figures in of_language.groupby("policy", sort=False):
-        by_size = figures.set_index("size")
+    for policy, of_policy in of_language.groupby("policy", sort=False):
+        by_size = of_policy.set_index("size")
         cells = [cell for size in sizes for cell in _cells(by_size.loc[size])]
         rows.append(f"| `{policy}` | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
 def _cells(figures: pd.Series) -> tuple[str, str]:
-    told = f"{figures['mean_return']:+.2f} ± {figures['half_width']:.2f}", f"{figures['score']:.3f}"
-    return told[0].replace("-", "−"), told[1].replace("-", "−")
+    mean_return = f"{figures['mean_return']:+.2f} ± {figures['half_width']:.2f}"
+    return mean_return.replace("-", "−"), f"{figures['score']:.3f}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""Show all results as one HTML page that needs no network."""
+"""Write all results as one self-contained HTML page."""
 
 from benchmarks.report.page import write_report
 

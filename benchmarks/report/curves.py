@@ -1,7 +1,7 @@
-"""Draw what happens in the course of a training: returns, losses, the tokens that are said."""
+"""Draw training curves: returns, losses and distinct tokens."""
 
 import html
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,16 +29,16 @@ from benchmarks.report.drawing import (
 )
 from benchmarks.suite.case import Case
 
-TOLD_AT = (0.25, 0.5, 0.75, 1.0)  # shares of a training that the tables tell of
-SEED_POINTS = 125  # of the curve of a single seed
+TABLE_SHARES = (0.25, 0.5, 0.75, 1.0)  # shares of a training listed in the tables
+SEED_POINTS = 125  # largest number of points of a single seed's curve
 
 
 class Axis(NamedTuple):
-    """How values are drawn, and how they are told."""
+    """The scale, number formats and layout of a y axis."""
 
-    form: str  # Python's format, of the table
-    hover: str  # D3's, of the value under the mouse
-    place: Callable[[ArrayLike], NDArray[np.float32]] = exact  # from values to heights in the picture
+    format_spec: str  # Python format specification in the table
+    hover: str  # D3 format specification of hover labels
+    scale: Callable[[ArrayLike], NDArray[np.float32]] = exact  # maps values to axis positions
     layout: dict[str, Any] = {}  # noqa: RUF012 (never changed)
 
 
@@ -50,47 +50,47 @@ TOKENS = Axis(
 
 
 def learning_curves(runs: Runs) -> Drawing:
-    """The running mean of the returns, and what could be earned at most."""
-    says = "Learning curves: mean return of 100 training episodes against episodes played, with 95 % intervals."
-    return _curves(runs, series.returns, RETURNS, says, list(_optima(runs)))
+    """Draw the running mean return of each case, and the optimum of each size."""
+    alt_text = "Learning curves: mean return of 100 training episodes against episodes played, with 95 % intervals."
+    return _curves(runs, series.returns, RETURNS, alt_text, _optima(runs))
 
 
 def loss_curves(runs: Runs) -> Drawing:
-    """The loss of every update."""
-    says = "Loss curves: the loss of each update against episodes played, with 95 % intervals."
-    return _curves(runs, series.losses, LOSSES, says)
+    """Draw the loss of every update."""
+    alt_text = "Loss curves: the loss of each update against episodes played, with 95 % intervals."
+    return _curves(runs, series.losses, LOSSES, alt_text)
 
 
 def token_curves(runs: Runs) -> Drawing:
-    """The different tokens that were said in the rollout of every update."""
-    says = "Different tokens said in the rollout of each update against episodes played, with 95 % intervals."
-    return _curves(runs, series.tokens, TOKENS, says)
+    """Draw the number of distinct tokens in the rollout of every update."""
+    alt_text = "Different tokens said in the rollout of each update against episodes played, with 95 % intervals."
+    return _curves(runs, series.tokens, TOKENS, alt_text)
 
 
 def _curves(
-    runs: Runs, of: Callable[[list[Row]], Series], axis: Axis, says: str, more: list[go.Scatter] | None = None
+    runs: Runs, compute: Callable[[list[Row]], Series], axis: Axis, alt_text: str, more: Iterable[go.Scatter] = ()
 ) -> Drawing:
-    curves = [(case, of(rows)) for case, rows in runs]
+    curves = [(case, compute(rows)) for case, rows in runs]
     traces = [trace for case, curve in curves for trace in _traces(case, curve, axis)]
-    heading = ["", "seeds", *(f"at {share:.0%} of the training" for share in TOLD_AT)]
-    rows = [[title(case), str(len(curve.values)), *_told(curve, axis)] for case, curve in curves]
+    heading = ["", "seeds", *(f"at {share:.0%} of the training" for share in TABLE_SHARES)]
+    rows = [[title(case), str(len(curve.values)), *_table_cells(curve, axis)] for case, curve in curves]
     layout = {
         "xaxis": {"title": "training episodes", "rangemode": "tozero", "tickformat": ",d", "nticks": 7},
         "yaxis": axis.layout,
         "hovermode": "x unified",
     }
-    return drawing([*traces, *(more or [])], layout, says, Numbers(heading, rows))
+    return drawing([*traces, *more], layout, alt_text, Numbers(heading, rows))
 
 
 def _traces(case: Case, curve: Series, axis: Axis) -> Iterator[go.Scatter]:
-    """A band, a line, and a thin line for every seed, which readers may show."""
-    at, band = exact(curve.at), curve.band
-    group = {"legendgroup": case.name, "x": at}
+    """Yield the band, the mean, and thin lines of the single seeds, which are hidden at first."""
+    episodes, band = exact(curve.episodes), curve.band
+    group = {"legendgroup": case.name, "x": episodes}
     if np.isfinite(band.low).any():
-        around = np.concatenate([band.high, band.low[::-1]])
+        outline = np.concatenate([band.high, band.low[::-1]])
         yield go.Scatter(
-            group | {"x": np.concatenate([at, at[::-1]])},
-            y=axis.place(around),
+            group | {"x": np.concatenate([episodes, episodes[::-1]])},
+            y=axis.scale(outline),
             fill="toself",
             fillcolor=colour(case.size, "band"),
             line={"width": 0},
@@ -100,7 +100,7 @@ def _traces(case: Case, curve: Series, axis: Axis) -> Iterator[go.Scatter]:
         )
     yield go.Scatter(
         group,
-        y=axis.place(band.mean),
+        y=axis.scale(band.mean),
         customdata=np.column_stack([exact(values) for values in band]),
         name=title(case),
         mode="lines",
@@ -112,13 +112,13 @@ def _traces(case: Case, curve: Series, axis: Axis) -> Iterator[go.Scatter]:
 
 
 def _seeds(case: Case, curve: Series, axis: Axis, group: dict[str, Any]) -> go.Scatter:
-    """All seeds as one trace with gaps in between."""
-    kept = slice(None, None, -(-len(curve.at) // SEED_POINTS))
-    thinned = curve.values[:, kept]
-    gap = np.full((len(thinned), 1), np.nan)
+    """Build one trace of all seeds, separated by gaps."""
+    every_nth = slice(None, None, -(-len(curve.episodes) // SEED_POINTS))
+    values = curve.values[:, every_nth]
+    gap = np.full((len(values), 1), np.nan)
     return go.Scatter(
-        group | {"x": np.tile(np.append(exact(curve.at[kept]), np.nan), len(thinned))},
-        y=axis.place(np.hstack([thinned, gap]).ravel()),
+        group | {"x": np.tile(np.append(exact(curve.episodes[every_nth]), np.nan), len(values))},
+        y=axis.scale(np.hstack([values, gap]).ravel()),
         mode="lines",
         line={"color": colour(case.size), "width": 0.8, "dash": dash(case)},
         opacity=0.55,
@@ -130,9 +130,9 @@ def _seeds(case: Case, curve: Series, axis: Axis, group: dict[str, Any]) -> go.S
 
 
 def _optima(runs: Runs) -> Iterator[go.Scatter]:
-    """The most that can be earned, as a level a size."""
+    """Yield a horizontal line at the optimum of each size."""
     for place, size in enumerate(dict.fromkeys(case.size for case, _ in runs)):
-        rows = [row for case, found in runs if case.size == size for row in found]
+        rows = [row for case, of_case in runs if case.size == size for row in of_case]
         level, last = optimum(rows[0]), max(len(row.returns) for row in rows)
         yield go.Scatter(
             x=[0, last],
@@ -147,7 +147,9 @@ def _optima(runs: Runs) -> Iterator[go.Scatter]:
         )
 
 
-def _told(curve: Series, axis: Axis) -> list[str]:
-    band, last = curve.band, len(curve.at) - 1
-    places = [round(share * last) for share in TOLD_AT]
-    return [with_interval(Interval(band.mean[place], band.low[place], band.high[place]), axis.form) for place in places]
+def _table_cells(curve: Series, axis: Axis) -> list[str]:
+    """Format mean and interval at the `TABLE_SHARES` of the training."""
+    band, last = curve.band, len(curve.episodes) - 1
+    indices = [round(share * last) for share in TABLE_SHARES]
+    intervals = [Interval(band.mean[index], band.low[index], band.high[index]) for index in indices]
+    return [with_interval(interval, axis.format_spec) for interval in intervals]

@@ -1,4 +1,4 @@
-"""Draw how the returns of training episodes are distributed: tenth by tenth of the training, and at its end."""
+"""Draw distributions of training returns: in each tenth of the training, and in the last 100 episodes."""
 
 from collections.abc import Iterator
 
@@ -6,9 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from benchmarks.measures.figures import LAST
+from benchmarks.measures.figures import LONG_WINDOW
 from benchmarks.measures.row import Row
-from benchmarks.measures.series import LABELS, Runs, ours
+from benchmarks.measures.series import LABELS, Runs, without_reported_settings
 from benchmarks.report.drawing import (
     Drawing,
     Numbers,
@@ -23,19 +23,21 @@ from benchmarks.report.drawing import (
 from benchmarks.suite.case import Case
 from benchmarks.suite.reported import reported
 
-PARTS = 10  # of a training
+PARTS = 10  # parts of a training
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-STEP = 2.6  # between the boxes of two sizes, in per cent of the training
-BIN = 0.1  # of returns
+STEP = 2.6  # distance between the boxes of two sizes, per cent of the training
+BIN = 0.1  # width of a histogram bin, return
 
 
 def returns_by_tenth(runs: Runs) -> Drawing:
-    """The episodes of every tenth of the training, of all seeds together, beside the ranges of the report."""
+    """Draw box plots of the returns in each tenth of the training over all seeds, and the reported ranges."""
     sizes = list(dict.fromkeys(case.size for case, _ in runs))
     variants = list(dict.fromkeys(case.variant for case, _ in runs))
-    views = [LABELS.get(variant, variant) for variant in reversed(variants)]  # ours first
+    views = [LABELS.get(variant, variant) for variant in reversed(variants)]  # our preset first
     quantiles = [(case, _quantiles(rows)) for case, rows in runs]
-    traces = [_boxes(case, found, (sizes.index(case.size) - (len(sizes) - 1) / 2) * STEP) for case, found in quantiles]
+    traces = [
+        _boxes(case, values, (sizes.index(case.size) - (len(sizes) - 1) / 2) * STEP) for case, values in quantiles
+    ]
     layout = {
         "xaxis": {"title": "share of the training, %", "range": [0, 100], "dtick": 10},
         "yaxis": return_axis("return of an episode"),
@@ -43,29 +45,29 @@ def returns_by_tenth(runs: Runs) -> Drawing:
     }
     rows = [
         [title(case), f"{place * 10}–{place * 10 + 10} %", *(f"{value:+.2f}".replace("-", "−") for value in tenth)]
-        for case, found in quantiles
-        for place, tenth in ((0, found[0]), (PARTS - 1, found[-1]))
+        for case, values in quantiles
+        for place, tenth in ((0, values[0]), (PARTS - 1, values[-1]))
     ]
-    says = (
+    alt_text = (
         "Returns of training episodes in each tenth of the training: median, quartiles, and the range of the middle "
         "90 %, with the ranges that the report gave as outlines."
     )
     heading = ["", "episodes", *(f"{quantile:.0%} quantile" for quantile in QUANTILES)]
-    return drawing([*_reported(sizes), *traces], layout, says, Numbers(heading, rows), views)
+    return drawing([*_reported_ranges(sizes), *traces], layout, alt_text, Numbers(heading, rows), views)
 
 
 def _quantiles(rows: list[Row]) -> NDArray[np.float64]:
-    """Of each tenth, [tenths, quantiles]."""
+    """Compute the quantiles of the returns in each tenth of the training, [tenths, quantiles]."""
     returns = np.array([row.returns for row in rows])
     return np.array([np.quantile(part, QUANTILES) for part in np.array_split(returns, PARTS, axis=1)])
 
 
 def _boxes(case: Case, quantiles: NDArray[np.float64], shift: float) -> go.Box:
-    at = (np.arange(PARTS) + 0.5) * 100 / PARTS + shift
+    positions = (np.arange(PARTS) + 0.5) * 100 / PARTS + shift
     lowest, q1, median, q3, highest = squeezed_below(quantiles).T
-    words = [" · ".join(f"{value:+.2f}" for value in tenth).replace("-", "−") for tenth in quantiles]
+    labels = [" · ".join(f"{value:+.2f}" for value in tenth).replace("-", "−") for tenth in quantiles]
     return go.Box(
-        x=exact(at),
+        x=exact(positions),
         lowerfence=lowest,
         q1=q1,
         median=median,
@@ -75,14 +77,14 @@ def _boxes(case: Case, quantiles: NDArray[np.float64], shift: float) -> go.Box:
         name=title(case),
         fillcolor=colour(case.size, "band"),
         line={"color": colour(case.size), "width": 1.4},
-        text=words,
+        text=labels,
         hoverinfo="name+text",
         meta={"view": LABELS.get(case.variant, case.variant)},
     )
 
 
-def _reported(sizes: list[str]) -> Iterator[go.Scatter]:
-    """The ranges of the report, phase by phase, as outlines."""
+def _reported_ranges(sizes: list[str]) -> Iterator[go.Scatter]:
+    """Yield outlines of the reported range of returns in each phase."""
     for size in sizes:
         phases = reported().phases.get(size)
         if not phases:
@@ -105,10 +107,10 @@ def _reported(sizes: list[str]) -> Iterator[go.Scatter]:
 
 
 def last_returns(runs: Runs) -> Drawing:
-    """The last 100 episodes of all seeds together, with our presets."""
-    traces, told = [], []
-    for case, rows in ours(runs):
-        returns = np.concatenate([row.returns[-LAST:] for row in rows])
+    """Draw histograms of the returns of the last 100 episodes over all seeds, with our presets."""
+    traces, table = [], []
+    for case, rows in without_reported_settings(runs):
+        returns = np.concatenate([row.returns[-LONG_WINDOW:] for row in rows])
         edges = np.arange(np.floor(returns.min() / BIN), np.ceil(returns.max() / BIN) + 2) * BIN
         shares = 100 * np.histogram(returns, edges)[0] / len(returns)
         traces.append(
@@ -123,11 +125,12 @@ def last_returns(runs: Runs) -> Drawing:
                 hovertemplate=f"%{{y:.1f}} % from %{{x:.1f}} to {BIN:g} more",
             )
         )
-        told.append([title(case), *(f"{value:+.2f}".replace("-", "−") for value in np.quantile(returns, QUANTILES))])
+        table.append([title(case), *(f"{value:+.2f}".replace("-", "−") for value in np.quantile(returns, QUANTILES))])
     layout = {
         "xaxis": {"title": "return of an episode"},
         "yaxis": {"title": f"episodes in {BIN:g} of return, %", "rangemode": "tozero"},
         "hovermode": "closest",
     }
-    says = "How the returns of the last 100 training episodes are distributed, over all seeds."
-    return drawing(traces, layout, says, Numbers(["", *(f"{quantile:.0%} quantile" for quantile in QUANTILES)], told))
+    alt_text = "How the returns of the last 100 training episodes are distributed, over all seeds."
+    heading = ["", *(f"{quantile:.0%} quantile" for quantile in QUANTILES)]
+    return drawing(traces, layout, alt_text, Numbers(heading, table))

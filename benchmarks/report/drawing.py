@@ -1,7 +1,7 @@
-"""Describe a figure of the page: the picture, what it says in words, and its numbers as a table.
+"""Build the figures of the page: Plotly figure, alternative text, table of numbers; and shared axes and styles.
 
-Colours are names of the page's style sheet, such as var(--fast), so that a size has one colour everywhere and each
-figure follows a dark or light screen.
+Colours are variables of the page's style sheet, such as var(--fast), so that each size has the same colour in all
+figures, in the light and the dark colour scheme.
 """
 
 import html
@@ -23,11 +23,11 @@ DASHES = {PRESET: "solid", AS_REPORTED: "dot"}
 SYMBOLS = {"fast": "circle", "intermediate": "diamond", "stable": "square"}
 RETURN_TICKS = (-300, -100, -30, -10, -3, -1, 0, 1, 2, 3, 4, 5)
 LOSS_TICKS = (-0.3, -0.1, 0, 0.1, 0.3, 1, 10, 100, 1000)
-LINEAR_LOSS = 0.03  # the axis of losses is about linear up to this
+LINEAR_LOSS = 0.03  # the loss axis is approximately linear below this value
 
 
 class Numbers(NamedTuple):
-    """What a figure draws, as a table."""
+    """The numbers of a figure as a table."""
 
     heading: list[str]
     rows: list[list[str]]
@@ -37,75 +37,91 @@ class Drawing(NamedTuple):
     """A figure of the page."""
 
     figure: go.Figure
-    says: str  # what it shows, for those who do not see it
+    alt_text: str  # text alternative for screen readers
     numbers: Numbers
-    views: tuple[str, ...] = ()  # what readers choose among; a trace whose meta names one is drawn in that one only
+    views: tuple[str, ...] = ()  # selectable views; a trace with a view in its `meta` is visible in that view only
 
     @property
     def json(self) -> Markup:
-        """The figure for the page's script, safe inside a script element."""
+        """The figure as JSON, escaped for use inside a script element."""
         return Markup(self.figure.to_json().replace("<", "\\u003c"))
 
 
 def drawing(
-    traces: Iterable[Any], layout: dict[str, Any], says: str, numbers: Numbers, views: Sequence[str] = ()
+    traces: Iterable[Any], layout: dict[str, Any], alt_text: str, numbers: Numbers, views: Sequence[str] = ()
 ) -> Drawing:
-    """A figure of these traces; fonts, grid and background are the page's."""
+    """Build a figure without a Plotly template: page.js adds fonts, grid and background.
+
+    Args:
+        traces: Plotly traces.
+        layout: Properties of the Plotly layout.
+        alt_text: Text alternative for screen readers.
+        numbers: Numbers of the figure as a table.
+        views: Names of the selectable views.
+    """
     figure = go.Figure(list(traces), go.Layout(template=go.layout.Template(), **layout))
-    return Drawing(figure, says, numbers, tuple(views))
+    return Drawing(figure, alt_text, numbers, tuple(views))
 
 
 def colour(size: str, part: str = "") -> str:
-    """The colour of a size; part: "band", a transparent one."""
+    """Return the CSS colour of a size; with part "band", its transparent variant."""
     name = size if size in COLOURED else "other"
     return f"var(--{name}{f'-{part}' if part else ''})"
 
 
 def dash(case: Case) -> str:
-    """How lines of a case are drawn."""
+    """Return the Plotly dash style of a case's lines."""
     return DASHES.get(case.variant, "dash")
 
 
 def title(case: Case) -> str:
-    """How a figure calls a case; safe where Plotly takes words for HTML."""
+    """Return the name of a case in figures, escaped because Plotly interprets text as HTML."""
     return html.escape(f"{case.size} · {label(case)}")
 
 
 def squeezed_below(values: ArrayLike) -> NDArray[np.float32]:
-    """Returns on an axis that is linear above 0 and logarithmic below: random tokens earn −90, good ones +3."""
-    real = np.asarray(values, dtype=np.float64)
-    return np.where(real < 0, -np.log1p(np.maximum(-real, 0)), real).astype(np.float32)
+    """Map returns to an axis that is linear above 0 and logarithmic below: random agents earn −90, trained ones +3.
+
+    Args:
+        values: Returns of any shape; the result has the same shape.
+    """
+    returns = np.asarray(values, dtype=np.float64)
+    return np.where(returns < 0, -np.log1p(np.maximum(-returns, 0)), returns).astype(np.float32)
 
 
 def squeezed(values: ArrayLike) -> NDArray[np.float32]:
-    """Losses on an axis that is linear near 0 and logarithmic far from it, in both directions."""
+    """Map losses to an axis that is linear near 0 and logarithmic far from 0, on both sides.
+
+    Args:
+        values: Losses of any shape; the result has the same shape.
+    """
     return np.arcsinh(np.asarray(values, dtype=np.float64) / LINEAR_LOSS).astype(np.float32)
 
 
 def return_axis(heading: str) -> dict[str, Any]:
-    """The axis for returns that `squeezed_below` made."""
+    """Build the axis layout for values mapped by `squeezed_below`."""
     return _axis(heading, RETURN_TICKS, squeezed_below(RETURN_TICKS))
 
 
 def loss_axis(heading: str) -> dict[str, Any]:
-    """The axis for losses that `squeezed` made."""
+    """Build the axis layout for values mapped by `squeezed`."""
     return _axis(heading, LOSS_TICKS, squeezed(LOSS_TICKS))
 
 
-def _axis(heading: str, ticks: Sequence[float], places: NDArray[np.float32]) -> dict[str, Any]:
-    """An axis whose ticks tell the real values."""
-    words = [f"{tick:+,g}".replace("-", "−") if tick else "0" for tick in ticks]
-    return {"title": heading, "tickvals": places, "ticktext": words, "zeroline": True}
+def _axis(heading: str, ticks: Sequence[float], positions: NDArray[np.float32]) -> dict[str, Any]:
+    """Build an axis layout whose tick labels are the original values."""
+    labels = [f"{tick:+,g}".replace("-", "−") if tick else "0" for tick in ticks]
+    return {"title": heading, "tickvals": positions, "ticktext": labels, "zeroline": True}
 
 
 def exact(values: ArrayLike) -> NDArray[np.float32]:
-    """Values as the page stores them: to 7 digits, in half the space."""
+    """Convert values of any shape to float32, which halves the size of the page."""
     return np.asarray(values, dtype=np.float32)
 
 
-def with_interval(interval: Interval, form: str) -> str:
-    """A mean with half of its interval in words, if it has one."""
-    told = f"{interval.estimate:{form}}"
+def with_interval(interval: Interval, format_spec: str) -> str:
+    """Format a mean ± half of its interval; the mean alone if the interval is unknown or empty."""
+    text = f"{interval.estimate:{format_spec}}"
     if np.isfinite(interval.half_width) and interval.half_width > 0:
-        told += f" ± {interval.half_width:{form.lstrip('+')}}"
-    return told.replace("-", "−")
+        text += f" ± {interval.half_width:{format_spec.lstrip('+')}}"
+    return text.replace("-", "−")

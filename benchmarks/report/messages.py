@@ -1,4 +1,4 @@
-"""Show messages in real words beside what policies said, word by word: how near in meaning, how surprising."""
+"""Collect English messages and the answers of policies, with cosine, surprisal and reward of every word."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +14,10 @@ from token_env.episodes.references import REFERENCES
 from token_env.errors import SettingError, find
 from token_env.rules.dynamics import Dynamics
 from token_env.rules.problems import Problems
-from token_env.rules.task import Task, held_out
+from token_env.rules.task import Task, with_split
 from token_env.rules.terms import adequacy, fluency_penalty
 
-SPEAKERS = {  # reference policies, and how the page calls them
+SPEAKERS = {  # reference policy → name on the page
     "verbatim": "the message itself",
     "optimal": "best possible answer",
     "greedy": "best next word (greedy)",
@@ -26,95 +26,106 @@ SPEAKERS = {  # reference policies, and how the page calls them
 
 
 class Word(NamedTuple):
-    """A word that was said."""
+    """One word of an answer."""
 
     text: str
-    nearness: float  # cosine of its meaning and the one due, at least 0
+    nearness: float  # cosine of its meaning and the target meaning, clipped at 0
     surprisal: float  # nats
-    disfluent: bool  # surprisal beyond the budget
-    earned: float
+    disfluent: bool  # surprisal above the budget
+    reward: float
 
     @property
-    def told(self) -> str:
-        """Its figures in words."""
-        told = f"cosine {self.nearness:.2f} · {self.surprisal:.1f} nats · earns {self.earned:+.2f}"
-        return told.replace("-", "−")
+    def tooltip(self) -> str:
+        """Figures of the word as text."""
+        text = f"cosine {self.nearness:.2f} · {self.surprisal:.1f} nats · earns {self.reward:+.2f}"
+        return text.replace("-", "−")
 
 
 class Line(NamedTuple):
-    """What one policy said for a message."""
+    """The answer of one policy to a message."""
 
     speaker: str
-    earned: float
+    episode_return: float
     words: list[Word]
 
 
 class Messages(NamedTuple):
-    """Messages with what was said for each, the message itself first."""
+    """Messages with the answers of all policies."""
 
-    agent: str | None  # who it is; None if there is none
-    budget: float  # nats that a word may surprise by
-    lines: list[list[Line]]  # by message
+    agent: str | None  # description of the agent; None without an agent
+    budget: float  # surprisal without penalty, nats
+    lines: list[list[Line]]  # answers to each message, the message itself first
 
 
 def read_messages(folder: Path) -> Messages:
-    """The first test problems in English: the reference policies, and the agent whose words are in the folder.
+    """Collect answers to the first English test problems: of reference policies, and of the agent stored in the folder.
 
     Raises:
-        SettingError: the agent's words cannot be read.
+        SettingError: If the file of the agent's answers is invalid.
     """
     path = folder / PUBLISHED.name
-    told: dict[str, Any] = read_json(path) if path.exists() else {}
-    agent = told.get("agent", {})
+    paraphrases: dict[str, Any] = read_json(path) if path.exists() else {}
+    agent = paraphrases.get("agent", {})
     size = find("size", str(agent.get("preset", "fast")), SIZES)
-    task = held_out(Task(language="english", **size), "test")
+    task = with_split(Task(language="english", **size), "test")
     dynamics = Dynamics(task)
     problems = dynamics.problems.draw(np.arange(MESSAGES))
-    said = {name: evaluate(REFERENCES[policy], range(MESSAGES), task=task).actions for policy, name in SPEAKERS.items()}
+    tokens = {
+        speaker: evaluate(REFERENCES[policy], range(MESSAGES), task=task).actions
+        for policy, speaker in SPEAKERS.items()
+    }
     name = f"{agent['algorithm'].upper()} agent" if agent else None
     if name:
-        said[name] = _tokens(dynamics, told, path)
-    order = [*list(said)[:2], *([name] if name else []), *list(said)[2 : len(SPEAKERS)]]
-    spoken = {speaker: _lines(dynamics, problems, speaker, said[speaker]) for speaker in order}
-    lines = [list(of_message) for of_message in zip(*spoken.values(), strict=True)]
-    described = (
+        tokens[name] = _agent_tokens(dynamics, paraphrases, path)
+    order = [*list(tokens)[:2], *([name] if name else []), *list(tokens)[2 : len(SPEAKERS)]]
+    by_speaker = [_lines(dynamics, problems, speaker, tokens[speaker]) for speaker in order]
+    by_message = [list(lines) for lines in zip(*by_speaker, strict=True)]
+    description = (
         f"{name}, {agent['preset']} preset, {agent['episodes']:,} episodes, seed {agent['seed']}" if name else None
     )
-    return Messages(described, task.surprisal_budget, lines)
+    return Messages(description, task.surprisal_budget, by_message)
 
 
-def _tokens(dynamics: Dynamics, told: dict[str, Any], path: Path) -> NDArray[np.int64]:
-    """What the agent said, [messages, steps]."""
+def _agent_tokens(dynamics: Dynamics, paraphrases: dict[str, Any], path: Path) -> NDArray[np.int64]:
+    """Convert the agent's stored words to tokens, [messages, L]."""
     rank = {word: place for place, word in enumerate(dynamics.language.surface)}
     try:
-        said = [[rank[word] for word in problem["agent"]["said"].split()] for problem in told["problems"][:MESSAGES]]
-        return np.array(said, dtype=np.int64).reshape(MESSAGES, dynamics.task.max_steps)
+        answers = [problem["agent"]["said"].split() for problem in paraphrases["problems"][:MESSAGES]]
+        tokens = [[rank[word] for word in words] for words in answers]
+        return np.array(tokens, dtype=np.int64).reshape(MESSAGES, dynamics.task.max_steps)
     except (KeyError, ValueError) as error:
         raise SettingError(
-            f"{str(path)!r} does not hold what an agent said for {MESSAGES} messages; "
+            f"{str(path)!r} does not hold an agent's answers to {MESSAGES} messages; "
             f"type python -m benchmarks paraphrases RUN --out {path}."
         ) from error
 
 
-def _lines(dynamics: Dynamics, problems: Problems, speaker: str, said: NDArray[np.int64]) -> list[Line]:
-    """What a policy said for every message, [messages, steps], with what each word earned."""
+def _lines(dynamics: Dynamics, problems: Problems, speaker: str, tokens: NDArray[np.int64]) -> list[Line]:
+    """Compute the figures of a policy's answers, one line per message.
+
+    Args:
+        dynamics: Rules of the task.
+        problems: The messages.
+        speaker: Name of the policy on the page.
+        tokens: Answers of the policy, [messages, L].
+    """
     task, language = dynamics.task, dynamics.language
-    previous = np.column_stack([problems.start, said[:, :-1]])
-    cosine = np.vecdot(language.meaning[said], problems.meanings)
-    surprisal = language.surprisal(previous, said)
-    earned = adequacy(cosine, problems.weights, task.adequacy_scale)
-    earned = earned - fluency_penalty(surprisal, task.surprisal_budget, task.fluency_scale)
+    previous = np.column_stack([problems.start, tokens[:, :-1]])
+    cosine = np.vecdot(language.meaning[tokens], problems.meanings)
+    surprisal = language.surprisal(previous, tokens)
+    rewards = adequacy(cosine, problems.weights, task.adequacy_scale)
+    rewards = rewards - fluency_penalty(surprisal, task.surprisal_budget, task.fluency_scale)
     lines = []
-    for row, tokens in enumerate(said):
+    for row, answer in enumerate(tokens):
         words = [
             Word(
                 language.surface[token],
                 round(max(0.0, float(cosine[row, step])), 2),
                 float(surprisal[row, step]),
                 bool(surprisal[row, step] > task.surprisal_budget),
-                float(earned[row, step]),
+                float(rewards[row, step]),
             )
-            for step, token in enumerate(tokens)
+            for step, token in enumerate(answer)
         ]
-        lines.append(Line(speaker, float(earned[row].sum()), words))
+        lines.append(Line(speaker, float(rewards[row].sum()), words))
     return lines

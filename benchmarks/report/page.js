@@ -1,11 +1,11 @@
 "use strict";
-// Draws the figures in the page's own colours, again whenever the screen or a reader's choice changes.
+// Draw the figures in the colours of the page; redraw after a change of width, colour scheme or selection.
 
-const NARROW = 560; // pixels of a figure
+const NARROW = 560; // figures below this width in pixels use the narrow layout
 const seeds = document.getElementById("seeds");
-const drawn = new Map(); // what a reader has hidden in each figure that is drawn
+const hiddenGroups = new Map(); // figure → set of hidden trace groups
 
-/* Every var(--name) in a figure by its value in the style sheet, which depends on the screen. */
+/* Replace every var(--name) in a figure by its value in the style sheet, which depends on the colour scheme. */
 function coloured(value, style) {
   if (typeof value === "string") {
     return value.replace(/var\((--[\w-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
@@ -25,7 +25,7 @@ function isVisible(trace, view, hidden) {
   return meta.view === undefined || meta.view === view;
 }
 
-/* What a button shows of the lines it stands for: Plotly's own legend cannot be reached by keyboard. */
+/* Build the symbol of a legend button; Plotly's own legend is not accessible by keyboard. */
 function keyOf(trace) {
   const key = document.createElement("span");
   const mark = trace.marker || {};
@@ -52,9 +52,9 @@ function makeKeys(figure, traces, view, hidden) {
     button.append(keyOf(trace), new DOMParser().parseFromString(trace.name, "text/html").body.textContent);
     button.addEventListener("click", () => {
       if (!hidden.delete(groupOf(trace))) hidden.add(groupOf(trace));
-      const place = buttons.indexOf(button);
+      const index = buttons.indexOf(button);
       draw(figure);
-      figure.querySelectorAll(".keys button")[place].focus();
+      figure.querySelectorAll(".keys button")[index].focus();
     });
     return button;
   });
@@ -66,13 +66,14 @@ function layoutOf(layout, view, narrow, style) {
   const grid = style.getPropertyValue("--grid").trim();
   const axis = { gridcolor: grid, linecolor: grid, zerolinecolor: style.getPropertyValue("--rule").trim(), automargin: true, tickangle: 0 };
   const views = layout.meta && layout.meta.views;
-  const chosen = (views && views[view]) || {};
-  const own = Object.fromEntries(
-    Object.entries(layout).map(([key, part]) => [key, /^[xy]axis$/.test(key) ? { ...axis, ...part, ...chosen[key] } : part]),
+  const viewLayout = (views && views[view]) || {};
+  const figureLayout = Object.fromEntries(
+    Object.entries(layout).map(([key, part]) => [key, /^[xy]axis$/.test(key) ? { ...axis, ...part, ...viewLayout[key] } : part]),
   );
-  if (own.hovermode === "x unified" && narrow) own.hovermode = "closest"; // a list of all lines would cover the picture
+  // a hover label with all lines would cover a narrow plot
+  if (figureLayout.hovermode === "x unified" && narrow) figureLayout.hovermode = "closest";
   return {
-    ...own,
+    ...figureLayout,
     autosize: true,
     height: narrow ? 400 : 440,
     font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 13, color: ink },
@@ -86,17 +87,17 @@ function layoutOf(layout, view, narrow, style) {
       bordercolor: style.getPropertyValue("--quiet").trim(),
       font: { color: ink },
     },
-    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom", // a finger scrolls the page
-    uirevision: view, // what a reader has zoomed stays when the figure is drawn again
+    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom", // touch scrolls the page
+    uirevision: view, // keeps the zoom after a redraw
   };
 }
 
 function draw(figure) {
   const plot = figure.querySelector(".plot");
-  const choice = figure.querySelector("[data-views]");
-  const view = choice ? choice.value : undefined;
+  const select = figure.querySelector("[data-views]");
+  const view = select ? select.value : undefined;
   const style = getComputedStyle(document.documentElement);
-  const hidden = drawn.get(figure) || new Set();
+  const hidden = hiddenGroups.get(figure) || new Set();
   const spec = JSON.parse(figure.querySelector("script").textContent);
   makeKeys(figure, spec.data, view, hidden);
   const data = coloured(spec.data, style).map((trace) => ({ ...trace, visible: isVisible(trace, view, hidden) }));
@@ -104,13 +105,13 @@ function draw(figure) {
   const layout = layoutOf(coloured(spec.layout, style), view, narrow, style);
   const config = { displaylogo: false, displayModeBar: !narrow, modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] };
   Plotly.react(plot, data, layout, config);
-  drawn.set(figure, hidden);
+  hiddenGroups.set(figure, hidden);
 }
 
 const figures = [...document.querySelectorAll("figure")];
-const redraw = () => [...drawn.keys()].forEach(draw);
+const redraw = () => [...hiddenGroups.keys()].forEach(draw);
 
-/* One figure at a time, so that the page answers while they are drawn. */
+/* Draw one figure at a time, so that the page stays responsive. */
 function drawNext(rest) {
   if (!rest.length) return;
   draw(rest[0]);
@@ -119,32 +120,32 @@ function drawNext(rest) {
 drawNext(figures);
 
 figures.forEach((figure) => {
-  const choice = figure.querySelector("[data-views]");
-  if (choice) choice.addEventListener("change", () => draw(figure));
+  const select = figure.querySelector("[data-views]");
+  if (select) select.addEventListener("change", () => draw(figure));
 });
 seeds.addEventListener("change", redraw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 let width = innerWidth;
-let waiting;
+let timer;
 addEventListener("resize", () => {
-  if (innerWidth === width) return; // a phone's address bar came or went
+  if (innerWidth === width) return; // a phone's address bar appeared or disappeared
   width = innerWidth;
-  clearTimeout(waiting);
-  waiting = setTimeout(redraw, 150);
+  clearTimeout(timer);
+  timer = setTimeout(redraw, 150);
 });
 
-/* The table's other rows. */
+/* Show or hide the detail rows of the table. */
 const allRows = document.getElementById("all-rows");
 if (allRows) {
   const table = document.querySelector("table.main");
   allRows.addEventListener("change", () => table.classList.toggle("all", allRows.checked));
 }
 
-/* Messages: one of them, and one step of it in every line. */
+/* Show the selected message, and highlight the selected step in every answer. */
 const message = document.getElementById("message");
 const step = document.getElementById("step");
-function point() {
-  document.getElementById("step-told").textContent = step.value;
+function showStep() {
+  document.getElementById("step-number").textContent = step.value;
   document.querySelectorAll(".message").forEach((part) => {
     part.hidden = part.dataset.message !== message.value;
   });
@@ -156,20 +157,20 @@ function point() {
   });
 }
 if (message) {
-  message.addEventListener("change", point);
-  step.addEventListener("input", point);
+  message.addEventListener("change", showStep);
+  step.addEventListener("input", showStep);
   document.querySelectorAll(".word[data-step]").forEach((word) => {
     word.addEventListener("click", () => {
       step.value = word.dataset.step;
-      point();
+      showStep();
     });
   });
-  point();
+  showStep();
 }
 
-/* Which section is read, in the navigation. */
+/* Mark the visible section in the navigation. */
 const links = new Map([...document.querySelectorAll("nav li a")].map((link) => [link.hash.slice(1), link]));
-const watcher = new IntersectionObserver(
+const observer = new IntersectionObserver(
   (entries) => {
     entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
       links.forEach((link) => link.removeAttribute("aria-current"));
@@ -180,4 +181,4 @@ const watcher = new IntersectionObserver(
   },
   { rootMargin: "-30% 0px -65% 0px" },
 );
-links.forEach((_, name) => watcher.observe(document.getElementById(name)));
+links.forEach((_, name) => observer.observe(document.getElementById(name)));

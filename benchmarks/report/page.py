@@ -1,4 +1,4 @@
-"""Write the page: every section from its template, with style, script and Plotly inside."""
+"""Render the report page from its templates, with style sheet, script and Plotly included."""
 
 from importlib import resources
 from pathlib import Path
@@ -15,27 +15,27 @@ from benchmarks.report.sections import CASE_METRICS, SECTIONS, tiles
 
 
 def write_report(folder: Path, out: Path) -> str:
-    """Write the results in a folder as one HTML page.
+    """Write all results in a folder as one HTML page.
 
     Args:
-        folder: where the results are.
-        out: the file.
+        folder: Directory of the results files.
+        out: HTML file to write.
 
     Returns:
-        Which lines of the results are left out and why; empty if none is.
+        A message about refused lines of the results files; empty if there are none.
 
     Raises:
-        SettingError: no results, or they cannot be read, or the file cannot be written; then nothing is.
+        SettingError: If there are no results, a results file cannot be read, or the page cannot be written.
     """
     measured = read_measured(folder)
     page = render(measured)
     make_folder(out.parent)
     write_output(out, page.encode())
-    return measured.evidence.complaint
+    return measured.evidence.warning
 
 
 def render(measured: Measured) -> str:
-    """The page as HTML."""
+    """Render the page as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmarks", "report"),
         autoescape=True,
@@ -43,24 +43,28 @@ def render(measured: Measured) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"told": measured.told, "command": measured.command}
-    filled = {
+    environment.globals |= {"figure_text": measured.figure_text, "command": measured.command}
+    contents = {
         section.name: section.fill(measured) if section.needs is None or section.needs in measured.frames else None
         for section in SECTIONS
     }
-    told = [verdict.verdict for verdict in measured.verdicts]
+    verdicts = [verdict.verdict for verdict in measured.verdicts]
     return environment.get_template("page.html").render(
         sections=SECTIONS,
-        filled=filled,
+        contents=contents,
         tiles=tiles(measured),
         advice=measured.advice,
-        tally={word: told.count(word) for word in (SUPPORTED, CONTRADICTED, NOT_DECIDABLE, NOT_RUN) if word in told},
+        tally={
+            verdict: verdicts.count(verdict)
+            for verdict in (SUPPORTED, CONTRADICTED, NOT_DECIDABLE, NOT_RUN)
+            if verdict in verdicts
+        },
         case_metrics=[METRICS[name] for name in CASE_METRICS],
-        style=_own("page.css"),
-        script=_own("page.js"),
+        style=_read_asset("page.css"),
+        script=_read_asset("page.js"),
         plotly=Markup(plotly.offline.get_plotlyjs()),
     )
 
 
-def _own(name: str) -> Markup:
+def _read_asset(name: str) -> Markup:
     return Markup(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))

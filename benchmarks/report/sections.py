@@ -1,11 +1,11 @@
-"""List the sections of the page: each is a template of the same name, and what it is filled with."""
+"""Define the sections of the report page: each is a template of the same name with a function for its content."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from benchmarks.measures.metrics import METRICS
 from benchmarks.measures.metrics import SECTIONS as METRIC_SECTIONS
-from benchmarks.pages.table import VARIANTS, caption, lines, told_columns
+from benchmarks.pages.table import VARIANTS, caption, table_text, without_empty_columns
 from benchmarks.published import coverage
 from benchmarks.report import bars, curves, distributions, studies
 from benchmarks.report.measured import Measured
@@ -16,13 +16,13 @@ Content = Mapping[str, Any]
 
 
 class Section(NamedTuple):
-    """A part of the page."""
+    """A section of the page."""
 
-    name: str  # of its template, and its anchor
+    name: str  # name of the template, and HTML anchor
     title: str
-    short: str  # in the navigation
-    needs: str | None  # the benchmark whose rows it shows
-    fill: Callable[[Measured], Content | None]  # None: the rows do not have what it shows
+    short: str  # title in the navigation
+    needs: str | None  # benchmark whose results are required; None: always shown
+    fill: Callable[[Measured], Content | None]  # returns template variables; None: the results lack the cases
 
 
 def _claims(measured: Measured) -> Content:
@@ -30,17 +30,17 @@ def _claims(measured: Measured) -> Content:
 
 
 def _cases(measured: Measured) -> list[tuple[str, list[str]]]:
-    """What was measured of every case behind the claims."""
+    """Return the name and formatted metrics of every case of the claims benchmark."""
     runs = measured.frames.get(CLAIMS)
     names = [] if runs is None else list(runs["case"].unique())
-    return [(name, [measured.told(metric, name, CLAIMS) for metric in CASE_METRICS]) for name in names]
+    return [(name, [measured.figure_text(metric, name, CLAIMS) for metric in CASE_METRICS]) for name in names]
 
 
 CASE_METRICS = ("score", "mean_last_100", "training_minutes", "test_tokens")
 
 
 def _table(measured: Measured) -> Content:
-    table = told_columns(lines(find_benchmark(FAST_VS_STABLE), measured.frames[FAST_VS_STABLE]))
+    table = without_empty_columns(table_text(find_benchmark(FAST_VS_STABLE), measured.frames[FAST_VS_STABLE]))
     metrics = {
         title: {metric.label: metric for metric in members if metric.label in {row[0] for row in table.sections[title]}}
         for title, members in METRIC_SECTIONS.items()
@@ -55,13 +55,13 @@ def _learning(measured: Measured) -> Content:
 
 
 def _rates(measured: Measured) -> Content | None:
-    drawn = studies.learning_rates(measured.evidence.all_rows)
-    return drawn and {"rates": drawn}
+    drawing = studies.learning_rates(measured.evidence.all_rows)
+    return drawing and {"rates": drawing}
 
 
 def _capacity(measured: Measured) -> Content | None:
-    drawn = studies.capacity_map(measured.evidence.all_rows)
-    return drawn and {"capacity": drawn}
+    drawing = studies.capacity_map(measured.evidence.all_rows)
+    return drawing and {"capacity": drawing}
 
 
 def _rarity(measured: Measured) -> Content:
@@ -89,7 +89,7 @@ def _messages(measured: Measured) -> Content:
     return {"messages": read_messages(measured.folder)}
 
 
-def _definitions(measured: Measured) -> Content:  # noqa: ARG001 (every section is filled alike)
+def _definitions(measured: Measured) -> Content:  # noqa: ARG001 (all sections have the same signature)
     return {"sections": METRIC_SECTIONS}
 
 
@@ -98,7 +98,7 @@ def _made(measured: Measured) -> Content:
     return {
         "captions": captions,
         "coverage": coverage.coverage_cells(coverage.published()),
-        "left_out": measured.evidence.complaint,
+        "left_out": measured.evidence.warning,
     }
 
 
@@ -116,7 +116,7 @@ SECTIONS = (
     Section("definitions", "Definitions", "Definitions", None, _definitions),
     Section("made", "How this was made", "Method", None, _made),
 )
-TILES = {  # figures of the three sizes at the top of the page
+TILES = {  # metric → label, shown for the three sizes at the top of the page
     "test_return": "return on test problems",
     "optimum": "optimum of these problems",
     "training_minutes": "training time, minutes",
@@ -129,15 +129,17 @@ TILES = {  # figures of the three sizes at the top of the page
 
 
 def tiles(measured: Measured) -> list[dict[str, Any]]:
-    """The sizes side by side, with our presets."""
+    """Return the headline figures of each size, with our presets."""
     runs = measured.frames.get(FAST_VS_STABLE)
     presets: list[str] = [] if runs is None else list(runs.loc[runs["variant"] == PRESET, "case"].unique())
     return [
         {
             "size": case.partition("/")[0],
-            "score": measured.told("score", case),
-            "minutes": measured.told("training_minutes", case).partition(" ")[0],
-            "figures": [(label, measured.told(metric, case), METRICS[metric]) for metric, label in TILES.items()],
+            "score": measured.figure_text("score", case),
+            "minutes": measured.figure_text("training_minutes", case).partition(" ")[0],
+            "figures": [
+                (label, measured.figure_text(metric, case), METRICS[metric]) for metric, label in TILES.items()
+            ],
         }
         for case in presets
     ]

@@ -1,4 +1,4 @@
-"""Find rows in which one or two settings vary and all others stay, and draw them: learning rates, capacity."""
+"""Draw studies of one or two settings with all others equal: learning rates, and capacity."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from agents.algorithms.table import without_others
+from agents.algorithms.table import without_other_algorithms
 from agents.evaluation.statistics import Interval, mean_interval
 from agents.settings.schema import Settings
-from benchmarks.measures.figures import LAST
+from benchmarks.measures.figures import LONG_WINDOW
 from benchmarks.measures.metrics import METRICS, Metric
 from benchmarks.measures.row import Row
 from benchmarks.measures.series import LABELS
@@ -28,31 +28,35 @@ from benchmarks.report.drawing import (
 )
 from benchmarks.suite.cases import AS_REPORTED
 
-LEAST_RATES = 3  # that make a study of learning rates
+MIN_RATES = 3  # fewest learning rates that are drawn as a line
 MAP_METRICS = ("score", "test_return", "training_minutes", "test_tokens", "policy_mb")
 
 
-def alike(rows: Iterable[Row], *but_for: str) -> list[list[Row]]:
-    """Rows in groups whose settings differ in these names only, wherever they stand, and in the seed."""
+def group_rows(rows: Iterable[Row], *varied: str) -> list[list[Row]]:
+    """Group rows whose settings are equal except for the seed and the `varied` names, in any section."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         if row.start is None:
-            kept = _without(_comparable(row.settings), {"seed", "name", *but_for})
-            groups.setdefault(json.dumps(kept, sort_keys=True, default=str), []).append(row)
+            fixed = _without(_comparable(row.settings), {"seed", "name", *varied})
+            groups.setdefault(json.dumps(fixed, sort_keys=True, default=str), []).append(row)
     return list(groups.values())
 
 
 def _comparable(settings: Settings) -> dict[str, Any]:
-    """The settings, but for what changes no training: whose code computes plain logits, and how early it ends."""
-    told = without_others(settings, settings.algorithm)
+    """Return the settings that affect the course of a training.
+
+    The implementation of plain logits is dropped, and the number of episodes if the learning rate is constant.
+    """
+    content = without_other_algorithms(settings, settings.algorithm)
     if settings.policy.head == "stock":
-        told["policy"] = {**told["policy"], "head": "fast"}
+        content["policy"] = {**content["policy"], "head": "fast"}
     if settings.hyperparameters.learning_rate_schedule == "constant":
-        del told["episodes"]
-    return told
+        del content["episodes"]
+    return content
 
 
 def _without(settings: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """Remove these keys from a nested dict."""
     return {
         key: _without(value, names) if isinstance(value, dict) else value
         for key, value in settings.items()
@@ -61,22 +65,22 @@ def _without(settings: dict[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def learning_rates(rows: Iterable[Row]) -> Drawing | None:
-    """What is earned by the learning rate; None if no three rates were tried with all else alike.
+    """Draw the final return against the learning rate; None if no group has three rates with all else equal.
 
-    Where trainings are of different lengths, all count as far as the shortest goes.
+    If trainings differ in length, all are compared at the length of the shortest.
     """
-    studies = [_by(_rate, group) for group in alike(rows, "learning_rate")]
+    studies = [_group_by(_rate, group) for group in group_rows(rows, "learning_rate")]
     traces: list[go.Scatter] = []
-    told = []
+    table = []
     for by_rate in studies:
-        if len(by_rate) < LEAST_RATES:
+        if len(by_rate) < MIN_RATES:
             continue
-        some = [row for found in by_rate.values() for row in found]
-        length = min(len(row.returns) for row in some)
-        name = f"{_study_name(some)}, {length:,} episodes"
-        returns = {rate: [_mean_before(row, length) for row in found] for rate, found in by_rate.items()}
-        traces += _rate_traces(name, some[0].case.partition("/")[0], returns)
-        told += [
+        study = [row for of_rate in by_rate.values() for row in of_rate]
+        length = min(len(row.returns) for row in study)
+        name = f"{_study_name(study)}, {length:,} episodes"
+        returns = {rate: [_mean_before(row, length) for row in of_rate] for rate, of_rate in by_rate.items()}
+        traces += _rate_traces(name, study[0].case.partition("/")[0], returns)
+        table += [
             [name, f"{rate:.0e}", str(len(values)), with_interval(mean_interval(values), "+.2f")]
             for rate, values in returns.items()
         ]
@@ -87,25 +91,25 @@ def learning_rates(rows: Iterable[Row]) -> Drawing | None:
         "yaxis": return_axis("mean return of the last 100 episodes"),
         "hovermode": "x unified",
     }
-    says = "Mean return of the last 100 training episodes against the learning rate, with 95 % intervals."
-    return drawing(traces, layout, says, Numbers(["", "learning rate", "seeds", "mean of the last 100"], told))
+    alt_text = "Mean return of the last 100 training episodes against the learning rate, with 95 % intervals."
+    return drawing(traces, layout, alt_text, Numbers(["", "learning rate", "seeds", "mean of the last 100"], table))
 
 
 def _study_name(rows: list[Row]) -> str:
-    """Whose settings the rate varies: those of the one case among them that is known by them."""
+    """Return the name of the settings whose rate varies: a labelled case among the rows, else the first case."""
     cases = dict.fromkeys(row.case for row in rows)
-    known = [case for case in cases if case.partition("/")[2] in LABELS] or list(cases)
-    size, _, variant = known[0].partition("/")
+    candidates = [case for case in cases if case.partition("/")[2] in LABELS] or list(cases)
+    size, _, variant = candidates[0].partition("/")
     return f"{size} · {LABELS.get(variant, variant)}"
 
 
 def _mean_before(row: Row, episodes: int) -> float:
-    """The mean return of the 100 episodes before so many were played."""
-    return float(np.mean(row.returns[max(0, episodes - LAST) : episodes]))
+    """Return the mean return of the 100 episodes that end at this number of episodes."""
+    return float(np.mean(row.returns[max(0, episodes - LONG_WINDOW) : episodes]))
 
 
 def _rate_traces(name: str, size: str, returns: dict[float, list[float]]) -> Iterator[go.Scatter]:
-    """A band, a line, and a point for every seed, which readers may show."""
+    """Yield the band, the mean, and points of the single seeds, which are hidden at first."""
     rates, intervals = list(returns), [mean_interval(values) for values in returns.values()]
     group = {"legendgroup": name, "x": exact(rates)}
     line = {
@@ -148,42 +152,42 @@ def _rate_traces(name: str, size: str, returns: dict[float, list[float]]) -> Ite
 
 
 def _bounds(interval: Interval) -> tuple[float, float]:
-    """Of a band that is as thin as its line where there is no interval."""
+    """Return the bounds of a band; both equal the mean if the interval is unknown."""
     return (interval.low, interval.high) if np.isfinite(interval.low) else (interval.estimate, interval.estimate)
 
 
 def capacity_map(rows: Iterable[Row]) -> Drawing | None:
-    """What agents of each width reach in each vocabulary; None if no two of both were tried with all else alike."""
-    groups = [group for group in alike(rows, "hidden", "vocab_size") if _is_grid(group)]
+    """Draw heat maps of metrics by hidden units and vocabulary; None if no two of both vary with all else equal."""
+    groups = [group for group in group_rows(rows, "hidden", "vocab_size") if _is_grid(group)]
     if not groups:
         return None
     grid = max(groups, key=len)
-    widths, vocabularies = list(_by(_width, grid)), list(_by(_vocabulary, grid))
-    by_place = _by(lambda row: (_width(row), _vocabulary(row)), grid)
-    traces, told = [], []
+    widths, vocabularies = list(_group_by(_width, grid)), list(_group_by(_vocabulary, grid))
+    by_cell = _group_by(lambda row: (_width(row), _vocabulary(row)), grid)
+    traces, table = [], []
     for metric in (METRICS[name] for name in MAP_METRICS):
-        found = {
-            place: mean_interval([float(metric.of(row) or 0.0) for row in of_place])
-            for place, of_place in by_place.items()
+        means = {
+            cell: mean_interval([float(metric.compute(row) or 0.0) for row in of_cell])
+            for cell, of_cell in by_cell.items()
         }
-        cells = [[found.get((width, vocabulary)) for vocabulary in vocabularies] for width in widths]
-        words = [["—" if cell is None else with_interval(cell, metric.form) for cell in line] for line in cells]
-        traces.append(_heat(metric, cells, words, [_units(width) for width in widths], vocabularies))
-        told += [[metric.label, _units(width), *line] for width, line in zip(widths, words, strict=True)]
+        cells = [[means.get((width, vocabulary)) for vocabulary in vocabularies] for width in widths]
+        texts = [["—" if cell is None else with_interval(cell, metric.format_spec) for cell in row] for row in cells]
+        traces.append(_heat_map(metric, cells, texts, [_units(width) for width in widths], vocabularies))
+        table += [[metric.label, _units(width), *row] for width, row in zip(widths, texts, strict=True)]
     layout = {
         "xaxis": {"title": "vocabulary", "type": "category", "showgrid": False},
         "yaxis": {"title": "hidden units", "type": "category", "showgrid": False},
         "hovermode": "closest",
     }
-    says = "A map of what agents reach, by hidden units and vocabulary, all else alike."
+    alt_text = "A map of what agents reach, by hidden units and vocabulary, all else alike."
     heading = ["", "hidden units", *map(_tokens, vocabularies)]
-    return drawing(traces, layout, says, Numbers(heading, told), [METRICS[name].label for name in MAP_METRICS])
+    return drawing(traces, layout, alt_text, Numbers(heading, table), [METRICS[name].label for name in MAP_METRICS])
 
 
-def _heat(
+def _heat_map(
     metric: Metric,
     cells: list[list[Interval | None]],
-    words: list[list[str]],
+    texts: list[list[str]],
     widths: list[str],
     vocabularies: list[int],
 ) -> go.Heatmap:
@@ -191,7 +195,7 @@ def _heat(
         x=list(map(_tokens, vocabularies)),
         y=widths,
         z=exact([[np.nan if cell is None else cell.estimate for cell in line] for line in cells]),
-        text=words,
+        text=texts,
         texttemplate="%{text}",
         hovertemplate=f"{metric.label}: %{{text}}<br>%{{y}} units, %{{x}}<extra></extra>",
         colorscale="Cividis",
@@ -204,15 +208,16 @@ def _heat(
 
 
 def _is_grid(rows: list[Row]) -> bool:
+    """Return whether the rows have at least two widths and two vocabularies."""
     return min(len(set(map(_width, rows))), len(set(map(_vocabulary, rows)))) > 1
 
 
-def _by(key: Callable[[Row], Any], rows: Iterable[Row]) -> dict[Any, list[Row]]:
-    """The rows by a key, in the order of the keys."""
-    found: dict[Any, list[Row]] = {}
+def _group_by(key: Callable[[Row], Any], rows: Iterable[Row]) -> dict[Any, list[Row]]:
+    """Group rows by a key, in sorted order of the keys."""
+    groups: dict[Any, list[Row]] = {}
     for row in rows:
-        found.setdefault(key(row), []).append(row)
-    return dict(sorted(found.items()))
+        groups.setdefault(key(row), []).append(row)
+    return dict(sorted(groups.items()))
 
 
 def _rate(row: Row) -> float:

@@ -1,4 +1,4 @@
-"""Make runs: what an executor is, and the one of this machine, which starts a process a run."""
+"""Define executors of benchmark runs, and run each job in a local process."""
 
 import os
 import subprocess
@@ -11,12 +11,12 @@ from typing import IO, NamedTuple, Protocol
 
 from agents.machine.processes import ONE_THREAD
 
-LOOK_SECONDS = 0.2  # between two looks at the workers
-WAIT_SECONDS = 10.0  # for a worker that was told to end
+POLL_SECONDS = 0.2  # interval between checks of the workers
+TERMINATE_SECONDS = 10.0  # a worker is killed this long after SIGTERM
 
 
 class Job(NamedTuple):
-    """A run to be made."""
+    """One run to execute."""
 
     case: str
     seed: int
@@ -25,115 +25,116 @@ class Job(NamedTuple):
         return f"{self.case} seed {self.seed}"
 
 
-class Place(NamedTuple):
-    """Which benchmark is run, and where what it makes goes."""
+class BenchmarkPaths(NamedTuple):
+    """A benchmark with its output directories."""
 
     benchmark: str
-    folder: Path  # of the results
-    runs: Path  # of the directories of the runs
+    folder: Path  # directory of the results files
+    runs: Path  # parent of the run directories
 
-    def run_of(self, job: Job) -> Path:
-        """Where the directory of this run goes."""
+    def run_folder(self, job: Job) -> Path:
+        """Return the run directory of a job."""
         return self.runs / self.benchmark / job.case.replace("/", "-") / f"seed-{job.seed}"
 
 
 class JobResult(NamedTuple):
-    """What became of a run."""
+    """The result of a job: success with its duration, or a failure."""
 
     job: Job
-    seconds: float
-    failure: str  # what it did instead of ending well; empty if its row is there
+    seconds: float  # wall-clock time
+    failure: str  # description of the failure; empty on success
 
     def __str__(self) -> str:
         return f"{self.job} {self.failure}" if self.failure else f"{self.job}: {self.seconds:.0f} s"
 
 
 class Executor(Protocol):
-    """What makes runs and adds their rows to the results."""
+    """Executes jobs and appends their rows to the results file."""
 
     def has_room(self) -> bool:
-        """Whether one more run can be submitted now."""
+        """Return whether another job can be submitted now."""
 
     def submit(self, job: Job) -> None:
-        """Have a run made; does not wait for it."""
+        """Start a job without waiting for it."""
 
     def completed(self) -> list[JobResult]:
-        """The runs that have ended since the last call, each once; waits a moment for them."""
+        """Wait briefly; return the results of the jobs that ended since the last call."""
 
 
 class WorkerProcess(NamedTuple):
-    """A process that makes a run."""
+    """A process that executes one job."""
 
     job: Job
     process: subprocess.Popen[bytes]
-    errors: IO[bytes]  # what it wrote to standard error
-    started: float
+    output: IO[bytes]  # standard output and standard error
+    started: float  # time.monotonic()
 
 
-class Processes:
-    """The executor of this machine. A context manager: at its end its processes end.
+class ProcessExecutor:
+    """Executor that runs each job in a local process; a context manager that stops its processes on exit.
 
     Args:
-        place: what is run, and where it goes.
-        workers: processes side by side, each on one thread.
+        paths: Benchmark and its output directories.
+        workers: Number of parallel processes, each on one thread.
     """
 
-    def __init__(self, place: Place, workers: int) -> None:
-        self._place, self._workers = place, workers
-        self._busy: list[WorkerProcess] = []
+    def __init__(self, paths: BenchmarkPaths, workers: int) -> None:
+        self._paths, self._workers = paths, workers
+        self._running: list[WorkerProcess] = []
 
-    def __enter__(self) -> "Processes":
+    def __enter__(self) -> "ProcessExecutor":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for worker in self._busy:
-            _end(worker)
+        for worker in self._running:
+            _stop(worker)
 
     def has_room(self) -> bool:
-        """Whether fewer processes run than may."""
-        return len(self._busy) < self._workers
+        """Return whether fewer than `workers` processes are running."""
+        return len(self._running) < self._workers
 
     def submit(self, job: Job) -> None:
-        """Start the process of a run."""
-        benchmark, folder, _ = self._place
-        words = [benchmark, job.case, str(job.seed), str(folder), str(self._place.run_of(job))]
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed where the worker's outcome is read)
+        """Start the process of a job."""
+        benchmark, folder, _ = self._paths
+        arguments = [benchmark, job.case, str(job.seed), str(folder), str(self._paths.run_folder(job))]
+        output = tempfile.TemporaryFile()  # noqa: SIM115 (closed in _job_result and _stop)
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.runner.worker", *words],
-            stdin=subprocess.PIPE,  # it ends when this end is closed, however this process ends
-            stdout=errors,
-            stderr=errors,
+            [sys.executable, "-m", "benchmarks.runner.worker", *arguments],
+            stdin=subprocess.PIPE,  # closes with this process, even if it is killed; the worker then exits
+            stdout=output,
+            stderr=output,
             env=os.environ | ONE_THREAD,
         )
-        self._busy.append(WorkerProcess(job, process, errors, time.monotonic()))
+        self._running.append(WorkerProcess(job, process, output, time.monotonic()))
 
     def completed(self) -> list[JobResult]:
-        """What became of the processes that have ended, after a moment."""
-        time.sleep(LOOK_SECONDS)
-        ended = [worker for worker in self._busy if worker.process.poll() is not None]
+        """Wait `POLL_SECONDS`; return the results of the processes that have ended."""
+        time.sleep(POLL_SECONDS)
+        ended = [worker for worker in self._running if worker.process.poll() is not None]
         for worker in ended:
-            self._busy.remove(worker)
-        return [_outcome(worker) for worker in ended]
+            self._running.remove(worker)
+        return [_job_result(worker) for worker in ended]
 
 
-def _outcome(worker: WorkerProcess) -> JobResult:
-    """What became of a worker that has ended."""
+def _job_result(worker: WorkerProcess) -> JobResult:
+    """Return the result of an ended worker; a failure quotes the last line of its output."""
     seconds = time.monotonic() - worker.started
-    with worker.errors:
+    with worker.output:
         if not worker.process.returncode:
             return JobResult(worker.job, seconds, "")
-        worker.errors.seek(0)
-        said = worker.errors.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
-    return JobResult(worker.job, seconds, f"failed with exit code {worker.process.returncode}: {said[-1]}")
+        worker.output.seek(0)
+        lines = worker.output.read().decode(errors="replace").strip().splitlines() or ["no output"]
+    return JobResult(worker.job, seconds, f"failed with exit code {worker.process.returncode}: {lines[-1]}")
 
 
-def _end(worker: WorkerProcess) -> None:
+def _stop(worker: WorkerProcess) -> None:
+    """Terminate a worker; kill it if it does not exit in time."""
     worker.process.terminate()
     try:
-        worker.process.wait(WAIT_SECONDS)
+        worker.process.wait(TERMINATE_SECONDS)
     except subprocess.TimeoutExpired:
         worker.process.kill()
         worker.process.wait()
-    worker.errors.close()
+    worker.output.close()

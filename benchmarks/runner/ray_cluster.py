@@ -1,4 +1,4 @@
-"""Make runs on a Ray cluster: a task a run, in which the node starts the same process as this machine would."""
+"""Run benchmark jobs on a Ray cluster: each Ray task starts a local worker process on its node."""
 
 import io
 import logging
@@ -24,232 +24,238 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from agents.machine.provenance import revision, versions
 from benchmarks.measures.results_file import append, results_file
 from benchmarks.measures.row import Row, compared_versions, versions_text
-from benchmarks.runner.processes import LOOK_SECONDS, Job, JobResult, Place, Processes
+from benchmarks.runner.processes import POLL_SECONDS, BenchmarkPaths, Job, JobResult, ProcessExecutor
 from token_env.errors import SettingError
 
-ANSWER_SECONDS = 5.0  # for the head to take a connection
-ASK_SECONDS = 2.0  # between two questions whether the head is there
-GONE_SECONDS = 10.0  # that it may be away; after 60, Ray ends whoever is connected
-CHECK_SECONDS = 120.0  # for every node to tell what it would make runs with
-STOP_SECONDS = 5.0  # for tasks to end what they have started
-MOST_LOSSES = 3  # of one run to dying nodes; then it fails
+CONNECT_SECONDS = 5.0  # timeout of a connection to the head node
+HEARTBEAT_SECONDS = 2.0  # interval between checks of the head node
+HEAD_TIMEOUT_SECONDS = 10.0  # the cluster counts as lost without an answer; Ray itself ends this process after 60 s
+NODE_CHECK_SECONDS = 120.0  # timeout for a node to report its code version
+STOP_SECONDS = 5.0  # grace period of cancelled tasks
+MAX_LOSSES = 3  # a job fails after it is lost this many times
 START = "ray start --head --port=6379"
 
-Code = frozenset[tuple[str, str]]  # what runs are made with: versions, and the revision of this code
+CodeVersion = frozenset[tuple[str, str]]  # library versions and the revision of this code
 
 
-class Made(NamedTuple):
-    """What a node hands back."""
+class TaskResult(NamedTuple):
+    """The result of a Ray task."""
 
-    outcome: JobResult
-    row: bytes = b""  # a line of results; empty if the run failed
-    files: bytes = b""  # its directory, as a zip
+    result: JobResult
+    row: bytes = b""  # line of the results file; empty on failure
+    files: bytes = b""  # zip archive of the run directory; empty on failure
 
 
-def code_here() -> Code:
-    """What runs are made with where this is called."""
+def local_code() -> CodeVersion:
+    """Return the code version of the node that executes this function."""
     return compared_versions(versions()) | {("revision", str(revision()))}
 
 
-def make(job: Job, benchmark: str, code: Code) -> Made:
-    """Make a run on the node where this is called, in a temporary directory, unless its code is another."""
-    if (here := code_here()) != code:
-        return Made(JobResult(job, 0.0, f"failed: {_other_code(platform.node(), here, code)}"))
+def run_job(job: Job, benchmark: str, code: CodeVersion) -> TaskResult:
+    """Execute a job on this node in a temporary directory; fail if the node has another code version."""
+    if (node_code := local_code()) != code:
+        return TaskResult(JobResult(job, 0.0, f"failed: {_code_difference(platform.node(), node_code, code)}"))
     raylet = os.getppid()
     with tempfile.TemporaryDirectory(prefix="tokentask-") as name:
-        place = Place(benchmark, Path(name), Path(name) / "runs")
-        with Processes(place, workers=1) as processes:
-            processes.submit(job)
-            while not (ended := processes.completed()):
-                if os.getppid() != raylet:  # the node has died around this process, and nobody waits for it
+        paths = BenchmarkPaths(benchmark, Path(name), Path(name) / "runs")
+        with ProcessExecutor(paths, workers=1) as executor:
+            executor.submit(job)
+            while not (results := executor.completed()):
+                if os.getppid() != raylet:  # the node's Ray process died, so nobody collects the result
                     sys.exit(1)
-        (outcome,) = ended
-        if outcome.failure:
-            return Made(outcome._replace(failure=f"{outcome.failure} (on {platform.node()})"))
-        archive = shutil.make_archive(str(place.folder / "run"), "zip", place.run_of(job))
-        return Made(outcome, results_file(benchmark, place.folder).read_bytes(), Path(archive).read_bytes())
+        (result,) = results
+        if result.failure:
+            return TaskResult(result._replace(failure=f"{result.failure} (on {platform.node()})"))
+        archive = shutil.make_archive(str(paths.folder / "run"), "zip", paths.run_folder(job))
+        return TaskResult(result, results_file(benchmark, paths.folder).read_bytes(), Path(archive).read_bytes())
 
 
-class Tasks:
-    """The executor of the cluster that this process is connected to. A context manager: at its end its tasks end.
+class RayExecutor:
+    """Executor on the connected Ray cluster; a context manager that cancels its tasks on exit.
 
     Args:
-        place: what is run, and where it goes; rows and directories are written by this process alone.
-        workers: tasks side by side, each on one cpu; None: as many as there are cpus, also of nodes that join later.
+        paths: Benchmark and its output directories; only this process writes to them.
+        workers: Number of parallel tasks, each on one CPU; None: one per CPU, including nodes that join later.
     """
 
-    def __init__(self, place: Place, workers: int | None) -> None:
-        self._place, self._workers = place, workers
-        self._make = ray.remote(make).options(num_cpus=1, max_retries=0)  # Ray would try again without a word
-        self._code = code_here()
-        self._busy: dict[Any, Job] = {}  # by Ray's reference to what is to come
+    def __init__(self, paths: BenchmarkPaths, workers: int | None) -> None:
+        self._paths, self._workers = paths, workers
+        self._run_job = ray.remote(run_job).options(num_cpus=1, max_retries=0)  # Ray retries silently by default
+        self._code = local_code()
+        self._running: dict[Any, Job] = {}  # by Ray object reference
         self._losses: Counter[Job] = Counter()
         self._head = ray.get_runtime_context().gcs_address
-        self._asked = self._answered = time.monotonic()
+        self._last_check = self._last_answer = time.monotonic()
 
-    def __enter__(self) -> "Tasks":
+    def __enter__(self) -> "RayExecutor":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._busy:
+        for task in self._running:
             ray.cancel(task)
-        if self._busy:
-            ray.wait(list(self._busy), num_returns=len(self._busy), timeout=STOP_SECONDS)
+        if self._running:
+            ray.wait(list(self._running), num_returns=len(self._running), timeout=STOP_SECONDS)
 
     def has_room(self) -> bool:
-        """Whether fewer tasks are submitted than may; Ray itself lets them wait for cpus."""
-        return self._workers is None or len(self._busy) < self._workers
+        """Return whether another task can be submitted; Ray queues tasks until a CPU is free."""
+        return self._workers is None or len(self._running) < self._workers
 
     def submit(self, job: Job) -> None:
-        """Hand the run to Ray."""
-        self._busy[self._make.remote(job, self._place.benchmark, self._code)] = job
+        """Submit a job to Ray."""
+        self._running[self._run_job.remote(job, self._paths.benchmark, self._code)] = job
 
     def completed(self) -> list[JobResult]:
-        """What became of the tasks that have ended, after a moment; those whose node has died begin again.
+        """Wait briefly; return the results of ended tasks, and resubmit jobs whose node died.
 
         Raises:
-            SettingError: the cluster is gone.
+            SettingError: If the cluster is lost.
         """
         self._require_cluster()
-        ended, _ = ray.wait(list(self._busy), num_returns=len(self._busy), timeout=LOOK_SECONDS)
-        return [outcome for task in ended if (outcome := self._outcome(task))]
+        ended, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=POLL_SECONDS)
+        return [result for task in ended if (result := self._collect(task))]
 
-    def _outcome(self, task: Any) -> JobResult | None:
-        job = self._busy.pop(task)
+    def _collect(self, task: Any) -> JobResult | None:
+        """Store the output of an ended task; return its result, or None if the job is resubmitted."""
+        job = self._running.pop(task)
         try:
-            made: Made = ray.get(task)
+            output: TaskResult = ray.get(task)
         except RayTaskError as error:
             return JobResult(job, 0.0, f"failed: {_last_line(error)}")
         except LocalRayletDiedError:
-            raise _gone(f"the Ray node of this machine, in the cluster at {self._head},") from None
+            raise _lost_error(f"the Ray node of this machine, in the cluster at {self._head},") from None
         except RayError as error:
-            return self._lost(job, error)
-        if made.outcome.failure:
-            return made.outcome
+            return self._resubmit(job, error)
+        if output.result.failure:
+            return output.result
         try:
-            self._keep(job, made)
+            self._store(job, output)
         except OSError as error:
-            return made.outcome._replace(failure=f"cannot be kept: {error}")
-        return made.outcome
+            return output.result._replace(failure=f"cannot be stored: {error}")
+        return output.result
 
-    def _lost(self, job: Job, error: RayError) -> JobResult | None:
-        """Submit the run again, unless that has been done too often."""
+    def _resubmit(self, job: Job, error: RayError) -> JobResult | None:
+        """Submit a lost job again; return a failure after `MAX_LOSSES` losses."""
         self._losses[job] += 1
-        if self._losses[job] == MOST_LOSSES:
-            return JobResult(job, 0.0, f"failed: it was lost {MOST_LOSSES} times, at last by a {type(error).__name__}")
-        print(f"{job} was lost ({type(error).__name__}); it is made again", file=sys.stderr, flush=True)
+        if self._losses[job] == MAX_LOSSES:
+            return JobResult(
+                job, 0.0, f"failed: it was lost {MAX_LOSSES} times, the last time by {type(error).__name__}"
+            )
+        print(f"{job} was lost ({type(error).__name__}); it starts again", file=sys.stderr, flush=True)
         self.submit(job)
         return None
 
-    def _keep(self, job: Job, made: Made) -> None:
-        """Write the directory of a run, then its row, so that what a crash leaves half done is made again."""
-        run = self._place.run_of(job)
+    def _store(self, job: Job, output: TaskResult) -> None:
+        """Write the run directory, then the row: a run without a row is executed again after a crash."""
+        run = self._paths.run_folder(job)
         shutil.rmtree(run, ignore_errors=True)
-        zipfile.ZipFile(io.BytesIO(made.files)).extractall(run)
-        append(self._place.benchmark, self._place.folder, Row.model_validate_json(made.row))
+        zipfile.ZipFile(io.BytesIO(output.files)).extractall(run)
+        append(self._paths.benchmark, self._paths.folder, Row.model_validate_json(output.row))
 
     def _require_cluster(self) -> None:
-        """Ask the head for a sign of life now and then: where it is gone, Ray waits, and then ends this process."""
+        """Check the head node periodically: if it is gone, Ray blocks and later ends this process."""
         now = time.monotonic()
-        if now - self._asked < ASK_SECONDS:
+        if now - self._last_check < HEARTBEAT_SECONDS:
             return
-        self._asked = now
-        if _answers(self._head):
-            self._answered = now
-        elif now - self._answered > GONE_SECONDS:
-            raise _gone(f"the Ray cluster at {self._head}")
+        self._last_check = now
+        if _accepts_connections(self._head):
+            self._last_answer = now
+        elif now - self._last_answer > HEAD_TIMEOUT_SECONDS:
+            raise _lost_error(f"the Ray cluster at {self._head}")
 
 
 @contextmanager
-def on_ray(place: Place, workers: int | None, address: str | None) -> Iterator[Tasks]:
-    """Connect to a cluster and hand out its executor.
+def ray_executor(paths: BenchmarkPaths, workers: int | None, address: str | None) -> Iterator[RayExecutor]:
+    """Connect to a Ray cluster and yield an executor on it.
 
     Args:
-        place: what is run, and where it goes.
-        workers: tasks side by side; None: as many as there are cpus.
-        address: HOST:PORT of its head; None: the one that this machine belongs to.
+        paths: Benchmark and its output directories.
+        workers: Number of parallel tasks; None: one per CPU.
+        address: HOST:PORT of the head node; None: the cluster this machine belongs to.
 
     Raises:
-        SettingError: no cluster, this machine is no node of it, or nodes that would make other runs.
+        SettingError: If no cluster is found, this machine is not a node of it, or a node has another code version.
     """
-    with redirect_stdout(sys.stderr):  # where Ray tells of its nodes
+    with redirect_stdout(sys.stderr):  # Ray prints messages about its nodes to standard output
         try:
             _connect(address or os.environ.get("RAY_ADDRESS", "auto"))
             _require_same_code()
-            with Tasks(place, workers) as tasks:
-                yield tasks
+            with RayExecutor(paths, workers) as executor:
+                yield executor
         finally:
             ray.shutdown()
 
 
 def _connect(address: str) -> None:
+    """Join the cluster at HOST:PORT, or the cluster of this machine if the address is "auto"."""
     if address != "auto":
         host, _, port = address.rpartition(":")
         if not host or "/" in host or not port.isdigit():
             raise SettingError(
                 f"--address {address!r} is not HOST:PORT of the head of a Ray cluster, such as head:6379."
             )
-        if not _answers(address):
+        if not _accepts_connections(address):
             raise SettingError(f"no Ray cluster answers at {address}; type --address of one, or on its head {START}.")
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
-        where = (
+        reason = (
             "this machine belongs to no Ray cluster" if address == "auto" else f"cannot join a Ray cluster at {address}"
         )
         raise SettingError(
-            f"{where} ({_last_line(error)}). Type {START} on one machine, ray start --address=HOST:6379 on the others, "
-            "and this command on any of them."
+            f"{reason} ({_last_line(error)}). Type {START} on one machine, ray start --address=HOST:6379 on the "
+            "others, and this command on any of them."
         ) from None
 
 
 def _require_same_code() -> None:
-    """Have every node tell what it would make runs with: rows that were made with something else would be left out."""
-    ours = code_here()
+    """Reject clusters whose nodes have another code version: their rows could not be compared."""
+    ours = local_code()
     nodes = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
     if not nodes:
         raise SettingError("no node of the Ray cluster has a cpu; type ray start --address=HOST:PORT on one that does.")
-    ask = ray.remote(code_here)
-    asked = {
-        name: ask.options(
+    remote = ray.remote(local_code)
+    answers = {
+        name: remote.options(
             num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False)
         ).remote()
         for name in nodes
     }
-    wrong = []
-    for name, told in asked.items():
+    problems = []
+    for name, answer in answers.items():
         node = f"{nodes[name]['NodeManagerHostname']} ({nodes[name]['NodeManagerAddress']})"
         try:
-            theirs = ray.get(told, timeout=CHECK_SECONDS)
+            theirs = ray.get(answer, timeout=NODE_CHECK_SECONDS)
         except RayError as error:
-            wrong.append(f"{node} cannot run this code: {_last_line(error)}")
+            problems.append(f"{node} cannot run this code: {_last_line(error)}")
         else:
-            wrong += [_other_code(node, theirs, ours)] if theirs != ours else []
-    if wrong:
+            problems += [_code_difference(node, theirs, ours)] if theirs != ours else []
+    if problems:
         raise SettingError(
-            f"{'; '.join(wrong)}. Rows of both cannot stand in one table: install the same checkout on every node, "
+            f"{'; '.join(problems)}. One table cannot compare their rows: install the same checkout on every node, "
             "with pip install -c constraints.txt '.[ray]'."
         )
 
 
-def _other_code(node: str, theirs: Code, ours: Code) -> str:
+def _code_difference(node: str, theirs: CodeVersion, ours: CodeVersion) -> str:
     return f"{node} has {versions_text(theirs - ours)}, here is {versions_text(ours - theirs)}"
 
 
-def _answers(address: str) -> bool:
-    """Whether somebody takes connections there."""
+def _accepts_connections(address: str) -> bool:
+    """Return whether a server accepts TCP connections at HOST:PORT."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except (OSError, OverflowError):
         return False
     return True
 
 
-def _gone(what: str) -> SettingError:
-    return SettingError(f"{what} is gone. What is finished is kept; with a cluster, the same command goes on.")
+def _lost_error(subject: str) -> SettingError:
+    return SettingError(
+        f"{subject} is gone. Finished runs are kept; start a cluster and repeat the command to continue."
+    )
 
 
 def _last_line(error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""Measure one run of a case and add its row: what the harness starts in a process of its own.
+"""Train and evaluate one run of a case and append its row; the harness starts this module in a process of its own.
 
-`python -m benchmarks.runner.worker BENCHMARK CASE SEED RESULTS RUN`; it ends when its standard input does, so that a
-harness that was killed leaves nobody behind.
+`python -m benchmarks.runner.worker BENCHMARK CASE SEED RESULTS RUN`. The process exits when its standard input closes,
+so that no worker survives a killed harness.
 """
 
 import os
@@ -12,9 +12,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from agents.cli.console import BY_SIGNAL
+from agents.cli.console import SIGNAL_EXIT_OFFSET
 from agents.evaluation.agent import Agent, Player
-from agents.evaluation.scores import Figures, Scores, policy_figures
+from agents.evaluation.scores import Figures, Scores, score_policy
 from agents.machine.signals import Interrupted
 from agents.runs import run_dir
 from agents.runs.metrics import load_metrics
@@ -26,37 +26,37 @@ from benchmarks.measures.results_file import append
 from benchmarks.measures.row import FORMAT, Row
 from benchmarks.suite.cases import find_benchmark
 from token_env.errors import SettingError
-from token_env.rules.task import held_out
+from token_env.rules.task import with_split
 
-GIVEN_UP = 3  # exit code where the harness has gone
+ORPHANED = 3  # exit code after the end of the harness
 
 
 def measure(benchmark: str, case: str, seed: int, folder: Path, run: Path) -> bool:
-    """Train and evaluate one run from its beginning, then add its row to the results in `folder`.
+    """Train and evaluate one run from scratch, then append its row to the results.
 
     Args:
-        benchmark: which one.
-        case: one of its cases.
-        seed: of the run.
-        folder: where the results are.
-        run: directory of the run; what an unfinished one left there is removed.
+        benchmark: Name of the benchmark.
+        case: Name of the case.
+        seed: Seed of the run.
+        folder: Directory of the results files.
+        run: Run directory; existing content is deleted.
 
     Returns:
-        False if the row was there already.
+        False if the results already hold this run.
 
     Raises:
-        SettingError: an unknown benchmark or case.
-        Interrupted: a signal ended it early.
+        SettingError: If the benchmark or the case is unknown.
+        Interrupted: If a signal stops the training.
     """
-    declared = find_benchmark(benchmark).find_case(case)
-    settings, begun = declared.settings(seed), declared.start_settings(seed)
-    start = _finished(begun, run.with_name(f"{run.name}-start")) if begun else None
-    result = _finished(settings.model_copy(update={"from_run": str(start.run)}) if start else settings, run)
+    definition = find_benchmark(benchmark).find_case(case)
+    settings, start_settings = definition.settings(seed), definition.start_settings(seed)
+    start = _train(start_settings, run.with_name(f"{run.name}-start")) if start_settings else None
+    result = _train(settings.model_copy(update={"from_run": str(start.run)}) if start else settings, run)
     return append(benchmark, folder, row_of(case, result, start))
 
 
-def _finished(settings: Settings, run: Path) -> Result:
-    """Train and evaluate a run in this directory, whatever is there."""
+def _train(settings: Settings, run: Path) -> Result:
+    """Train and evaluate a run in this directory; delete its previous content."""
     shutil.rmtree(run, ignore_errors=True)
     result = fit(settings, run, progress=False)
     if result.interrupted:
@@ -65,7 +65,13 @@ def _finished(settings: Settings, run: Path) -> Result:
 
 
 def row_of(case: str, result: Result, start: Result | None = None) -> Row:
-    """The row of a finished run, and of the one whose weights it began with."""
+    """Build the row of a finished run.
+
+    Args:
+        case: Name of the case.
+        result: Result of the run.
+        start: Result of the run that supplied the initial weights; None: random weights.
+    """
     record, summary = read_record(result.run), result.summary
     episodes, updates = load_metrics(result.run)
     policy = result.agent.policy
@@ -99,37 +105,37 @@ def row_of(case: str, result: Result, start: Result | None = None) -> Row:
 
 
 def _without_masks(agent: Agent) -> Figures:
-    """What the agent earns on held-out problems where every token may be said, the most probable ones."""
-    chosen = agent.settings.evaluation
-    free = Player(agent, masked=False)
-    return _rounded(policy_figures(free, held_out(agent.task, chosen.split), range(chosen.problems)))
+    """Evaluate the greedy policy of the agent on held-out problems without masks."""
+    evaluation = agent.settings.evaluation
+    unmasked = Player(agent, masked=False)
+    return _rounded(score_policy(unmasked, with_split(agent.task, evaluation.split), range(evaluation.problems)))
 
 
 def _rounded(scores: Scores) -> Figures:
-    """The figures of a policy that a row stores, rounded to 5 decimals."""
+    """Round the figures of a policy to 5 decimals."""
     shares = tuple(None if share is None else round(share, 5) for share in scores.adequacy_by_rarity)
     means = {name: round(getattr(scores, name), 5) for name in Figures.model_fields if name != "adequacy_by_rarity"}
     return Figures(**means, adequacy_by_rarity=shares)
 
 
-def end_with_the_harness() -> None:
-    """End this process at once when whoever holds the other end of standard input goes."""
-    os.read(sys.stdin.fileno(), 1)  # blocks until the other end is closed
-    os._exit(GIVEN_UP)
+def exit_with_harness() -> None:
+    """Exit this process immediately when the harness closes standard input."""
+    os.read(sys.stdin.fileno(), 1)  # blocks until the harness ends
+    os._exit(ORPHANED)
 
 
-def main(words: list[str]) -> int:
-    """Measure what the command line names; the exit code."""
-    benchmark, case, seed, folder, run = words
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the harness, which ends its workers
-    threading.Thread(target=end_with_the_harness, daemon=True).start()
+def main(arguments: list[str]) -> int:
+    """Execute the run given by the command-line arguments; return the exit code."""
+    benchmark, case, seed, folder, run = arguments
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness handles Ctrl-C and stops its workers
+    threading.Thread(target=exit_with_harness, daemon=True).start()
     try:
         measure(benchmark, case, int(seed), Path(folder), Path(run))
     except SettingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except Interrupted as stop:
-        return BY_SIGNAL + stop.number
+        return SIGNAL_EXIT_OFFSET + stop.number
     return 0
 
 

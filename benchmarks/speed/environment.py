@@ -1,12 +1,12 @@
-"""Measure how fast the environment steps behind every interface, problem generation included.
+"""Measure the speed of the environment behind every interface, problem generation included.
 
-The figure is steps per second of processor time, summed over all processes that take part: what a step costs,
-the same thing for a batch in one process and for a process a row, and little disturbed by what else the machine
-does. Interfaces that start processes may use several cores at once: by the clock they can be faster than their
-figure, at most as many times as there are cores.
+The figure is steps per second of CPU time, summed over all participating processes: the cost of a step, comparable
+between a batch in one process and one process per row, and hardly affected by other load of the machine. Interfaces
+with several processes can use several cores: their speed by the clock is higher, at most by the number of cores.
 
-They are measured at 8 rows only. Each process makes its own language: at 5,000 tokens, 64 of them took 42 seconds to
-start on two cores, and made no more steps a second than 8, since a step costs a message to a process and back.
+Interfaces with one process per row are measured at 8 rows only. Each process builds its own language: at 5,000 tokens,
+64 processes took 42 seconds to start on two cores, and made no more steps per second than 8, because every step sends
+a message to a process and back.
 """
 
 import gc
@@ -33,9 +33,9 @@ from token_env.rules.problems import BLOCK
 
 MEASURED_SIZES = ("fast", "stable")
 ROWS = (8, 64, 256, 1024)
-PROCESS_ROWS = 8  # at most, of interfaces that start a process a row
-EPISODES = BLOCK  # of every row of a batch, in a repeat: in so many it draws problems once
-LOOP_STEPS = 4_000  # of rows stepped one after another, in a repeat, but at least an episode of each
+PROCESS_ROWS = 8  # largest number of rows of interfaces with one process per row
+EPISODES = BLOCK  # episodes per row of a batch and repeat: a row draws problems once per BLOCK episodes
+LOOP_STEPS = 4_000  # steps per repeat of interfaces that step rows one after another, at least one episode per row
 MASK_ROWS, MASK_VOCAB, MASK_CALLS = 256, 5000, 20
 CAPTION = """\
 Problem generation included; CPU seconds of all processes together. With masks: action_masks() of all
@@ -43,32 +43,32 @@ rows is asked for at every step. —: would start a process a row, and cost as m
 
 
 class TimedEnv(TokenEnv):
-    """The plain environment, and the processor time of the process it runs in."""
+    """Environment that reports the CPU time of its process."""
 
     def cpu_seconds(self) -> float:
-        """Processor time of this process, in seconds."""
+        """Return the CPU time of this process, in seconds."""
         return time.process_time()
 
 
 class Subject(NamedTuple):
-    """An interface to N rows, open and ready to be measured."""
+    """An open interface to N environments."""
 
     reset: Callable[[], object]
-    step: Callable[[NDArray[np.int64]], object]  # one action a row, [N]
-    masks: Callable[[], object]  # [N, V]
+    step: Callable[[NDArray[np.int64]], object]  # takes one action per row, [N]
+    masks: Callable[[], object]  # returns action masks, [N, V]
     close: Callable[[], None]
-    cpu_seconds: Callable[[], float] = time.process_time  # of all its processes together
+    cpu_seconds: Callable[[], float] = time.process_time  # CPU time of all its processes together
 
 
 class Interface(NamedTuple):
-    """How a user may step N environments."""
+    """A way to step N environments."""
 
     name: str
-    open: Callable[[str, Sequence[TimedEnv]], Subject]  # from a size, and N environments to use or to imitate
-    kind: Literal["single", "batch", "loop", "processes"]  # all rows at once, one after another, or a process each
+    open: Callable[[str, Sequence[TimedEnv]], Subject]  # takes the size, and N environments to use or only to count
+    kind: Literal["single", "batch", "loop", "processes"]  # one row, all at once, one by one, one process per row
 
 
-def _one(size: str, envs: Sequence[TimedEnv]) -> Subject:  # noqa: ARG001
+def _plain_env(size: str, envs: Sequence[TimedEnv]) -> Subject:  # noqa: ARG001
     (env,) = envs
 
     def step(actions: NDArray[np.int64]) -> None:
@@ -78,18 +78,18 @@ def _one(size: str, envs: Sequence[TimedEnv]) -> Subject:  # noqa: ARG001
     return Subject(partial(env.reset, seed=0), step, env.action_masks, env.close)
 
 
-def _native(size: str, envs: Sequence[TimedEnv]) -> Subject:
+def _make_vec(size: str, envs: Sequence[TimedEnv]) -> Subject:
     env: Any = gymnasium.make_vec("TokenTask-v0", num_envs=len(envs), **SIZES[size])
     return Subject(partial(env.reset, seed=0), env.step, env.action_masks, env.close)
 
 
 def _sync(size: str, envs: Sequence[TimedEnv]) -> Subject:  # noqa: ARG001
-    return _gymnasium(SyncVectorEnv([partial(_itself, env) for env in envs], autoreset_mode=AutoresetMode.SAME_STEP))
+    return _gymnasium(SyncVectorEnv([partial(_identity, env) for env in envs], autoreset_mode=AutoresetMode.SAME_STEP))
 
 
 def _async(size: str, envs: Sequence[TimedEnv]) -> Subject:
-    makers = [partial(TimedEnv, **SIZES[size]) for _ in envs]
-    env = AsyncVectorEnv(makers, context="forkserver", autoreset_mode=AutoresetMode.SAME_STEP)
+    constructors = [partial(TimedEnv, **SIZES[size]) for _ in envs]
+    env = AsyncVectorEnv(constructors, context="forkserver", autoreset_mode=AutoresetMode.SAME_STEP)
     return _gymnasium(env)._replace(cpu_seconds=lambda: time.process_time() + sum(env.call("cpu_seconds")))
 
 
@@ -97,12 +97,12 @@ def _gymnasium(env: SyncVectorEnv | AsyncVectorEnv) -> Subject:
     return Subject(partial(env.reset, seed=0), env.step, lambda: np.stack(env.call("action_masks")), env.close)
 
 
-def _ours(size: str, envs: Sequence[TimedEnv]) -> Subject:
+def _token_vec_env(size: str, envs: Sequence[TimedEnv]) -> Subject:
     return _stable_baselines(TokenVecEnv(len(envs), **SIZES[size]))
 
 
 def _dummy(size: str, envs: Sequence[TimedEnv]) -> Subject:  # noqa: ARG001
-    return _stable_baselines(DummyVecEnv([partial(_itself, env) for env in envs]))
+    return _stable_baselines(DummyVecEnv([partial(_identity, env) for env in envs]))
 
 
 def _subproc(size: str, envs: Sequence[TimedEnv]) -> Subject:
@@ -119,33 +119,33 @@ def _stable_baselines(env: VecEnv) -> Subject:
     return Subject(reset, env.step, lambda: np.stack(env.env_method("action_masks")), env.close)
 
 
-def _itself(env: TimedEnv) -> TimedEnv:
+def _identity(env: TimedEnv) -> TimedEnv:
     return env
 
 
 INTERFACES = (
-    Interface("the plain Env", _one, "single"),
-    Interface("gymnasium.make_vec", _native, "batch"),
+    Interface("the plain Env", _plain_env, "single"),
+    Interface("gymnasium.make_vec", _make_vec, "batch"),
     Interface("Gymnasium SyncVectorEnv", _sync, "loop"),
     Interface("Gymnasium AsyncVectorEnv", _async, "processes"),
-    Interface("our SB3 VecEnv", _ours, "batch"),
+    Interface("our SB3 VecEnv", _token_vec_env, "batch"),
     Interface("SB3 DummyVecEnv", _dummy, "loop"),
     Interface("SB3 SubprocVecEnv", _subproc, "processes"),
 )
 
-Rates = dict[tuple[str, int, str, bool], list[float]]  # by interface, rows, size, and whether masks were asked for
+Rates = dict[tuple[str, int, str, bool], list[float]]  # by interface, rows, size, with masks or without
 
 
 def speed_table(repeats: int) -> Table:
-    """Steps per second of processor time, how long a language takes to make, and how long masks take."""
-    multiprocessing.set_forkserver_preload(["benchmarks.__main__"])  # so that processes do not import torch one by one
+    """Build the table of steps per second of CPU time, and of the time to build a language and to compute masks."""
+    multiprocessing.set_forkserver_preload(["benchmarks.__main__"])  # imports torch once for all processes
     rates: Rates = {}
     for size in MEASURED_SIZES:
         _measure(size, repeats, rates)
     table = Table(title=f"steps per CPU second, medians of {repeats}", title_justify="left", caption=CAPTION)
     table.caption_justify = "left"
     table.add_column("interface")
-    for heading in ("rows", *(f"{size}{more}" for size in MEASURED_SIZES for more in ("", ", with masks"))):
+    for heading in ("rows", *(f"{size}{suffix}" for size in MEASURED_SIZES for suffix in ("", ", with masks"))):
         table.add_column(heading, justify="right")
     for interface in INTERFACES:
         for rows in (1,) if interface.kind == "single" else ROWS:
@@ -162,7 +162,7 @@ def speed_table(repeats: int) -> Table:
 
 
 def _measure(size: str, repeats: int, rates: Rates) -> None:
-    """Measure every interface in turn, so often, and add what each did."""
+    """Measure all interfaces `repeats` times, interleaved, and add the results to `rates`."""
     with ExitStack() as stack:
         envs = [TimedEnv(**SIZES[size]) for _ in range(max(ROWS))]
         subjects: dict[tuple[Interface, int], Subject] = {}
@@ -171,7 +171,7 @@ def _measure(size: str, repeats: int, rates: Rates) -> None:
                 subject = interface.open(size, envs[:rows])
                 stack.callback(subject.close)
                 subjects[interface, rows] = subject
-        gc.freeze()  # a thousand environments of one interface do not slow the garbage collection of another
+        gc.freeze()  # otherwise the environments of one interface slow the garbage collection of another
         stack.callback(gc.unfreeze)
         for _ in range(repeats):
             for (interface, rows), subject in subjects.items():
@@ -187,16 +187,16 @@ def _measured_rows(interface: Interface) -> tuple[int, ...]:
 
 
 def _steps(interface: Interface, size: str, rows: int) -> int:
-    """How often all rows step in a repeat: whole episodes, so that drawing problems has its share."""
+    """Return the steps per row of a repeat: whole episodes, so that problem generation counts in proportion."""
     length: int = SIZES[size]["max_steps"]
     return length * (max(1, LOOP_STEPS // (rows * length)) if interface.kind in ("single", "loop") else EPISODES)
 
 
 def _rate(subject: Subject, size: str, rows: int, steps: int, masks: bool) -> float:
-    """Steps of single rows per CPU second."""
+    """Return the steps of single rows per CPU second."""
     actions = np.random.default_rng(0).integers(SIZES[size]["vocab_size"], size=(steps, rows))
     subject.reset()
-    subject.masks()  # what is made once is not measured
+    subject.masks()  # warm-up
     started = subject.cpu_seconds()
     for action in actions:
         subject.step(action)
@@ -214,10 +214,10 @@ def _seconds_to_build(size: str) -> float:
 
 
 def _mask_milliseconds() -> float:
-    """CPU time of the masks of a batch, the mean of some calls."""
+    """Return the mean CPU time of `action_masks` of a batch, in milliseconds."""
     env: Any = gymnasium.make_vec("TokenTask-v0", num_envs=MASK_ROWS, vocab_size=MASK_VOCAB)
     env.reset(seed=0)
-    env.action_masks()  # what is made once is not measured
+    env.action_masks()  # warm-up
     started = time.process_time()
     for _ in range(MASK_CALLS):
         env.action_masks()

@@ -1,4 +1,4 @@
-"""Measure what a run spends on checkpoints, validations, metric files and guards, beside its training."""
+"""Measure the time that a run spends on checkpoints, validations, metric files and guards."""
 
 import signal
 import tempfile
@@ -19,9 +19,9 @@ from agents.training import guards, recorder, saver, validation
 from agents.training.fit import fit
 
 SIZES = ("fast", "stable")
-SAMPLE_SECONDS = 0.001  # between two looks at what the program is doing
+SAMPLE_SECONDS = 0.001  # sampling interval
 TRAINING = "training"
-# What the code in a file is for. The innermost file of the stack decides, so a step of the environment counts as
+# Purpose of the code in a file. The innermost file of the stack decides, so a step of the environment counts as
 # training although it is called through a guard.
 PURPOSES = {
     saver.__file__: "checkpoints",
@@ -35,7 +35,7 @@ OVERHEADS = tuple(dict.fromkeys(purpose for purpose in PURPOSES.values() if purp
 
 
 def speed_table(repeats: int) -> Table:
-    """Make a table of each overhead in per cent of the training's time: medians of interleaved runs of the presets."""
+    """Build the table of overheads as percentages of the training time: medians of interleaved runs of the presets."""
     seconds: dict[str, list[dict[str, float]]] = {size: [] for size in SIZES}
     for _ in range(repeats):
         for size in SIZES:
@@ -52,7 +52,7 @@ def speed_table(repeats: int) -> Table:
 
 
 def overhead_seconds(settings: Settings) -> dict[str, float]:
-    """Train a run; return the wall-clock seconds of its training, and of each overhead within them."""
+    """Train a run; return the wall-clock time of its training and of each overhead within it, in seconds."""
     with tempfile.TemporaryDirectory() as folder, sampled() as seconds:
         summary = fit(settings, Path(folder) / "run", progress=False).summary
     return {overhead: seconds[overhead] for overhead in OVERHEADS} | {TRAINING: summary.training_seconds}
@@ -60,30 +60,30 @@ def overhead_seconds(settings: Settings) -> dict[str, float]:
 
 @contextmanager
 def sampled() -> Iterator[dict[str, float]]:
-    """Add up seconds by purpose: at every tick of a timer, the time since the last tick goes to what is running now.
+    """Yield a dict of seconds by purpose; each timer tick adds the time since the last tick to the running code.
 
-    A tick within a call of C is handled once that call returns, by the frame that made it.
+    A tick during a C call is handled when the call returns, and counts for the calling frame.
     """
     seconds = dict.fromkeys(PURPOSES.values(), 0.0)
     last = time.perf_counter()
 
-    def look(_: int, frame: FrameType | None) -> None:
+    def sample(_: int, frame: FrameType | None) -> None:
         nonlocal last
         now = time.perf_counter()
         seconds[purpose_of(frame)] += now - last
         last = now
 
-    before = signal.signal(signal.SIGALRM, look)
+    previous_handler = signal.signal(signal.SIGALRM, sample)
     signal.setitimer(signal.ITIMER_REAL, SAMPLE_SECONDS, SAMPLE_SECONDS)
     try:
         yield seconds
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous_handler)
 
 
 def purpose_of(frame: FrameType | None) -> str:
-    """Return what the innermost known file on this stack is for."""
+    """Return the purpose of the innermost known file on this stack."""
     while frame:
         if purpose := PURPOSES.get(frame.f_code.co_filename):
             return purpose

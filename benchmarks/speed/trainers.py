@@ -1,7 +1,7 @@
-"""List the ways to train PPO that are compared: stock Stable-Baselines3, its JAX version sbx, and ours.
+"""Define the PPO implementations that are compared: stock Stable-Baselines3, its JAX version sbx, and ours.
 
-All do the same work: the same rollouts, minibatches and epochs, and separate networks of the same widths for policy and
-value.
+All do the same work: the same rollouts, minibatches and epochs, and separate policy and value networks of the same
+widths.
 """
 
 import os
@@ -14,41 +14,41 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from agents.algorithms.models import OURS, build_learner
-from agents.algorithms.vec_env import TokenVecEnv, keywords_of
+from agents.algorithms.models import NON_SB3_SETTINGS, build_learner
+from agents.algorithms.vec_env import TokenVecEnv, task_keywords
 from agents.machine.matmul import BF16, FLOAT32, Products, choose_products
-from agents.policies.bf16 import multiply_in
+from agents.policies.bf16 import set_linear_precision
 from agents.settings.layers import make_settings, preset_layer
 from agents.settings.schema import Settings
 from token_env.env import TokenEnv
 
-# Of the comparison that all are in; episodes need not be whole, since no run directory is made.
+# Settings of the shared comparison; rollouts need not hold whole episodes, because no run directory is written.
 SHARED = {"n_envs": 64, "n_steps": 32, "batch_size": 1024, "n_epochs": 4, "learning_rate": 3e-4}
-ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"  # for JAX, as torch is told
+ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"  # flags of JAX
 
 
 class Trainer(NamedTuple):
-    """A way to train."""
+    """One implementation of PPO with its options."""
 
     name: str
     library: Literal["sb3", "sbx", "ours"]
-    loop: bool = False  # steps environments one after another (DummyVecEnv) instead of as our batch
-    head: Literal["fast", "tied"] = "fast"  # of ours
+    loop: bool = False  # steps environments one after another (DummyVecEnv) instead of in our batch
+    head: Literal["fast", "tied"] = "fast"  # used by our implementation only
     precision: str = FLOAT32
 
     @property
     def products(self) -> Products:
-        """How it multiplies: stock SB3 as torch does by itself, ours by the rule."""
+        """Backend of matrix products: torch's default for stock SB3, the fastest for this CPU otherwise."""
         return choose_products("default" if self.library == "sb3" else "auto", self.precision, "cpu")
 
     def build(self, settings: Settings) -> OnPolicyAlgorithm:
-        """A model with PPO's settings, not yet trained."""
+        """Build an untrained model with these PPO settings."""
         if self.library != "ours":
-            env = _loop(settings) if self.loop else TokenVecEnv(settings.ppo.n_envs, **keywords_of(settings.env))
+            env = _loop(settings) if self.loop else TokenVecEnv(settings.ppo.n_envs, **task_keywords(settings.env))
             return _stock(PPO if self.library == "sb3" else _sbx(), settings, env)
-        changed = settings.model_copy(update={"policy": settings.policy.model_copy(update={"head": self.head})})
-        model = build_learner(changed, "cpu").model
-        multiply_in(model.policy, self.products.precision)
+        own_settings = settings.model_copy(update={"policy": settings.policy.model_copy(update={"head": self.head})})
+        model = build_learner(own_settings, "cpu").model
+        set_linear_precision(model.policy, self.products.precision)
         return model
 
 
@@ -62,24 +62,24 @@ SBX = Trainer("sbx, our VecEnv", "sbx")
 
 
 def trainers() -> list[Trainer]:
-    """Those that this machine can run: sbx where it is installed, bf16 where the processor has it."""
-    known = [STOCK_LOOP, STOCK_BATCH, FAST, FAST_BF16, TIED, TIED_BF16, SBX]
-    installed = [trainer for trainer in known if trainer.library != "sbx" or find_spec("sbx")]
+    """Return the trainers that run on this machine: sbx if it is installed, bf16 if the processor supports it."""
+    candidates = [STOCK_LOOP, STOCK_BATCH, FAST, FAST_BF16, TIED, TIED_BF16, SBX]
+    installed = [trainer for trainer in candidates if trainer.library != "sbx" or find_spec("sbx")]
     return [trainer for trainer in installed if not trainer.products.refused]
 
 
 def shared_settings(size: str, **env: Any) -> Settings:
-    """The comparison's settings for this size, with changes of its task."""
+    """Return the settings of the shared comparison for a size, with changes of its task."""
     return make_settings(preset_layer(size), {"ppo": SHARED, "env": env})
 
 
 def preset_settings(size: str) -> Settings:
-    """The shipped preset of this size."""
+    """Return the settings of the shipped preset of a size."""
     return make_settings(preset_layer(size))
 
 
 def _stock(learner: Callable[..., OnPolicyAlgorithm], settings: Settings, env: VecEnv) -> OnPolicyAlgorithm:
-    """A model as anyone would write it down."""
+    """Build a model with the stock Stable-Baselines3 interface."""
     section = settings.ppo
     return learner(
         "MlpPolicy",
@@ -88,14 +88,14 @@ def _stock(learner: Callable[..., OnPolicyAlgorithm], settings: Settings, env: V
         policy_kwargs={"net_arch": list(settings.policy.hidden)},
         seed=settings.seed,
         device="cpu",
-        **section.model_dump(exclude=OURS),
+        **section.model_dump(exclude=NON_SB3_SETTINGS),
     )
 
 
 def _loop(settings: Settings) -> VecEnv:
-    return DummyVecEnv([lambda: TokenEnv(**keywords_of(settings.env))] * settings.ppo.n_envs)
+    return DummyVecEnv([lambda: TokenEnv(**task_keywords(settings.env))] * settings.ppo.n_envs)
 
 
 def _sbx() -> Any:
-    os.environ.setdefault("XLA_FLAGS", ONE_THREAD)  # read when JAX starts
+    os.environ.setdefault("XLA_FLAGS", ONE_THREAD)  # JAX reads it at start
     return import_module("sbx").PPO

@@ -1,9 +1,9 @@
-"""Measure how fast PPO trains on one core, in the ways of `trainers.py`: interleaved repeats, medians.
+"""Measure the training speed of the trainers in `trainers.py` on one core: medians of interleaved repeats.
 
-Twice: with 64 environments, 32 steps a rollout, minibatches of 1,024 and 4 epochs, and with the shipped presets.
-The roofline is the speed at which the matrix products alone would train, at the rate at which the largest product of an
-update is computed here and now, in the precision of the trainer. The head's share is that of log-probabilities,
-entropies, their gradients and samples, measured alone.
+Two settings are measured: 64 environments, 32 steps per rollout, minibatches of 1,024 and 4 epochs; and the shipped
+presets. The roofline is the training speed if only matrix products took time, at the measured speed of the largest
+product of an update in the trainer's precision. The head's share covers log-probabilities, entropies, their gradients
+and samples, measured separately.
 """
 
 import multiprocessing
@@ -37,10 +37,10 @@ from benchmarks.speed.trainers import trainers as all_trainers
 from token_env.rules.dynamics import Dynamics
 
 SIZES = ("fast", "stable")
-REPEAT_WORK = 2.5e11  # floating-point operations of matrix products in a repeat, but at least a rollout
-TRIALS = 5  # of what is measured alone, of which the shortest counts
-GROWTH = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000)  # tokens
-GROWN = (STOCK_BATCH, FAST, FAST_BF16)
+REPEAT_FLOPS = 2.5e11  # floating-point operations of matrix products per repeat, at least one rollout
+SHORTEST_OF = 5  # repeats of a separately measured call; the shortest counts
+GROWTH_VOCABULARIES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000)  # tokens
+GROWTH_TRAINERS = (STOCK_BATCH, FAST, FAST_BF16)
 CAPTION = """\
 Steps per CPU second and by the clock. ×: times SB3 with DummyVecEnv, and with our VecEnv. Roofline: share of what the
 matrix products alone allow, in the trainer's precision; —: the tied head's are others. Shares of the time: collecting
@@ -48,30 +48,30 @@ rollouts, updating, and, of both together, the head. Run: seconds by the clock t
 its start, compilation included: the first rollout, and the others at the speed by the clock."""
 
 
-class Measured(NamedTuple):
-    """What a repeat took."""
+class RepeatTiming(NamedTuple):
+    """The speed of one repeat."""
 
-    cpu_rate: float  # steps a second of processor time
-    rate: float  # steps a second of the clock
-    collecting: float  # share of the processor time
+    cpu_rate: float  # steps per second of CPU time
+    rate: float  # steps per second of wall-clock time
+    collecting: float  # share of the CPU time spent on rollouts
 
 
 class Timings(NamedTuple):
-    """What is known of a trainer."""
+    """The measurements of one trainer."""
 
-    first_rollout: float  # seconds of the clock, from building on
-    head: float | None  # seconds of processor time in a rollout and its update; None where it cannot be taken apart
-    repeats: list[Measured]
+    first_rollout: float  # wall-clock seconds from building the model to the end of the first update
+    head: float | None  # CPU seconds of the head per rollout and update; None if it cannot be measured separately
+    repeats: list[RepeatTiming]
 
     def median(self, figure: str) -> float:
-        """Of the repeats."""
-        return median(getattr(one, figure) for one in self.repeats)
+        """Return the median of a field of `RepeatTiming` over the repeats."""
+        return median(getattr(repeat, figure) for repeat in self.repeats)
 
 
 class Stopwatch(BaseCallback):
-    """Tells how much processor time collecting has taken."""
+    """Callback that measures the CPU time of collecting rollouts."""
 
-    collecting = 0.0  # seconds
+    collecting = 0.0  # CPU seconds
     _started = 0.0
 
     def _on_step(self) -> bool:
@@ -85,7 +85,7 @@ class Stopwatch(BaseCallback):
 
 
 def speed_tables(repeats: int) -> Group:
-    """A table for each size, with the shared settings and with the shipped presets."""
+    """Build a table for each size with the shared settings, and one with the shipped preset."""
     with one_thread():
         shared = [_table(size, shared_settings(size), repeats) for size in SIZES]
         presets = [_table(f"{size}, as its preset", preset_settings(size), repeats) for size in SIZES]
@@ -94,7 +94,7 @@ def speed_tables(repeats: int) -> Group:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread for a while."""
+    """Limit torch to one thread inside the context."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -118,7 +118,7 @@ def _table(title: str, settings: Settings, repeats: int) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right")
     for trainer, timing in timings.items():
-        share = timing.median("cpu_rate") * work(settings) / products[trainer.precision]
+        share = timing.median("cpu_rate") * flops_per_step(settings) / products[trainer.precision]
         roofline = "—" if trainer.head == "tied" else f"{share:.0%}"
         table.add_row(trainer.name, *_cells(timing, settings, roofline, timings))
     return table
@@ -127,8 +127,8 @@ def _table(title: str, settings: Settings, repeats: int) -> Table:
 def _cells(timing: Timings, settings: Settings, roofline: str, timings: dict[Trainer, Timings]) -> list[str]:
     rate, collecting = timing.median("cpu_rate"), timing.median("collecting")
     ratios = [rate / timings[stock].median("cpu_rate") for stock in (STOCK_LOOP, STOCK_BATCH)]
-    head = "—" if timing.head is None else f"{timing.head * rate / rollout(settings):.0%}"
-    run = timing.first_rollout + (settings.episodes * settings.env.max_steps - rollout(settings)) / timing.median(
+    head = "—" if timing.head is None else f"{timing.head * rate / rollout_steps(settings):.0%}"
+    run = timing.first_rollout + (settings.episodes * settings.env.max_steps - rollout_steps(settings)) / timing.median(
         "rate"
     )
     return [
@@ -146,57 +146,69 @@ def _cells(timing: Timings, settings: Settings, roofline: str, timings: dict[Tra
 def measure(
     trainers: Iterable[Trainer], settings: Settings, repeats: int
 ) -> tuple[dict[Trainer, Timings], dict[str, float]]:
-    """Timings of trainers in turn, and the floating-point operations a second of products in each precision."""
-    rollouts = max(1, round(REPEAT_WORK / (work(settings) * rollout(settings))))
+    """Measure trainers in interleaved repeats.
+
+    Args:
+        trainers: Trainers to compare.
+        settings: Settings of the training.
+        repeats: Number of measurements per trainer.
+
+    Returns:
+        The timings of each trainer, and the floating-point operations per second of matrix products by precision.
+    """
+    rollouts = max(1, round(REPEAT_FLOPS / (flops_per_step(settings) * rollout_steps(settings))))
     models: dict[Trainer, OnPolicyAlgorithm] = {}
     timings: dict[Trainer, Timings] = {}
     for trainer in trainers:
         started = time.monotonic()
         models[trainer] = trainer.build(settings)
         _train(trainer, models[trainer], settings, 1)
-        taken = time.monotonic() - started
-        timings[trainer] = Timings(taken, _head_seconds(trainer, models[trainer], settings), [])
+        seconds = time.monotonic() - started
+        timings[trainer] = Timings(seconds, _head_seconds(trainer, models[trainer], settings), [])
     products: dict[str, list[float]] = {}
     for _ in range(repeats):
         for trainer, model in models.items():
             timings[trainer].repeats.append(_train(trainer, model, settings, rollouts))
         for precision in (FLOAT32, BF16):
-            products.setdefault(precision, []).append(products_per_second(settings, precision))
+            products.setdefault(precision, []).append(matmul_flops_per_second(settings, precision))
     return timings, {precision: median(rates) for precision, rates in products.items()}
 
 
-def _train(trainer: Trainer, model: OnPolicyAlgorithm, settings: Settings, rollouts: int) -> Measured:
-    watch, steps = Stopwatch(), rollouts * rollout(settings)
+def _train(trainer: Trainer, model: OnPolicyAlgorithm, settings: Settings, rollouts: int) -> RepeatTiming:
+    stopwatch, steps = Stopwatch(), rollouts * rollout_steps(settings)
     with trainer.products.in_use():
-        wall, started = time.monotonic(), time.process_time()
-        model.learn(steps, callback=watch, reset_num_timesteps=False)
-        taken, wall = time.process_time() - started, time.monotonic() - wall
-    return Measured(steps / taken, steps / wall, watch.collecting / taken)
+        wall_start, cpu_start = time.monotonic(), time.process_time()
+        model.learn(steps, callback=stopwatch, reset_num_timesteps=False)
+        cpu, wall = time.process_time() - cpu_start, time.monotonic() - wall_start
+    return RepeatTiming(steps / cpu, steps / wall, stopwatch.collecting / cpu)
 
 
-def rollout(settings: Settings) -> int:
-    """Steps of a rollout."""
+def rollout_steps(settings: Settings) -> int:
+    """Return the number of steps of a rollout, all environments together."""
     return settings.ppo.n_envs * settings.ppo.n_steps
 
 
-def work(settings: Settings) -> float:
-    """Floating-point operations of the matrix products for one step: forward once, and in every epoch three times."""
+def flops_per_step(settings: Settings) -> float:
+    """Return the floating-point operations of the matrix products per step.
+
+    A forward pass counts once when collecting, and three times (forward and backward) per epoch.
+    """
     widths = [len(Dynamics(settings.env).observation_bounds[0]), *settings.policy.hidden]
-    trunk = sum(one * other for one, other in pairwise(widths))
+    trunk = sum(inputs * outputs for inputs, outputs in pairwise(widths))
     return 2.0 * (2 * trunk + widths[-1] * (settings.env.vocab_size + 1)) * (1 + 3 * settings.ppo.n_epochs)
 
 
-def products_per_second(settings: Settings, precision: str) -> float:
-    """Floating-point operations a second of the largest product of an update."""
-    kind = torch.bfloat16 if precision == BF16 else torch.float32
+def matmul_flops_per_second(settings: Settings, precision: str) -> float:
+    """Measure the floating-point operations per second of the largest matrix product of an update."""
+    dtype = torch.bfloat16 if precision == BF16 else torch.float32
     rows, hidden, vocab_size = settings.ppo.batch_size, settings.policy.hidden[-1], settings.env.vocab_size
-    left, right = torch.randn(rows, hidden).to(kind), torch.randn(vocab_size, hidden).to(kind)
+    left, right = torch.randn(rows, hidden).to(dtype), torch.randn(vocab_size, hidden).to(dtype)
     with choose_products("auto", precision, "cpu").in_use():
-        return 2.0 * rows * hidden * vocab_size / _shortest(lambda: F.linear(left, right))
+        return 2.0 * rows * hidden * vocab_size / _shortest_seconds(lambda: F.linear(left, right))
 
 
 def _head_seconds(trainer: Trainer, model: OnPolicyAlgorithm, settings: Settings) -> float | None:
-    """Processor time of the head in a rollout and its update."""
+    """Measure the CPU seconds of the head per rollout and update; None for sbx."""
     if trainer.library == "sbx":
         return None
     section, tokens = settings.ppo, settings.env.vocab_size
@@ -205,22 +217,22 @@ def _head_seconds(trainer: Trainer, model: OnPolicyAlgorithm, settings: Settings
     actions = torch.randint(tokens, (section.batch_size,))
 
     def update() -> None:
-        of_batch = head.proba_distribution(action_logits=logits)
-        torch.autograd.backward(of_batch.log_prob(actions).mean() + of_batch.entropy().mean())
+        distribution = head.proba_distribution(action_logits=logits)
+        torch.autograd.backward(distribution.log_prob(actions).mean() + distribution.entropy().mean())
 
     def act() -> None:
         with torch.no_grad():
-            of_rows = head.proba_distribution(action_logits=logits[: section.n_envs])
-            of_rows.log_prob(of_rows.get_actions())
+            distribution = head.proba_distribution(action_logits=logits[: section.n_envs])
+            distribution.log_prob(distribution.get_actions())
 
-    minibatches = section.n_epochs * rollout(settings) / section.batch_size
-    return minibatches * _shortest(update) + section.n_steps * _shortest(act)
+    minibatches = section.n_epochs * rollout_steps(settings) / section.batch_size
+    return minibatches * _shortest_seconds(update) + section.n_steps * _shortest_seconds(act)
 
 
-def _shortest(call: Callable[[], object]) -> float:
-    """Processor time of a call, in seconds."""
+def _shortest_seconds(call: Callable[[], object]) -> float:
+    """Return the shortest CPU time of a call in `SHORTEST_OF` repeats, in seconds."""
     seconds = []
-    for _ in range(TRIALS):
+    for _ in range(SHORTEST_OF):
         started = time.process_time()
         call()
         seconds.append(time.process_time() - started)
@@ -228,25 +240,25 @@ def _shortest(call: Callable[[], object]) -> float:
 
 
 def growth_table(repeats: int) -> Table:
-    """How speed and memory change with the vocabulary: the shared settings of fast, a process of its own for each."""
+    """Build the table of speed and memory by vocabulary size: the shared settings of fast, a new process per cell."""
     table = Table(title=f"from fast to larger vocabularies, medians of {repeats}", title_justify="left")
     table.add_column("tokens", justify="right")
-    compared = [trainer for trainer in GROWN if not trainer.products.refused]
-    for trainer in compared:
+    trainers = [trainer for trainer in GROWTH_TRAINERS if not trainer.products.refused]
+    for trainer in trainers:
         for heading in ("steps/CPU s", "roofline", "peak MB"):
             table.add_column(f"{trainer.name}: {heading}", justify="right")
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        for vocab_size in GROWTH:
-            measured = [pool.apply(grown, (trainer, vocab_size, repeats)) for trainer in compared]
-            cells = [(f"{rate:,.0f}", f"{share:.0%}", f"{memory:,.0f}") for rate, share, memory in measured]
-            table.add_row(f"{vocab_size:,}", *(cell for three in cells for cell in three))
+        for vocab_size in GROWTH_VOCABULARIES:
+            results = [pool.apply(measure_growth, (trainer, vocab_size, repeats)) for trainer in trainers]
+            cells = [(f"{rate:,.0f}", f"{share:.0%}", f"{memory:,.0f}") for rate, share, memory in results]
+            table.add_row(f"{vocab_size:,}", *(cell for group in cells for cell in group))
     return table
 
 
-def grown(trainer: Trainer, vocab_size: int, repeats: int) -> tuple[float, float, float]:
-    """Steps a CPU second, share of the roofline and peak memory in MB (10⁶ bytes) of one trainer."""
+def measure_growth(trainer: Trainer, vocab_size: int, repeats: int) -> tuple[float, float, float]:
+    """Measure one trainer: steps per CPU second, share of the roofline, and peak memory in MB (10⁶ bytes)."""
     settings = shared_settings("fast", vocab_size=vocab_size)
     with one_thread():
         timings, products = measure([trainer], settings, repeats)
     rate = timings[trainer].median("cpu_rate")
-    return rate, rate * work(settings) / products[trainer.precision], peak_memory_mb()
+    return rate, rate * flops_per_step(settings) / products[trainer.precision], peak_memory_mb()

@@ -1,1 +1,1 @@
-"""Declare the benchmarks: cases, seeds, and the figures that were reported."""
+"""Define the benchmarks: their cases, and the figures of the original report."""

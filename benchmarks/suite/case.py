@@ -1,4 +1,4 @@
-"""Describe what a benchmark runs: a case is settings under a name, a benchmark the cases that stand side by side."""
+"""Define the types of the suite: a case is a named set of settings, a benchmark is a group of cases."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,51 +11,54 @@ from token_env.errors import find
 
 
 class Case(NamedTuple):
-    """One column of a table: a size and which settings it is trained with."""
+    """One column of a results table: a size, trained with one variant of the settings."""
 
     size: str
     variant: str
-    layer: Mapping[str, Any]  # its settings, as a settings file holds them
-    start: Mapping[str, Any] | None = None  # of the run whose weights it begins with, trained for it; None: of none
-    most_seeds: int | None = None  # runs that are made of it at most; None: as many as are asked for
+    layer: Mapping[str, Any]  # the settings, in the form of a settings file
+    start: Mapping[str, Any] | None = (
+        None  # settings of the run that supplies the initial weights; None: random weights
+    )
+    max_seeds: int | None = None  # largest number of runs; None: no limit
 
     @property
     def name(self) -> str:
-        """How results and the command line call it, such as `fast/preset`."""
+        """Name in results and on the command line, such as `fast/preset`."""
         return f"{self.size}/{self.variant}"
 
     def settings(self, seed: int) -> Settings:
-        """Everything that the run of this seed depends on, but for the weights it begins with."""
+        """Return the complete settings of the run with this seed."""
         return resolve_settings(make_settings(self.layer, {"seed": seed}))
 
     def start_settings(self, seed: int) -> Settings | None:
-        """The same of the run whose weights it begins with, if there is one."""
+        """Return the complete settings of the run that supplies the initial weights, or None."""
         return None if self.start is None else resolve_settings(make_settings(self.start, {"seed": seed}))
 
-    def seeds(self, asked: int) -> range:
-        """The seeds of its runs where so many are asked for."""
-        return range(asked if self.most_seeds is None else min(asked, self.most_seeds))
+    def seeds(self, count: int) -> range:
+        """Return the first `count` seeds, at most `max_seeds`."""
+        return range(count if self.max_seeds is None else min(count, self.max_seeds))
 
 
 class Benchmark(NamedTuple):
-    """Cases that are measured together and stand side by side in one table."""
+    """Cases that are run together and shown in one table."""
 
     title: str
     cases: tuple[Case, ...]
-    contest: tuple[str, str]  # the two cases whose rows have a winner
+    compared_cases: tuple[str, str]  # names of the two cases that the table compares
 
     def find_case(self, name: str) -> Case:
-        """The case of this name.
+        """Return the case with this name.
 
         Raises:
-            SettingError: an unknown name.
+            SettingError: If there is no such case.
         """
         return find("case", name, {case.name: case for case in self.cases})
 
 
-def shortened(layer: Mapping[str, Any], most_episodes: int | None) -> dict[str, Any]:
-    """The same settings for about so many episodes at most, in whole rollouts."""
+def shortened(layer: Mapping[str, Any], max_episodes: int | None) -> dict[str, Any]:
+    """Return a copy of the settings with at most about `max_episodes` episodes, rounded to whole rollouts."""
     settings = make_settings(layer)
     section = settings.hyperparameters
-    rollout = section.n_envs * section.n_steps // settings.env.max_steps
-    return {**layer, "episodes": nearest_multiple(min(settings.episodes, most_episodes or settings.episodes), rollout)}
+    rollout_episodes = section.n_envs * section.n_steps // settings.env.max_steps
+    episodes = min(settings.episodes, max_episodes or settings.episodes)
+    return {**layer, "episodes": nearest_multiple(episodes, rollout_episodes)}

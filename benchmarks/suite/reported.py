@@ -1,4 +1,4 @@
-"""Read what the report said: its figures by size and metric, and the returns it gave phase by phase."""
+"""Load the figures of the original report: values by size and metric, and ranges of returns by phase."""
 
 from functools import cache
 from importlib import resources
@@ -8,24 +8,24 @@ import yaml
 
 
 class Phase(NamedTuple):
-    """A stretch of a training, and the range of returns that the report gave for it."""
+    """A phase of a training with the range of returns that the report gives."""
 
-    first: int  # episode
-    last: int
-    low: float
-    high: float
+    first: int  # episodes before the phase
+    last: int  # episodes until its end
+    low: float  # lowest return
+    high: float  # highest return
 
 
 class Reported(NamedTuple):
-    """What the report said, by size."""
+    """The figures of the original report."""
 
-    figures: dict[str, dict[str, float | int | str]]  # by metric
-    phases: dict[str, list[Phase]]
+    figures: dict[str, dict[str, float | int | str]]  # size → metric → value
+    phases: dict[str, list[Phase]]  # size → phases in order
 
 
 @cache
 def reported() -> Reported:
-    """What the report of 2026-02-19 said."""
-    read = yaml.safe_load(resources.files(__package__).joinpath("reported.yaml").read_text(encoding="utf-8"))
-    phases = {size: [Phase(*phase) for phase in listed] for size, listed in read["phases"].items()}
-    return Reported(read["figures"], phases)
+    """Load the figures of the report of 2026-02-19."""
+    content = yaml.safe_load(resources.files(__package__).joinpath("reported.yaml").read_text(encoding="utf-8"))
+    phases = {size: [Phase(*fields) for fields in rows] for size, rows in content["phases"].items()}
+    return Reported(content["figures"], phases)

@@ -23,7 +23,7 @@ from agents.cli.console import WRONG_INPUT, run_command
 from agents.evaluation.agent import Agent
 from agents.export import export
 from agents.exports.onnx_file import OnnxPlayer, onnx_bytes
-from agents.exports.parity import AgreementPlayer, disagreement
+from agents.exports.parity import AgreementPlayer, count_disagreements
 from agents.exports.sb3_zip import zip_bytes
 from agents.import_sb3 import import_sb3
 from agents.policies.tied_head import PlainTiedHead, TiedHead
@@ -32,6 +32,7 @@ from agents.settings.layers import make_settings, preset_layer
 from agents.training.fit import fit
 from tests.support.models import Bomb, make_run, moved
 from token_env import Dynamics, evaluate
+from token_env.rules.task import with_split
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ ONNX = [*((algorithm, "tied", "features") for algorithm in ALGORITHMS), ("recurr
 def test_an_onnx_model_says_what_the_agent_says(tmp_path, algorithm, head, kind):
     agent = moved(agents.load(make_run(tmp_path / "run", algorithm, head, env={"observation": kind})))
     content = onnx_bytes(agent)
-    assert disagreement(agent, OnnxPlayer(content)) == (0, 1000)
+    assert count_disagreements(agent, OnnxPlayer(content)) == (0, 1000)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -91,7 +92,7 @@ def test_what_a_recurrent_onnx_model_remembers_matters(tmp_path):
         return act(observations, np.ones_like(episode_starts), action_masks)
 
     player.act = forgets
-    assert disagreement(agent, player)[0] > 0
+    assert count_disagreements(agent, player)[0] > 0
 
 
 def test_the_plain_tied_head_is_the_tied_head():
@@ -100,7 +101,7 @@ def test_the_plain_tied_head_is_the_tied_head():
     agent = moved(Agent(settings, dynamics, build_policy(settings, dynamics)))
     head = agent.policy.action_net
     assert type(head) is TiedHead
-    latent = torch.randn(9, head.seen.stop + 10)
+    latent = torch.randn(9, head.meaning_columns.stop + 10)
     ours = head(latent)
     head.__class__ = PlainTiedHead
     torch.testing.assert_close(head(latent), ours, rtol=1e-5, atol=1e-4)
@@ -113,7 +114,7 @@ def test_the_command_writes_one_file_and_checks_it(command, tmp_path, form):
     assert (code, error) == (0, "")
     (written,) = {path.name for path in tmp_path.iterdir()} - {"run"}
     assert out.startswith(f"{written}: ")
-    assert "the agent's tokens on 1,000 observations" in out
+    assert "same tokens as the agent on 1,000 observations" in out
 
 
 def test_safetensors_hold_the_weights_and_what_they_are_of(command, tmp_path):
@@ -130,7 +131,7 @@ def test_a_file_that_says_something_else_is_not_written(command, tmp_path, monke
     monkeypatch.setitem(exporting.FORMATS, "onnx", (".onnx", lambda agent: b"", wrong))
     code, _, error = command(export, "run --format onnx")
     assert code == WRONG_INPUT
-    assert "nothing was written: the onnx file says another token on" in error
+    assert "nothing was written: the onnx file chooses another token on" in error
     assert not (tmp_path / "run.onnx").exists()
 
 
@@ -270,9 +271,9 @@ def test_the_comparison_asks_a_thousand_times_what_the_other_would_say(tmp_path)
             return np.zeros(len(observations), dtype=np.int64)
 
     beside = AgreementPlayer(agent, Other())
-    evaluate(beside, range(125), task=exporting.held_out(agent.task, "test"))
-    assert sum(asked) == beside.seen == 1000
-    assert beside.differing > 100
+    evaluate(beside, range(125), task=with_split(agent.task, "test"))
+    assert sum(asked) == beside.observations == 1000
+    assert beside.disagreements > 100
 
 
 def test_the_card_has_what_model_hubs_read(tmp_path):
@@ -302,7 +303,7 @@ def test_the_card_has_what_model_hubs_read(tmp_path):
 
 
 def test_a_card_of_a_run_without_an_evaluation_says_so(tmp_path):
-    text = model_card.card(make_run(tmp_path / "run"), {})
-    assert "It was not evaluated." in text
-    assert "How it was trained is not recorded." in text
+    text = model_card.card_text(make_run(tmp_path / "run"), {})
+    assert "The policy was not evaluated." in text
+    assert "No record of the training exists." in text
     assert "model-index" not in text

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from agents.cli.console import INTERRUPTED, WRONG_INPUT, run_command
-from agents.evaluation.episodes import film, play, show_live
+from agents.evaluation.episodes import gif_bytes, play_episode, show_live
 from agents.watch import watch
 from token_env import REFERENCES, Task
 from token_env.env import TokenEnv
@@ -91,7 +91,7 @@ def test_in_a_terminal_every_step_is_shown_in_the_place_of_the_one_before(monkey
     waits = []
     monkeypatch.setattr("agents.evaluation.episodes.time.sleep", waits.append)
     console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system="256", _environ={})
-    show_live(console, play(REFERENCES["greedy"], TINY, 0), fps=5)
+    show_live(console, play_episode(REFERENCES["greedy"], TINY, 0), fps=5)
     shown = console.file.getvalue()
     places = [shown.index(f"step {step} of 8") for step in range(9)]
     assert places == sorted(places)
@@ -114,5 +114,5 @@ def test_control_c_ends_the_display_cleanly(command, monkeypatch):
 
 
 def test_a_gif_is_no_faster_than_viewers_show_it():
-    with Image.open(io.BytesIO(film(play(REFERENCES["random"], TINY, 0), fps=1000))) as gif:
+    with Image.open(io.BytesIO(gif_bytes(play_episode(REFERENCES["random"], TINY, 0), fps=1000))) as gif:
         assert gif.info["duration"] == 20

@@ -1,13 +1,14 @@
 """Start the benchmark harness and look at its workers."""
 
+import os
 import subprocess
-import sys
 import time
 
 from benchmarks import results
-from tests.benchmarks.runner.test_harness import SOAK
+from tests.support.processes import SECONDS, python, run
 
-SEEDS = 7 if SOAK else 2
+SOAK = bool(os.environ.get("SOAK"))
+SEEDS = 7 if SOAK else 1
 # What a second making of the same run may change.
 PASSING = [
     "host", "processor", "started", "revision", "training_minutes", "episodes_per_minute", "steps_per_second",
@@ -17,7 +18,7 @@ PASSING = [
 
 def command(folder, seeds=SEEDS, *more):
     words = ["run", "tiny", "--seeds", str(seeds), "--workers", "2", "--results", str(folder)]
-    return [sys.executable, "-m", "benchmarks", *words, "--runs", str(folder / "runs"), *more]
+    return python("benchmarks", *words, "--runs", str(folder / "runs"), *more)
 
 
 def measured(folder):
@@ -25,7 +26,7 @@ def measured(folder):
 
 
 def run_to_the_end(folder, *options):
-    out = subprocess.run(command(folder, *options), capture_output=True, text=True)
+    out = run(command(folder, *options))
     assert out.returncode == 0, out.stderr
     return out.stderr
 
@@ -38,7 +39,7 @@ def workers_of(folder):
     ]
 
 
-def first_worker(folder, seconds=30.0):
+def first_worker(folder, seconds=SECONDS):
     """Process id of a worker that writes into this folder, as soon as there is one."""
     until = time.monotonic() + seconds
     while not (found := workers_of(folder)):
@@ -47,7 +48,7 @@ def first_worker(folder, seconds=30.0):
     return found[0]
 
 
-def gone(folder, seconds=5.0):
+def gone(folder, seconds=60.0):
     """Whether no worker is left, after a moment."""
     until = time.monotonic() + seconds
     while workers_of(folder) and time.monotonic() < until:

@@ -1,1 +1,1 @@
-"""Draw episodes as text, as pictures and as animations."""
+"""Draw episodes as text and as pictures."""

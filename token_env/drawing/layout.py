@@ -1,4 +1,4 @@
-"""Lay out the picture of an episode: where its panels and columns stand, in pixels."""
+"""Lay out the picture of an episode: positions of panels and columns, in pixels."""
 
 import math
 from functools import lru_cache
@@ -9,62 +9,72 @@ import numpy as np
 from token_env.drawing.canvas import SLANT, text_width, word_height
 from token_env.languages.language import Language
 
-TITLE, WORD, NOTE = 18, 14, 12  # sizes of letters
-LEFT, EDGE, GAP = 142, 14, 16  # pixels beside the columns, around everything, between panels
-LEAST_WIDTH = 720  # pixels, for the title
-COLUMNS_WIDTH = 1080  # pixels of all columns together, as far as their own limits allow
-NARROWEST, WIDEST = 20, 72  # pixels of a column
-LONGEST_WORD = 92  # pixels, above which a word is cut
-HEATMAP = 112  # pixels of all dimensions of a meaning together, about
-ROW = 20  # pixels of a row of numbers
-CHART = 190  # pixels of the panel of returns
+TITLE_SIZE, WORD_SIZE, NOTE_SIZE = 18, 14, 12  # font sizes
+LEFT, EDGE, GAP = 142, 14, 16  # pixels left of the columns, around the picture, between panels
+MIN_WIDTH = 720  # pixels of the picture; leaves room for the title
+COLUMNS_WIDTH = 1080  # pixels of all columns together, within the limits of one column
+MIN_COLUMN_WIDTH, MAX_COLUMN_WIDTH = 20, 72  # pixels
+MAX_WORD_WIDTH = 92  # pixels; longer words are shortened
+HEATMAP_HEIGHT = 112  # approximate pixels of all dimensions of a meaning
+ROW_HEIGHT = 20  # pixels of a row of numbers
+CHART_HEIGHT = 190  # pixels of the panel of returns
 
 
 class Layout(NamedTuple):
-    """Where everything stands, in pixels; it depends on the task alone."""
+    """Positions and sizes in pixels; they depend on the task only."""
 
-    column: int  # width of a step's column
-    slanted: bool  # words are too long to stand straight in their columns
-    room: int  # width up to which words are written
-    words: int  # height of a row of words
-    cell: int  # height of a dimension's cell
-    length: int  # L
-    dimension: int  # d
+    column_width: int  # width of a step's column
+    slanted: bool  # whether words are slanted because they are wider than their columns
+    word_width: int  # largest width of a word
+    label_height: int  # height of a row of words
+    cell_height: int  # height of one dimension's cell
+    length: int  # L, number of steps
+    dimension: int  # d, dimension of a meaning
 
     @property
     def right(self) -> int:
-        """Where the columns end."""
-        return LEFT + self.length * self.column
+        """Right end of the columns."""
+        return LEFT + self.length * self.column_width
 
     @property
     def tops(self) -> tuple[int, int, int, int, int]:
-        """Where the meanings due, the meanings said, the cosines, the surprisals and the returns begin."""
-        heatmap = self.words + self.dimension * self.cell
-        due = EDGE + TITLE + GAP + self.words
-        said = due + GAP + heatmap
-        cosine = said + self.dimension * self.cell + GAP
-        surprisal = cosine + ROW + 4
-        return due, said, cosine, surprisal, surprisal + ROW + 3 * GAP + 6
+        """Tops of the panels: meanings due, meanings of the agent, cosines, surprisals, returns."""
+        heatmap = self.label_height + self.dimension * self.cell_height
+        due = EDGE + TITLE_SIZE + GAP + self.label_height
+        agent = due + GAP + heatmap
+        cosine = agent + self.dimension * self.cell_height + GAP
+        surprisal = cosine + ROW_HEIGHT + 4
+        return due, agent, cosine, surprisal, surprisal + ROW_HEIGHT + 3 * GAP + 6
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the picture, both even, as encoders of videos ask for."""
-        overhang = math.ceil(self.room * math.cos(math.radians(SLANT))) - self.column // 2 if self.slanted else 0
-        width = max(self.right + max(overhang, 0) + EDGE, LEAST_WIDTH)
-        height = self.tops[-1] + CHART + GAP + EDGE + 4
+        """Width and height of the picture; both are even, because video encoders require it."""
+        overhang = (
+            math.ceil(self.word_width * math.cos(math.radians(SLANT))) - self.column_width // 2 if self.slanted else 0
+        )
+        width = max(self.right + max(overhang, 0) + EDGE, MIN_WIDTH)
+        height = self.tops[-1] + CHART_HEIGHT + GAP + EDGE + 4
         return width + width % 2, height + height % 2
 
     def middle(self, step: int) -> float:
-        """The middle of a step's column, the first step being 0."""
-        return LEFT + (step + 0.5) * self.column
+        """Return the middle of a step's column; steps count from 0."""
+        return LEFT + (step + 0.5) * self.column_width
 
 
 @lru_cache(maxsize=8)
 def make_layout(language: Language, length: int) -> Layout:
-    """The layout for messages of this length in this language."""
-    column = int(np.clip(COLUMNS_WIDTH // length, NARROWEST, WIDEST))
-    widest = math.ceil(max(text_width(word, WORD) for word in language.surface)) + 4
-    slanted = widest > column
-    room = min(widest, LONGEST_WORD) if slanted else column
-    words = word_height(room, WORD) if slanted else WORD + 6
-    return Layout(column, slanted, room, words, max(2, HEATMAP // language.dimension), length, language.dimension)
+    """Return the layout for messages of this length in this language."""
+    column_width = int(np.clip(COLUMNS_WIDTH // length, MIN_COLUMN_WIDTH, MAX_COLUMN_WIDTH))
+    widest = math.ceil(max(text_width(word, WORD_SIZE) for word in language.surface)) + 4
+    slanted = widest > column_width
+    word_width = min(widest, MAX_WORD_WIDTH) if slanted else column_width
+    label_height = word_height(word_width, WORD_SIZE) if slanted else WORD_SIZE + 6
+    return Layout(
+        column_width,
+        slanted,
+        word_width,
+        label_height,
+        max(2, HEATMAP_HEIGHT // language.dimension),
+        length,
+        language.dimension,
+    )

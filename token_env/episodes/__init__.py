@@ -1,1 +1,1 @@
-"""Play batches of episodes and evaluate policies on them."""
+"""Run batches of episodes, and evaluate policies on them."""

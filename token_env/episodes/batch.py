@@ -1,4 +1,4 @@
-"""Play N episodes side by side: which problem each row plays, how far it is, which comes next."""
+"""Run N episodes side by side: problem, state and next problem id of each row."""
 
 import dataclasses
 from typing import Any
@@ -17,35 +17,40 @@ from token_env.rules.problems import Problem, Problems, ProblemStream
 from token_env.rules.state import State, Transition
 
 RESET_OPTIONS = ("problem_id",)
-SUCCESS = 0.5  # the score from which on an episode counts as a success
+SUCCESS = 0.5  # lowest score of a successful episode
 
 
 class Batch:
-    """N rows, each playing one problem after another in the order of their ids."""
+    """N rows, each of which plays problems in the order of their ids.
+
+    Args:
+        dynamics: Rules of the task.
+        num_rows: Number of rows N.
+    """
 
     def __init__(self, dynamics: Dynamics, num_rows: int) -> None:
         self.dynamics = dynamics
-        self._dynamics_to_come: Dynamics | None = None  # from when on all rows begin together
+        self._next_dynamics: Dynamics | None = None  # replaces `dynamics` at the next start of all rows
         self.num_rows = num_rows
         length = dynamics.task.max_steps
         self._rows = np.arange(num_rows)
         self._stream = ProblemStream(dynamics.problems, num_rows)
-        self._next_id = np.full(num_rows, -1, dtype=np.int64)  # -1: not known before the first reset
+        self._next_id = np.full(num_rows, -1, dtype=np.int64)  # [N] next problem id; -1 before the first reset
         self._problems: Problems | None = None
         ids, totals = np.zeros(num_rows, dtype=np.int64), np.zeros(num_rows)
-        # rows that have not been started count as over
+        # before the first start all episodes count as over
         self._state = State(ids, np.full(num_rows, length), totals, totals.copy())
-        self.optimal_returns = np.full(num_rows, np.nan)  # [N] where the task has optimum=True
-        self.said = np.zeros((num_rows, length), dtype=np.int64)  # [N, L] tokens said so far
-        # row → problem id, returns [L] of its best answer; only of rows that were drawn
+        self.optimal_returns = np.full(num_rows, np.nan)  # [N] NaN unless the task has optimum=True
+        self.tokens = np.zeros((num_rows, length), dtype=np.int64)  # [N, L] tokens so far
+        # row → (problem id, running returns [L] of an optimal answer); filled for rendered rows
         self._optimal_running: dict[int, tuple[int, NDArray[np.float64]]] = {}
 
     @property
     def problems(self) -> Problems:
-        """The problem each row plays, [N].
+        """Problem of each row, [N].
 
         Raises:
-            ResetNeeded: no problem has been started yet.
+            ResetNeeded: No problem has been started yet.
         """
         if self._problems is None:
             raise ResetNeeded("no episode has been started; call reset() first.")
@@ -53,31 +58,31 @@ class Batch:
 
     @property
     def state(self) -> State:
-        """How far each row is, [N]."""
+        """State of each row, [N]."""
         return self._state
 
     def problem(self, row: int) -> Problem:
-        """The problem that this row plays."""
+        """Return the problem of one row."""
         return self.problems.single(row)
 
     def running_returns(self, row: int) -> NDArray[np.float64]:
-        """What this row had earned after each of its steps so far, [t], by the components."""
-        return self._returns_of(row, self.said[row, : self._state.step[row]])
+        """Return the return of one row after each of its t steps so far, float64 [t]."""
+        return self._running_returns_of(row, self.tokens[row, : self._state.step[row]])
 
     def optimal_running_returns(self, row: int) -> NDArray[np.float64]:
-        """What the best answer to this row's problem has earned after each step, [L]; solved once a problem."""
+        """Return the return after each step of an optimal answer to one row's problem, float64 [L]; cached."""
         problem_id = int(self.problems.ids[row])
-        held = self._optimal_running.get(row)
-        if held is None or held[0] != problem_id:
-            held = self._optimal_running[row] = problem_id, self._returns_of(row, self.optimal_tokens(row))
-        return held[1]
+        cached = self._optimal_running.get(row)
+        if cached is None or cached[0] != problem_id:
+            cached = self._optimal_running[row] = problem_id, self._running_returns_of(row, self.optimal_tokens(row))
+        return cached[1]
 
     def optimal_tokens(self, row: int) -> NDArray[np.int64]:
-        """The best answer to the problem of this row, [L] tokens."""
+        """Return an optimal answer to one row's problem, int64 [L]."""
         return return_solver(self.dynamics).tokens(row_fields.take(self.problems, slice(row, row + 1)))[0]
 
-    def _returns_of(self, row: int, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """What saying these tokens, [t], earns in the problem of this row, after each of them, [t]."""
+    def _running_returns_of(self, row: int, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the return after each of these tokens, [t], in one row's problem, [t]."""
         problems = row_fields.take(self.problems, slice(row, row + 1))
         state, returns = self.dynamics.initial(problems), np.empty(len(tokens))
         for t, token in enumerate(tokens):
@@ -86,65 +91,79 @@ class Batch:
         return returns
 
     def draw_start(self, row: int, generator: np.random.Generator) -> None:
-        """Choose at random which problem this row plays next."""
+        """Draw the next problem id of one row at random."""
         self._next_id[row] = generator.integers(self.dynamics.problems.num_ids)
 
     def needs_start(self, row: int) -> bool:
-        """Whether this row does not know yet which problem it plays first."""
+        """Return whether one row has no next problem id yet."""
         return bool(self._next_id[row] < 0)
 
     def set_next(self, rows: NDArray[np.int64], problem_ids: object) -> None:
-        """Choose which problems, [n] or one for all, these rows, [n], play next.
+        """Set the next problem ids of these rows, [n].
+
+        Args:
+            rows: Rows to set, [n].
+            problem_ids: One id for all rows, or one per row, [n].
 
         Raises:
-            SettingError: ids outside the split, or not one for each row.
+            SettingError: Ids outside the split, or not one per row.
         """
-        ids = self.dynamics.problems.checked_ids(problem_ids)
+        ids = self.dynamics.problems.validate_ids(problem_ids)
         if ids.shape not in ((), rows.shape):
             raise SettingError(f"problem_id has shape {ids.shape}; {rows.shape} is needed, one id a row.")
         self._next_id[rows] = ids
 
     def set_difficulty(self, noise: float, message_vocab: int | None) -> None:
-        """Play problems of another noise and message vocabulary, from when on all rows begin together.
+        """Change the noise and message vocabulary of the problems, from the next start of all rows together.
 
-        Rows keep walking through the same ids; everything else of the task stays. Costs V²d for a message vocabulary
-        that is met for the first time.
+        Rows continue with the same ids; all other constants stay. A new message vocabulary takes V²d operations.
+
+        Args:
+            noise: σ, jitter of the meanings relative to their length.
+            message_vocab: Number of tokens that messages use; None for the whole vocabulary.
 
         Raises:
-            SettingError: a value that is not allowed.
+            SettingError: A value that is not allowed.
         """
-        now = self.dynamics
-        task = dataclasses.replace(now.task, noise=noise, message_vocab=message_vocab, language=now.language)
-        self._dynamics_to_come = Dynamics(task)
+        task, language = self.dynamics.task, self.dynamics.language
+        task = dataclasses.replace(task, noise=noise, message_vocab=message_vocab, language=language)
+        self._next_dynamics = Dynamics(task)
 
     def _change_dynamics(self, dynamics: Dynamics) -> None:
-        self.dynamics, self._dynamics_to_come = dynamics, None
+        self.dynamics, self._next_dynamics = dynamics, None
         self._stream = ProblemStream(dynamics.problems, self.num_rows)
         self._optimal_running.clear()
 
     def start(self, rows: NDArray[np.int64]) -> None:
-        """Begin the next problem in these rows, [n]."""
-        if self._dynamics_to_come and len(rows) == self.num_rows:
-            self._change_dynamics(self._dynamics_to_come)
+        """Start the next problem in these rows, [n]."""
+        if self._next_dynamics and len(rows) == self.num_rows:
+            self._change_dynamics(self._next_dynamics)
         ids = self._next_id[rows]
         fresh = self._stream.take(rows, ids)
         self._next_id[rows] = (ids + 1) % self.dynamics.problems.num_ids
         if self.dynamics.task.optimum:
             self.optimal_returns[rows] = optimal_returns(self.dynamics, fresh)
-        begun = self.dynamics.initial(fresh)
+        initial = self.dynamics.initial(fresh)
         if len(rows) == self.num_rows:
-            self._problems, self._state = fresh, begun
+            self._problems, self._state = fresh, initial
             return
         if self._problems is None:
             self._problems = row_fields.zeros(fresh, self.num_rows)
-        self._problems = row_fields.replaced(self._problems, rows, fresh)
-        self._state = row_fields.replaced(self._state, rows, begun)
+        self._problems = row_fields.replace(self._problems, rows, fresh)
+        self._state = row_fields.replace(self._state, rows, initial)
 
     def step(self, action: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> Transition:
-        """Say one token in every row, [N], or in these rows only, [n] of each.
+        """Say one token in every row, or in these rows only.
+
+        Args:
+            action: Tokens, int64 [N], or [n] for `rows`.
+            rows: Rows to step, [n]; all if None.
+
+        Returns:
+            Transition of the rows that were stepped.
 
         Raises:
-            ResetNeeded: a row has no step left.
+            ResetNeeded: A row has no step left.
         """
         problems, state = self.problems, self._state
         if rows is not None:
@@ -154,40 +173,40 @@ class Batch:
         transition = self.dynamics.transition(problems, state, action)
         if rows is None:
             self._state = transition.next_state
-            self.said[self._rows, state.step] = action
+            self.tokens[self._rows, state.step] = action
         else:
-            self._state = row_fields.replaced(self._state, rows, transition.next_state)
-            self.said[rows, state.step] = action
+            self._state = row_fields.replace(self._state, rows, transition.next_state)
+            self.tokens[rows, state.step] = action
         return transition
 
-    def endings(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """What the end of an episode tells about these rows, [n], but for the step's components: [n] each."""
+    def final_columns(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return what the infos of a last step add for these rows [n], as arrays [n] by name."""
         task = self.dynamics.task
         columns: dict[str, NDArray[Any]] = {
             "problem_id": self.problems.ids[rows],
             "split": np.full(len(rows), task.split, dtype=object),
         }
         if task.optimum:
-            earned = (self._state.adequacy - self._state.fluency_penalty)[rows]
+            returns = (self._state.adequacy - self._state.fluency_penalty)[rows]
             optimal = self.optimal_returns[rows]
-            scores = score(earned, optimal)
+            scores = score(returns, optimal)
             columns |= {"optimal_return": optimal, "score": scores, "is_success": scores >= SUCCESS}
         return columns
 
     def observe(self) -> Observations:
-        """What each row sees, [N, D]."""
+        """Return the observations of all rows, [N, D]."""
         return self.dynamics.observe(self.problems, self._state)
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which tokens each row may say, [N, V]."""
+        """Return the legal tokens of each row, bool [N, V]."""
         _ = self.problems
         return self.dynamics.legal(self._state)
 
-    def checked_action(self, action: Any) -> NDArray[np.int64]:
-        """Actions as int64, [N].
+    def validate_actions(self, action: Any) -> NDArray[np.int64]:
+        """Return actions as int64, [N].
 
         Raises:
-            InvalidAction: not one integer a row, or a token outside the vocabulary.
+            InvalidAction: Not one integer per row, or a token outside the vocabulary.
         """
         size = self.dynamics.language.vocab_size
         array = np.asarray(action)
@@ -196,18 +215,18 @@ class Batch:
                 f"an action is one integer a row, shape ({self.num_rows},); {array.dtype} of shape {array.shape} "
                 f"was given. Type a token from 0 to {size - 1}."
             )
-        wrong = (array < 0) | (array >= size)
-        if np.count_nonzero(wrong):
-            row = int(np.flatnonzero(wrong)[0])
+        invalid = (array < 0) | (array >= size)
+        if np.count_nonzero(invalid):
+            row = int(np.flatnonzero(invalid)[0])
             raise InvalidAction(f"action {array[row]} of row {row} is no token; tokens are 0 … {size - 1}.")
         return array.astype(np.int64)
 
 
-def checked_options(options: dict[str, Any] | None, known: tuple[str, ...] = RESET_OPTIONS) -> dict[str, Any]:
-    """The options of a reset, all of them known.
+def validate_options(options: dict[str, Any] | None, known: tuple[str, ...] = RESET_OPTIONS) -> dict[str, Any]:
+    """Return the options of a reset, {} for None.
 
     Raises:
-        SettingError: an unknown option.
+        SettingError: An unknown option.
     """
     for name in options or {}:
         if name not in known:
@@ -216,5 +235,5 @@ def checked_options(options: dict[str, Any] | None, known: tuple[str, ...] = RES
 
 
 def seeded_generator(seed: int | None) -> np.random.Generator:
-    """The generator that `Env.reset(seed=seed)` would make; a fresh one for None."""
+    """Return the generator that `Env.reset(seed=seed)` would make; a new unseeded one for None."""
     return seeding.np_random(seed)[0]

@@ -1,6 +1,6 @@
-"""Reference policies: what a policy is worth is told by comparing it with these.
+"""Define reference policies, with which learned policies are compared.
 
-Unlike a learned policy they are given the state and the problem, not only the observation.
+Unlike learned policies they get the state and the problems, not only the observation.
 """
 
 from collections.abc import Callable
@@ -21,72 +21,75 @@ Act = Callable[[Dynamics, Problems, State, np.random.Generator], NDArray[np.int6
 
 
 class ReferencePolicy(NamedTuple):
-    """A policy that knows the rules: (dynamics, problems, state, generator) → actions [N]."""
+    """A policy with access to the rules: (dynamics, problems, state, generator) → actions [N]."""
 
     name: str
     act: Act
 
 
 def random(dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Any token, all equally likely."""
+    """Return uniformly random tokens, [N]."""
     return generator.integers(dynamics.task.vocab_size, size=len(state.step))
 
 
 def fluent(dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator) -> NDArray[np.int64]:
-    """The least surprising token, whatever the message."""
+    """Return the least surprising tokens, [N], regardless of the message."""
     return dynamics.language.surprisals(state.previous).argmin(axis=1)
 
 
 def verbatim(dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator) -> NDArray[np.int64]:
-    """The word of the message itself."""
+    """Return the words of the message, [N]."""
     return problems.message[np.arange(len(state.step)), state.step]
 
 
 def greedy(dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator) -> NDArray[np.int64]:
-    """The token with the best immediate dense reward."""
+    """Return the tokens with the highest immediate dense reward, [N]."""
     return dynamics.dense_rewards(problems, state).argmax(axis=1)
 
 
 def lookahead(
     dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """The first token of the best answer to what the observation shows: the meanings due now and in the next k steps.
+    """Return the first tokens, [N], of the best answers to the meanings due now and in the next k steps.
 
-    It is what an agent can do at most that reads its observation without a guess about what comes after.
+    This is the best that an agent can do with the observed meanings, without a guess about later ones.
     """
-    return _planned(dynamics, problems, state, dynamics.task.lookahead + 1)
+    return _plan_first_tokens(dynamics, problems, state, dynamics.task.lookahead + 1)
 
 
 class Optimal:
-    """The next token of the best answer to what is left of the problem, from whatever has been said.
+    """Plays the next token of an optimal answer to the rest of the problem, from any state.
 
-    A whole answer is planned once for problems that are played one step after another; a row that has left it is
-    planned anew.
+    The whole answer is planned once per batch of problems; rows that deviate from the plan are planned again.
     """
 
     __name__ = "optimal"
 
     def __init__(self) -> None:
-        self._plan: tuple[Dynamics, Problems, NDArray[np.int64]] | None = None  # of whom, of what, [N, L] tokens
+        self._plan: tuple[Dynamics, Problems, NDArray[np.int64]] | None = None  # rules, problems, tokens [N, L]
 
     def __call__(
         self, dynamics: Dynamics, problems: Problems, state: State, generator: np.random.Generator
     ) -> NDArray[np.int64]:
-        """The tokens, [N]."""
+        """Return the tokens, int64 [N]."""
         plan = self._plan
         if plan is None or plan[0] is not dynamics or plan[1] is not problems:
             plan = self._plan = dynamics, problems, return_solver(dynamics).tokens(problems)
         tokens, rows = plan[2], np.arange(len(state.step))
-        chosen = tokens[rows, state.step]
+        actions = tokens[rows, state.step]
         expected = np.where(state.step > 0, tokens[rows, state.step - 1], problems.start)
-        left = np.flatnonzero(state.previous != expected)
-        if len(left):
-            chosen[left] = _planned(dynamics, row_fields.take(problems, left), row_fields.take(state, left))
-        return chosen
+        deviating = np.flatnonzero(state.previous != expected)
+        if len(deviating):
+            actions[deviating] = _plan_first_tokens(
+                dynamics, row_fields.take(problems, deviating), row_fields.take(state, deviating)
+            )
+        return actions
 
 
-def _planned(dynamics: Dynamics, problems: Problems, state: State, horizon: int | None = None) -> NDArray[np.int64]:
-    """The first tokens, [N], of the best answers to the next `horizon` steps from these states; to all if None."""
+def _plan_first_tokens(
+    dynamics: Dynamics, problems: Problems, state: State, horizon: int | None = None
+) -> NDArray[np.int64]:
+    """Return the first tokens, [N], of the best answers to the next `horizon` steps (all if None) from these states."""
     tokens = np.empty(len(state.step), dtype=np.int64)
     solver = return_solver(dynamics)
     for step in np.unique(state.step):
@@ -102,9 +105,9 @@ REFERENCES = {
 
 
 def find_reference(name: str) -> ReferencePolicy:
-    """The reference policy of this name.
+    """Return the reference policy of this name.
 
     Raises:
-        SettingError: an unknown name.
+        SettingError: An unknown name.
     """
     return find("reference policy", name, REFERENCES)

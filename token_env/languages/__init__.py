@@ -1,1 +1,1 @@
-"""Define languages: synthetic, fitted from text, bundled English."""
+"""Define languages: synthetic, fitted to a text, and bundled English."""

@@ -1,4 +1,4 @@
-"""Find a language by its name: "synthetic", "english", "text:PATH", or a Language that is at hand."""
+"""Find a language by name: "synthetic", "english" or "text:PATH"; a `Language` is accepted, too."""
 
 from pathlib import Path
 
@@ -6,17 +6,22 @@ from token_env.errors import SettingError, unknown_name
 from token_env.languages import english, synthetic, text
 from token_env.languages.language import Language
 
-KNOWN = ("synthetic", "english", "text:PATH")
+NAMES = ("synthetic", "english", "text:PATH")
 
 
 def find_language(language: str | Language, vocab_size: int, seed: int = 0) -> Language:
-    """The language of this name, with `vocab_size` tokens.
+    """Return the language of this name with `vocab_size` tokens.
 
-    A `Language` and English are truncated; a text is fitted at `vocab_size` itself, so its sizes do not nest.
-    `seed` chooses among synthetic languages only.
+    English and a `Language` are truncated to `vocab_size`. A text is fitted at `vocab_size`, so a smaller vocabulary is
+    not a prefix of a larger one.
+
+    Args:
+        language: "synthetic", "english", "text:PATH" or a `Language`.
+        vocab_size: Number of tokens V.
+        seed: Seed of the synthetic language; ignored for the others.
 
     Raises:
-        SettingError: an unknown name, a text that cannot be fitted, more tokens than the language has.
+        SettingError: An unknown name, a text that cannot be fitted, or more tokens than the language has.
     """
     if isinstance(language, Language):
         return language.truncate(vocab_size)
@@ -29,4 +34,4 @@ def find_language(language: str | Language, vocab_size: int, seed: int = 0) -> L
         return synthetic.synthetic(vocab_size, seed)
     if language == "english":
         return english.english(vocab_size)
-    raise unknown_name("language", language, KNOWN)
+    raise unknown_name("language", language, NAMES)

@@ -1,4 +1,4 @@
-"""Fit the bundled English from WordNet's glosses: `python -m token_env.languages.fit_english DIRECTORY`."""
+"""Fit the bundled English to the glosses of WordNet: `python -m token_env.languages.fit_english DIRECTORY`."""
 
 import argparse
 import hashlib
@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from token_env.errors import SettingError
-from token_env.languages.english import BUNDLE, SHA256, UNIT
-from token_env.languages.text import from_passages, words_of
+from token_env.languages.english import BUNDLE, RESOLUTION, SHA256
+from token_env.languages.text import from_passages, split_words
 
 FILES = ("data.noun", "data.verb", "data.adj", "data.adv")
 NUM_WORDS = 5000
 
 
 def read_passages(directory: Path) -> list[list[str]]:
-    """The words of every definition and of every quoted example in WordNet's glosses.
+    """Return the words of every definition and every quoted example in WordNet's glosses, one list per passage.
 
     A line of WordNet's data files is `a word and its links | definition; definition; "example"; "example"`.
 
     Raises:
-        SettingError: a file that cannot be read as text, or has no glosses.
+        SettingError: A file that cannot be read as text, or has no glosses.
     """
     passages = []
     for name in FILES:
@@ -42,23 +42,23 @@ def read_passages(directory: Path) -> list[list[str]]:
         if not glosses:
             raise SettingError(f"{str(path)!r} has no glosses; type the directory of WordNet's {', '.join(FILES)}.")
         parts = chain.from_iterable(gloss.split("; ") for gloss in glosses)
-        passages += [words for part in parts if (words := words_of(part))]
+        passages += [words for part in parts if (words := split_words(part))]
     return passages
 
 
 def fit_bundle(passages: Sequence[list[str]], num_words: int, source: str) -> bytes:
-    """The file that `english.read_bundle` reads, the same bytes from the same passages on every machine.
+    """Return the content of the file that `english.read_bundle` reads, identical on every machine.
 
-    Vectors are rounded to whole multiples of UNIT, since the last digits of a singular value decomposition differ
-    between machines, and nothing is compressed, since compressors do.
+    Vectors are rounded to multiples of RESOLUTION, because the last digits of a singular value decomposition differ
+    between machines. Nothing is compressed, because compressors differ, too.
 
     Args:
-        passages: the words of each passage.
-        num_words: V.
-        source: where the passages are from, in words; kept in the file.
+        passages: The words of each passage.
+        num_words: Number of words V.
+        source: Origin of the passages, stored in the file.
 
     Raises:
-        SettingError: too few distinct words.
+        SettingError: Too few distinct words.
     """
     language = from_passages(passages, num_words)
     counts = Counter(chain.from_iterable(passages))
@@ -77,8 +77,8 @@ def fit_bundle(passages: Sequence[list[str]], num_words: int, source: str) -> by
         provenance=_as_bytes(json.dumps(provenance)),
         surface=_as_bytes("\n".join(language.surface)),
         counts=np.array([counts[word] for word in language.surface], dtype="<i4"),
-        context=np.rint(language.context / UNIT).astype("<i2"),
-        output=np.rint(language.output / UNIT).astype("<i2"),
+        context=np.rint(language.context / RESOLUTION).astype("<i2"),
+        output=np.rint(language.output / RESOLUTION).astype("<i2"),
     )
     return stream.getvalue()
 
@@ -88,26 +88,28 @@ def _as_bytes(text: str) -> NDArray[np.uint8]:
 
 
 def main() -> None:
-    """Read the glosses, fit, write the file, and print what it is."""
+    """Fit English to the glosses, write the file, and print its size and checksum."""
     parser = argparse.ArgumentParser(prog="python -m token_env.languages.fit_english", description=__doc__)
-    parser.add_argument("glosses", type=Path, metavar="DIRECTORY", help=f"of WordNet's {', '.join(FILES)}")
-    parser.add_argument("--out", type=Path, metavar="FILE", default=BUNDLE, help="[default: the bundled file]")
-    parser.add_argument("--source", default="WordNet 3.0", help="where the glosses are from; kept in the file")
-    parser.add_argument("--words", type=int, default=NUM_WORDS, help=f"how many [default: {NUM_WORDS}]")
-    given = parser.parse_args()
+    parser.add_argument("glosses", type=Path, metavar="DIRECTORY", help=f"directory of WordNet's {', '.join(FILES)}")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", default=BUNDLE, help="output file [default: the bundled file]"
+    )
+    parser.add_argument("--source", default="WordNet 3.0", help="origin of the glosses, stored in the file")
+    parser.add_argument("--words", type=int, default=NUM_WORDS, help=f"number of words [default: {NUM_WORDS}]")
+    args = parser.parse_args()
     try:
-        content = fit_bundle(read_passages(given.glosses), given.words, given.source)
-        given.out.write_bytes(content)
+        content = fit_bundle(read_passages(args.glosses), args.words, args.source)
+        args.out.write_bytes(content)
     except SettingError as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:
-        parser.exit(2, f"cannot write {str(given.out)!r}: {error.strerror}.\n")
+        parser.exit(2, f"cannot write {str(args.out)!r}: {error.strerror}.\n")
     digest = hashlib.sha256(content).hexdigest()
-    print(f"{given.out}: {len(content):,} bytes, sha256 {digest}")
-    if given.out == BUNDLE and digest != SHA256:
+    print(f"{args.out}: {len(content):,} bytes, sha256 {digest}")
+    if args.out == BUNDLE and digest != SHA256:
         print(
-            "This file differs from the bundled one: English has other problems once languages/english.py names "
-            "this sha256."
+            "This file differs from the bundled one. To use it, set SHA256 in languages/english.py to this value; "
+            "the problems in English change."
         )
 
 

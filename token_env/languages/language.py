@@ -1,8 +1,8 @@
-"""Describe a language: how frequent each token is, what follows what, and what each token means.
+"""Define a language: the frequency of each token, which tokens follow which, and what each token means.
 
 A language has V tokens, ranked by frequency (rank 0 first). Its bigram chain is
 `log p(b|a) = log u_b + q_a·o_b - log Z_a`, and the surprisal of a token is
-`s(b|a) = log Z_a - max(log u_b, c) - q_a·o_b`, in nats: a word is not called disfluent merely for being rare.
+`s(b|a) = log Z_a - max(log u_b, c) - q_a·o_b`, in nats; the floor c keeps rare words from being disfluent per se.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from token_env.errors import SettingError
 
 MIN_VOCAB = 2
-USABLE_SURPRISAL = 5.0  # nats; the rarity floor brings USABLE_SHARE of the tokens below it after some token
+USABLE_SURPRISAL = 5.0  # nats; with the rarity floor, USABLE_SHARE of the tokens stay below it after some token
 USABLE_SHARE = 0.9
 FLOOR_RANK = 999
 ARRAYS = ("log_unigram", "context", "output", "meaning")
-CHUNK_ELEMENTS = 1_000_000  # of a V×V pass held at once: 8 MB of float64
+CHUNK_ELEMENTS = 1_000_000  # elements of a V×V pass in memory at once: 8 MB of float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +30,18 @@ class Language:
     """An immutable language of V tokens with d-dimensional vectors.
 
     Raises:
-        SettingError: arrays whose shapes or values do not describe a language.
+        SettingError: Arrays whose shapes or values do not describe a language.
     """
 
-    log_unigram: NDArray[np.float64]  # [V] nats, log-probabilities, falling with rank
-    context: NDArray[np.float64]  # [V, d] q_a, of a token as the previous one
-    output: NDArray[np.float64]  # [V, d] o_b, of a token as the next one, unit length
-    meaning: NDArray[np.float64]  # [V, d] m_a, unit length
-    surface: tuple[str, ...]  # [V] the printable form
-    recipe: Mapping[str, Any]  # what the language was made from; JSON values only
+    log_unigram: NDArray[np.float64]  # [V] log-probabilities in nats, falling with rank
+    context: NDArray[np.float64]  # [V, d] q_a, vector of a token as the previous one
+    output: NDArray[np.float64]  # [V, d] o_b, unit vector of a token as the next one
+    meaning: NDArray[np.float64]  # [V, d] m_a, unit vector of a token's meaning
+    surface: tuple[str, ...]  # [V] printable form of each token
+    recipe: Mapping[str, Any]  # how the language was made; JSON values only
 
     def __post_init__(self) -> None:
-        """Take read-only copies of the arrays, and refuse those that describe no language."""
+        """Store read-only copies of the arrays; reject arrays that do not describe a language."""
         for name in ARRAYS:
             array = np.array(getattr(self, name), dtype=np.float64)
             array.setflags(write=False)
@@ -58,26 +58,27 @@ class Language:
             raise SettingError("output and meaning vectors must have unit length; divide each row by its norm.")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Language":
-        """Itself: nothing in a language changes, and Gymnasium copies the keywords of an environment."""
+        """Return the language itself: it is immutable, and Gymnasium deep-copies an environment's keywords."""
         return self
 
     @property
     def vocab_size(self) -> int:
-        """V, the number of tokens."""
+        """Number of tokens V."""
         return len(self.log_unigram)
 
     @property
     def dimension(self) -> int:
-        """d, the length of a token's vectors."""
+        """Dimension d of a token's vectors."""
         return int(self.context.shape[1])
 
     @cached_property
     def fingerprint(self) -> str:
-        """64 hexadecimal digits that name the recipe; problems are drawn under it."""
+        """SHA-256 of the recipe, 64 hexadecimal digits; part of the key of every random problem."""
         return hashlib.sha256(json.dumps(dict(self.recipe), sort_keys=True).encode()).hexdigest()
 
     @cached_property
-    def _normalizer_and_need(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _normalizer_and_floors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Log Z_a [V], and the log-frequency that puts each token within USABLE_SURPRISAL nats, [V]."""
         normalizer = np.empty(self.vocab_size)
         cheapest = np.full(self.vocab_size, np.inf)
         for rows in row_chunks(self.vocab_size):
@@ -88,64 +89,77 @@ class Language:
             np.exp(scores, out=scores)
             normalizer[rows] = np.log(scores.sum(axis=1)) + peak[:, 0]
             np.subtract(normalizer[rows, None], affinity, out=affinity)
-            np.fill_diagonal(affinity[:, rows], np.inf)  # a word must be sayable after another one than itself
+            np.fill_diagonal(affinity[:, rows], np.inf)  # a word must be usable after some other word
             np.minimum(cheapest, affinity.min(axis=0), out=cheapest)
         return normalizer, cheapest - USABLE_SURPRISAL
 
     @property
     def log_normalizer(self) -> NDArray[np.float64]:
-        """Log Z_a, [V], nats."""
-        return self._normalizer_and_need[0]
+        """Log-normalizer log Z_a of each previous token, [V], nats."""
+        return self._normalizer_and_floors[0]
 
     @cached_property
     def rarity_floor(self) -> float:
-        """c, nats: rarer words count as if their unigram log-probability were c.
+        """Floor c of the unigram log-probability in surprisals, nats.
 
         It is the larger of log u at rank 999 and the value at which 90 % of the tokens can follow
         some other token within 5 nats.
         """
-        need = self._normalizer_and_need[1]
-        need = np.where(need <= self.log_unigram, -np.inf, need)
-        share = int(np.ceil(USABLE_SHARE * self.vocab_size)) - 1
-        return float(max(self.log_unigram[min(FLOOR_RANK, self.vocab_size - 1)], np.sort(need)[share]))
+        floors = self._normalizer_and_floors[1]
+        floors = np.where(floors <= self.log_unigram, -np.inf, floors)
+        index = int(np.ceil(USABLE_SHARE * self.vocab_size)) - 1
+        return float(max(self.log_unigram[min(FLOOR_RANK, self.vocab_size - 1)], np.sort(floors)[index]))
 
     @cached_property
     def floored_log_unigram(self) -> NDArray[np.float64]:
-        """max(log u, c), [V], nats."""
+        """Floored log-frequency max(log u, c), [V], nats."""
         return np.maximum(self.log_unigram, self.rarity_floor)
 
     @cached_property
     def payment(self) -> NDArray[np.float64]:
-        """w_b = u_b^(-1/2) / Σ u^(1/2), [V]: rare words pay more, a word drawn from u pays 1 on average."""
+        """Payment w_b = u_b^(-1/2) / Σ u^(1/2), [V]: rare words pay more; a word drawn from u pays 1 on average."""
         return np.exp(-0.5 * self.log_unigram) / np.exp(0.5 * self.log_unigram).sum()
 
     @cached_property
     def rarity(self) -> NDArray[np.float64]:
-        """log(u_0 / u_b) / 10, [V]: how rare a token is, 0 for the most frequent one."""
+        """Rarity log(u_0 / u_b) / 10 of each token, [V]: 0 for the most frequent one."""
         return (self.log_unigram[0] - self.log_unigram) / 10.0
 
     def surprisal(self, previous: NDArray[np.integer], token: NDArray[np.integer]) -> NDArray[np.float64]:
-        """s(token | previous) in nats, [N], for ids [N] and [N]."""
+        """Return s(token | previous) in nats, [N].
+
+        Args:
+            previous: Previous tokens, [N].
+            token: Next tokens, [N].
+        """
         affinity = np.vecdot(self.context.take(previous, axis=0), self.output.take(token, axis=0))
         return self.log_normalizer.take(previous) - self.floored_log_unigram.take(token) - affinity
 
     def surprisals(self, previous: NDArray[np.integer]) -> NDArray[np.float64]:
-        """s(b | previous) in nats for every token b, [N, V], for ids [N]."""
+        """Return s(b | previous) in nats for every token b, [N, V].
+
+        Args:
+            previous: Previous tokens, [N].
+        """
         scores = self.context[previous] @ self.output.T
         scores += self.floored_log_unigram
         return np.subtract(self.log_normalizer[previous, None], scores, out=scores)
 
     def nearest(self, vectors: NDArray[np.floating]) -> NDArray[np.int64]:
-        """The token whose meaning is nearest to each vector, [...], for vectors [..., d]."""
+        """Return the token with the nearest meaning for each vector, int64 [...].
+
+        Args:
+            vectors: Meaning vectors, [..., d].
+        """
         flat = np.asarray(vectors, dtype=np.float64).reshape(-1, self.dimension)
-        found = [np.argmax(flat[rows] @ self.meaning.T, axis=1) for rows in row_chunks(len(flat), self.vocab_size)]
-        return np.concatenate(found).reshape(vectors.shape[:-1]) if found else np.empty(0, np.int64)
+        indices = [np.argmax(flat[rows] @ self.meaning.T, axis=1) for rows in row_chunks(len(flat), self.vocab_size)]
+        return np.concatenate(indices).reshape(vectors.shape[:-1]) if indices else np.empty(0, np.int64)
 
     def truncate(self, vocab_size: int) -> "Language":
-        """The language of the first `vocab_size` ranks, with u, Z and c recomputed.
+        """Return the language of the first `vocab_size` ranks, with u, Z and c recomputed.
 
         Raises:
-            SettingError: fewer than 2 tokens asked for, or more than the language has.
+            SettingError: Fewer than 2 tokens, or more than the language has.
         """
         if vocab_size == self.vocab_size:
             return self
@@ -159,30 +173,35 @@ class Language:
 
 @lru_cache(maxsize=8)
 def _truncated(language: Language, vocab_size: int) -> Language:
-    kept = slice(vocab_size)
+    ranks = slice(vocab_size)
     return Language(
-        log_unigram=log_normalized(language.log_unigram[kept]),
-        context=language.context[kept],
-        output=language.output[kept],
-        meaning=language.meaning[kept],
-        surface=language.surface[kept],
+        log_unigram=log_normalized(language.log_unigram[ranks]),
+        context=language.context[ranks],
+        output=language.output[ranks],
+        meaning=language.meaning[ranks],
+        surface=language.surface[ranks],
         recipe=dict(language.recipe) | {"vocab_size": vocab_size},
     )
 
 
 def row_chunks(num_rows: int, row_length: int | None = None) -> list[slice]:
-    """Slices that together cover `num_rows` rows, each of about CHUNK_ELEMENTS elements."""
+    """Return slices that together cover `num_rows` rows, with about CHUNK_ELEMENTS elements each.
+
+    Args:
+        num_rows: Number of rows.
+        row_length: Elements per row; `num_rows` if None.
+    """
     step = max(1, CHUNK_ELEMENTS // (row_length or num_rows))
     return [slice(first, min(first + step, num_rows)) for first in range(0, num_rows, step)]
 
 
 def log_normalized(log_weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-weights [V], the largest first, shifted so that they are log-probabilities."""
+    """Shift log-weights [V], largest first, so that they are log-probabilities (nats)."""
     return log_weights - np.log(np.exp(log_weights - log_weights[0]).sum()) - log_weights[0]
 
 
 def unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Vectors [..., d] scaled to length 1."""
+    """Scale vectors [..., d] to length 1."""
     return vectors / np.sqrt(np.einsum("...d,...d->...", vectors, vectors))[..., None]
 
 
@@ -193,26 +212,26 @@ def from_arrays(
     meaning: ArrayLike | None = None,
     surface: Sequence[str] | None = None,
 ) -> Language:
-    """A language from a user's own arrays; the fingerprint hashes them as given.
+    """Build a language from a user's own arrays; the fingerprint hashes them.
 
     Args:
-        log_unigram: [V] log-probabilities in nats, falling (rank 0 is the most frequent token).
-        context: [V, d] vectors of tokens as the previous one.
-        output: [V, d] unit vectors of tokens as the next one.
-        meaning: [V, d] unit meaning vectors; `output` if None.
-        surface: V printable forms; the ranks if None.
+        log_unigram: Log-probabilities in nats, falling (rank 0 is the most frequent token), [V].
+        context: Vectors of tokens as the previous one, [V, d].
+        output: Unit vectors of tokens as the next one, [V, d].
+        meaning: Unit vectors of the tokens' meanings, [V, d]; `output` if None.
+        surface: Printable forms of the V tokens; the ranks if None.
 
     Raises:
-        SettingError: shapes that do not fit together, values that are not finite, frequencies that rise,
-            vectors that are not of unit length.
+        SettingError: Shapes that do not fit together, values that are not finite, frequencies that rise,
+            or vectors that are not of unit length.
     """
     vectors = [context, output, output if meaning is None else meaning]
-    given = [np.ascontiguousarray(array, dtype="<f8") for array in (log_unigram, *vectors)]
-    words = tuple(map(str, range(len(given[0])))) if surface is None else tuple(surface)
+    arrays = [np.ascontiguousarray(array, dtype="<f8") for array in (log_unigram, *vectors)]
+    words = tuple(map(str, range(len(arrays[0])))) if surface is None else tuple(surface)
     digest = hashlib.sha256()
-    for array in given:
+    for array in arrays:
         digest.update(array.tobytes())
-    recipe = {"kind": "arrays", "sha256": digest.hexdigest(), "vocab_size": len(given[0])}
-    u, q, o, m = given
+    recipe = {"kind": "arrays", "sha256": digest.hexdigest(), "vocab_size": len(arrays[0])}
+    u, q, o, m = arrays
     checked = Language(u, q, o, m, words, recipe)
     return replace(checked, log_unigram=log_normalized(checked.log_unigram))

@@ -1,8 +1,8 @@
-"""Draw random numbers that depend on a key and a counter alone, never on what was drawn before.
+"""Draw random numbers that depend on a key and a counter only, not on earlier draws.
 
-Raw Philox-4x64 words are used, not NumPy's distributions: the words of a counter-based generator are
-fixed for all time (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), whereas the
-way NumPy turns words into normals may change between versions.
+Raw Philox-4x64 words are used instead of NumPy's distributions: the words of a counter-based generator are fixed
+(Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), but NumPy's conversion of words to
+normals may change between versions.
 """
 
 import hashlib
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 
 class PhiloxWords:
-    """Random 64-bit words, addressed by (stream, attempt, block) under a key made of strings."""
+    """Random 64-bit words, addressed by (stream, attempt, block) under a key of strings."""
 
     def __init__(self, *key: str) -> None:
         digest = hashlib.sha256("\0".join(key).encode()).digest()
         self._generator = np.random.Philox(key=np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64))
-        self._state = self._generator.state  # its counter is 0 0 0 0
+        self._state = self._generator.state  # with the counter at 0 0 0 0
 
     def draw(self, count: int, *, stream: int = 0, attempt: int = 0, block: int = 0) -> NDArray[np.uint64]:
-        """Return the first `count` words at this address, [count]; a longer draw begins with a shorter one."""
+        """Return the first `count` words at this address, uint64 [count]; longer draws extend shorter ones."""
         counter = self._state["state"]["counter"]
         counter[1], counter[2], counter[3] = block, attempt, stream
         self._generator.state = self._state
@@ -28,19 +28,19 @@ class PhiloxWords:
 
 
 def uniform(words: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Map words to [0, 1), 53 bits each; same shape."""
+    """Map words to float64 in [0, 1) with 53 random bits; same shape."""
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def normal(words: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Map words [..., 2n] to standard normals of the same shape, in float64 (Box and Muller, 1958)."""
+    """Map words [..., 2n] to float64 standard normals of the same shape (Box and Muller, 1958)."""
     radius = np.sqrt(-2.0 * np.log1p(-uniform(words[..., 0::2])))
     angle = (2.0 * np.pi) * uniform(words[..., 1::2])
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
 
 
 def normal_pairs(words: NDArray[np.uint64]) -> NDArray[np.float32]:
-    """Map words [..., n] to standard normals [..., 2n] in float32: each half of a word is one 24-bit uniform."""
+    """Map words [..., n] to float32 standard normals [..., 2n]; each half of a word becomes one 24-bit uniform."""
     halves = (words.astype("<u8", copy=False).view("<u4") >> np.uint32(8)).astype(np.float32)  # low, high, low, …
     radius = np.sqrt(np.float32(-2.0) * np.log((halves[..., 0::2] + np.float32(0.5)) * np.float32(2.0**-24)))
     angle = halves[..., 1::2] * np.float32(2.0 * np.pi * 2.0**-24)

@@ -1,4 +1,4 @@
-"""Make up a language: a function of its size and seed alone, the same on every machine."""
+"""Generate a synthetic language from its size and seed; the result is the same on every machine."""
 
 from functools import lru_cache
 from itertools import islice, product
@@ -11,23 +11,23 @@ from token_env.languages.philox import PhiloxWords, normal
 
 VERSION = 1
 DIMENSION = 16  # d
-KAPPA = 8.0  # κ: how strongly the context decides what follows
+KAPPA = 8.0  # κ: influence of the context on the next token
 ZIPF_OFFSET = 3.7
 
 
 @lru_cache(maxsize=8)
 def synthetic(vocab_size: int, seed: int = 0) -> Language:
-    """The synthetic language of this size and seed: Zipf-Mandelbrot frequencies and random directions.
+    """Return the synthetic language of this size and seed: Zipf-Mandelbrot frequencies and random directions.
 
-    `o` is uniform on the unit sphere, its rows drawn in rank order, so that languages of one seed nest;
-    `q_a = κ R o_a` with R a random rotation, drawn first; `u_r ∝ 1 / (r + 3.7)`.
+    `o` is uniform on the unit sphere, drawn in rank order, so that a smaller language of the same seed is a prefix of
+    a larger one; `q_a = κ R o_a` with R a random rotation, drawn first; `u_r ∝ 1 / (r + 3.7)`.
 
     Raises:
-        SettingError: fewer than 2 tokens.
+        SettingError: Fewer than 2 tokens.
     """
     if vocab_size < MIN_VOCAB:
         raise SettingError(f"vocab_size is {vocab_size}; a language has at least {MIN_VOCAB} tokens.")
-    vocab_size, seed = int(vocab_size), int(seed)  # the recipe holds plain numbers
+    vocab_size, seed = int(vocab_size), int(seed)  # NumPy integers are not valid in the JSON recipe
     recipe = {
         "kind": "synthetic",
         "version": VERSION,
@@ -52,7 +52,7 @@ def synthetic(vocab_size: int, seed: int = 0) -> Language:
 
 
 def pseudo_words(count: int) -> tuple[str, ...]:
-    """Pronounceable words for ranks 0 … count-1, short ones first."""
+    """Return pronounceable words for the ranks 0 … count-1, short ones first."""
     syllables = [consonant + vowel for vowel in "aeiou" for consonant in "tnsrlkdmpbgvfzh"]
     words: list[str] = []
     length = 1

@@ -1,4 +1,4 @@
-"""Fit a language from a text: count words and neighbouring pairs, factorise their association."""
+"""Fit a language to a text: count words and neighbouring pairs, and factorise their association."""
 
 import hashlib
 import re
@@ -18,23 +18,23 @@ from token_env.languages.language import MIN_VOCAB, Language, row_chunks, unit
 
 VERSION = 1
 DIMENSION = 16  # d
-CONTEXT_POWER = 0.75  # of the context distribution in the PMI (Levy, Goldberg and Dagan, TACL 2015)
-ZERO_LENGTH = 1e-6  # a vector shorter than this share of the longest one is zero
+CONTEXT_POWER = 0.75  # exponent of the context distribution in the PMI (Levy, Goldberg and Dagan, TACL 2015)
+ZERO_LENGTH = 1e-6  # vectors shorter than this share of the longest one count as zero
 KAPPA_BOUNDS = (0.0, 50.0)
 NEWTON_STEPS = 50
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text in lower case: runs of letters, apostrophes inside them allowed."""
+def split_words(text: str) -> list[str]:
+    """Return the lower-case words of a text: runs of letters, with apostrophes inside."""
     return WORD.findall(text.lower())
 
 
 def from_file(path: str | Path, vocab_size: int) -> Language:
-    """The language of the `vocab_size` most frequent words of a text file in UTF-8.
+    """Fit a language to the `vocab_size` most frequent words of a UTF-8 text file.
 
     Raises:
-        SettingError: a file that is missing, empty, not text, or has too few distinct words.
+        SettingError: A file that is missing, empty, not text, or has too few distinct words.
     """
     file = Path(path).expanduser()
     try:
@@ -44,7 +44,7 @@ def from_file(path: str | Path, vocab_size: int) -> Language:
 
 
 @lru_cache(maxsize=8)
-def _from_file(file: Path, changed: int, vocab_size: int) -> Language:  # noqa: ARG001  # a changed file is read anew
+def _from_file(file: Path, modified_ns: int, vocab_size: int) -> Language:  # noqa: ARG001  # cache key
     content = file.read_bytes()
     try:
         if b"\0" in content:
@@ -55,25 +55,29 @@ def _from_file(file: Path, changed: int, vocab_size: int) -> Language:  # noqa: 
             f"{str(file)!r} is not text ({error}); type text:PATH with the path of a UTF-8 text file."
         ) from error
     try:
-        return from_words(words_of(text), vocab_size)
+        return from_words(split_words(text), vocab_size)
     except SettingError as error:
         raise SettingError(f"{str(file)!r}: {error}") from error
 
 
 def from_words(words: list[str], vocab_size: int) -> Language:
-    """The language of the `vocab_size` most frequent words of one text; see `from_passages`."""
+    """Fit a language to the `vocab_size` most frequent words of one text; see `from_passages`."""
     return from_passages([words], vocab_size)
 
 
 def from_passages(passages: Sequence[list[str]], vocab_size: int) -> Language:
-    """The language of the `vocab_size` most frequent words of some texts, none of which follows another.
+    """Fit a language to the `vocab_size` most frequent words of several independent passages.
 
-    Positive PMI of neighbouring pairs, factorised by a truncated SVD `U S Wᵀ`; `o = unit(W √S)`,
-    `q = κ unit(U √S)`, κ fitted by the likelihood of the pairs. A word whose vector is zero is left out
-    and the next one takes its place. Ties in frequency are ordered by spelling.
+    The positive PMI of neighbouring pairs is factorised by a truncated SVD `U S Wᵀ`; `o = unit(W √S)` and
+    `q = κ unit(U √S)`, with κ fitted by maximum likelihood. A word with a zero vector is replaced by the next most
+    frequent one. Words of equal frequency are ordered by spelling.
+
+    Args:
+        passages: The words of each passage; pairs of neighbours are counted within passages only.
+        vocab_size: Number of words V.
 
     Raises:
-        SettingError: fewer than 2 tokens asked for, or too few distinct words in the texts.
+        SettingError: Fewer than 2 tokens, or too few distinct words in the passages.
     """
     if vocab_size < MIN_VOCAB:
         raise SettingError(f"vocab_size is {vocab_size}; a language has at least {MIN_VOCAB} tokens.")
@@ -82,9 +86,9 @@ def from_passages(passages: Sequence[list[str]], vocab_size: int) -> Language:
         raise SettingError("the text has no words; type the path of a text that has some.")
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     neighbours = Counter(chain.from_iterable(map(pairwise, passages)))
-    left_out: set[str] = set()
+    excluded: set[str] = set()
     while True:
-        vocabulary = [word for word in ranked if word not in left_out][:vocab_size]
+        vocabulary = [word for word in ranked if word not in excluded][:vocab_size]
         if len(vocabulary) < vocab_size:
             smaller = f"Type vocab_size={len(vocabulary)} or less, or name" if len(vocabulary) >= MIN_VOCAB else "Name"
             raise SettingError(
@@ -96,11 +100,11 @@ def from_passages(passages: Sequence[list[str]], vocab_size: int) -> Language:
         lengths = np.minimum(_relative_lengths(left), _relative_lengths(right))
         if (lengths > ZERO_LENGTH).all():
             break
-        left_out.update(word for word, length in zip(vocabulary, lengths, strict=True) if length <= ZERO_LENGTH)
+        excluded.update(word for word, length in zip(vocabulary, lengths, strict=True) if length <= ZERO_LENGTH)
     frequency = np.array([counts[word] for word in vocabulary], dtype=np.float64)
     log_unigram = np.log(frequency / frequency.sum())
     direction, output = unit(left), unit(right)
-    context = fitted_kappa(pairs, direction, output, log_unigram) * direction
+    context = fit_kappa(pairs, direction, output, log_unigram) * direction
     recipe = {
         "kind": "text",
         "version": VERSION,
@@ -112,16 +116,16 @@ def from_passages(passages: Sequence[list[str]], vocab_size: int) -> Language:
 
 
 def _pair_counts(neighbours: Counter[tuple[str, str]], vocabulary: list[str]) -> csr_array:
-    """How often word j follows word i, [V, V] sparse, rows and columns in order."""
-    rank = {word: place for place, word in enumerate(vocabulary)}
-    kept = sorted((rank[a], rank[b], n) for (a, b), n in neighbours.items() if a in rank and b in rank)
-    table = np.array(kept, dtype=np.int64).reshape(-1, 3)
+    """Count how often word j follows word i, sparse [V, V], with sorted rows and columns."""
+    rank = {word: index for index, word in enumerate(vocabulary)}
+    counts = sorted((rank[a], rank[b], n) for (a, b), n in neighbours.items() if a in rank and b in rank)
+    table = np.array(counts, dtype=np.int64).reshape(-1, 3)
     size = len(vocabulary)
     return csr_array(coo_array((table[:, 2].astype(np.float64), (table[:, 0], table[:, 1])), shape=(size, size)))
 
 
 def _factors(pairs: csr_array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """U √S and W √S of the positive PMI, [V, d] each."""
+    """Return U √S and W √S of the positive PMI, [V, d] each."""
     size = pairs.shape[0]
     entries = pairs.tocoo()
     row_total = np.asarray(pairs.sum(axis=1)).ravel()
@@ -149,15 +153,21 @@ def _relative_lengths(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return lengths / max(lengths.max(), np.finfo(np.float64).tiny)
 
 
-def fitted_kappa(
+def fit_kappa(
     pairs: csr_array,
     direction: NDArray[np.float64],
     output: NDArray[np.float64],
     log_unigram: NDArray[np.float64],
 ) -> float:
-    """κ under which `log p(b|a) = log u_b + κ d_a·o_b - log Z_a` makes the counted pairs likeliest.
+    """Return the κ that maximises the likelihood of the pairs under `log p(b|a) = log u_b + κ d_a·o_b - log Z_a`.
 
-    The log-likelihood is concave in κ; Newton's method, kept inside KAPPA_BOUNDS.
+    The log-likelihood is concave in κ; it is maximised by Newton's method within KAPPA_BOUNDS.
+
+    Args:
+        pairs: Counts of neighbouring pairs, sparse [V, V].
+        direction: Unit context vectors d_a, [V, d].
+        output: Unit output vectors o_b, [V, d].
+        log_unigram: Log-probabilities log u_b in nats, [V].
     """
     entries = pairs.tocoo()
     rows, columns = entries.coords
@@ -176,11 +186,11 @@ def fitted_kappa(
             mean += float(weight[chunk] @ first)
             variance += float(weight[chunk] @ (second - first**2))
         step = (observed - mean) / max(variance, np.finfo(np.float64).tiny)
-        moved = float(np.clip(kappa + np.clip(step, -2.0, 2.0), *KAPPA_BOUNDS))
-        if abs(moved - kappa) < 1e-9:
+        updated = float(np.clip(kappa + np.clip(step, -2.0, 2.0), *KAPPA_BOUNDS))
+        if abs(updated - kappa) < 1e-9:
             break
-        kappa = moved
-    return moved
+        kappa = updated
+    return updated
 
 
 def _counts_digest(vocabulary: list[str], frequency: NDArray[np.float64], pairs: csr_array) -> str:

@@ -1,1 +1,1 @@
-"""Solve problems exactly: the optimal return and the optimal tokens."""
+"""Solve problems exactly: optimal returns and optimal tokens."""

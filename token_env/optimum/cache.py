@@ -1,7 +1,7 @@
-"""Know the optimal returns of problems: those that an evaluation asks for are solved once and kept on disk.
+"""Cache optimal returns: problems of held-out splits are solved once and stored on disk.
 
-A file belongs to one language, split and set of constants. It is trusted only if its checksum and everything it says
-of itself are right; else it is made anew. Where nothing can be written, problems are solved again in every process.
+A file belongs to one language, split and set of constants. It is used only if its checksum and its description are
+correct; otherwise it is written anew. If the folder is not writable, every process solves the problems again.
 """
 
 import dataclasses
@@ -24,20 +24,25 @@ from token_env.rules import rows as row_fields
 from token_env.rules.dynamics import Dynamics
 from token_env.rules.problems import Problems
 
-FORMAT = 1  # of the files, and of what problems and solver make of the same constants
+FORMAT = 1  # version of the files; changes when the same constants give other problems or optima
 HELD_OUT = ("validation", "test")
-FOLDER_VARIABLE = "TOKENTASK_CACHE"  # names another directory than the system's for caches
+FOLDER_VARIABLE = "TOKENTASK_CACHE"  # environment variable that overrides the system's cache folder
 CONSTANTS = ("max_steps", "noise", "adequacy_scale", "fluency_scale", "surprisal_budget")
 
 
 def return_solver(dynamics: Dynamics) -> Solver:
-    """The solver of the return, which adequacy and fluency penalty make up whatever the reward of the task."""
+    """Return the solver of the return, which is adequacy minus fluency penalty under every reward of the task."""
     task = dataclasses.replace(dynamics.task, reward="dense", language=dynamics.language)
     return Solver(Dynamics(task))
 
 
 def optimal_returns(dynamics: Dynamics, problems: Problems) -> NDArray[np.float64]:
-    """The best possible return of each of these problems of the task's split, [N], whatever its reward."""
+    """Return the optimal return of each problem, float64 [N]; the same under every reward of the task.
+
+    Args:
+        dynamics: Rules of the task.
+        problems: Problems of the task's split, [N].
+    """
     ids, first, where = np.unique(problems.ids, return_index=True, return_inverse=True)
     known = _optima(dynamics).known if dynamics.task.split in HELD_OUT else {}
     returns = np.array([known.get(problem, np.nan) for problem in ids.tolist()])
@@ -47,27 +52,32 @@ def optimal_returns(dynamics: Dynamics, problems: Problems) -> NDArray[np.float6
     return returns[where]
 
 
-def keep_optima(dynamics: Dynamics, problems: Problems) -> None:
-    """Solve these problems once and for all, if they are of a held-out split: evaluations ask for them again."""
+def store_optima(dynamics: Dynamics, problems: Problems) -> None:
+    """Solve these problems and store their optima on disk, if they belong to a held-out split.
+
+    Args:
+        dynamics: Rules of the task.
+        problems: Problems of the task's split, [N].
+    """
     if dynamics.task.split in HELD_OUT:
         returns = optimal_returns(dynamics, problems)
         _optima(dynamics).add(dict(zip(problems.ids.tolist(), returns.tolist(), strict=True)))
 
 
-def score(earned: ArrayLike, optimum: ArrayLike) -> NDArray[np.float64]:
-    """Returns as a share of what could be earned, elementwise; NaN where that is not above zero."""
-    possible = np.asarray(optimum, dtype=np.float64)
-    return np.divide(earned, possible, out=np.full(possible.shape, np.nan), where=possible > 0.0)
+def score(returns: ArrayLike, optimum: ArrayLike) -> NDArray[np.float64]:
+    """Divide returns by optimal returns, elementwise; NaN where the optimum is not above zero."""
+    optima = np.asarray(optimum, dtype=np.float64)
+    return np.divide(returns, optima, out=np.full(optima.shape, np.nan), where=optima > 0.0)
 
 
 def folder() -> Path:
-    """Where the files are."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named).expanduser() if named else user_cache_path("tokentask")
+    """Return the folder of the cache."""
+    override = os.environ.get(FOLDER_VARIABLE)
+    return Path(override).expanduser() if override else user_cache_path("tokentask")
 
 
 def describe(dynamics: Dynamics) -> dict[str, Any]:
-    """Everything that the optimum of a problem depends on, but for its id."""
+    """Return everything that determines the optimum of a problem, except its id."""
     task = dynamics.task
     return {
         "format": FORMAT,
@@ -80,7 +90,7 @@ def describe(dynamics: Dynamics) -> dict[str, Any]:
 
 @lru_cache(maxsize=16)
 def _arrays_digest(language: Language) -> str:
-    """Of the arrays as they are, which a recipe need not tell: somebody may have changed one."""
+    """Hash the arrays themselves, because a user's language may have changed arrays under an old recipe."""
     digest = hashlib.sha256()
     for name in ARRAYS:
         digest.update(getattr(language, name).tobytes())
@@ -88,7 +98,7 @@ def _arrays_digest(language: Language) -> str:
 
 
 class Optima:
-    """The optimal returns that are kept of one split, by problem id."""
+    """The stored optimal returns of one split, by problem id."""
 
     def __init__(self, path: Path, description: str) -> None:
         self._path = path
@@ -96,24 +106,24 @@ class Optima:
         self.known = read(path, description)
 
     def add(self, returns: Mapping[int, float]) -> None:
-        """Keep these, too, beside those that other processes have written in the meantime."""
+        """Store these returns beside those that other processes have written in the meantime."""
         if not returns.keys() <= self.known.keys():
             self.known |= read(self._path, self._description) | dict(returns)
             write(self._path, self._description, self.known)
 
 
 def _optima(dynamics: Dynamics) -> Optima:
-    return _read_once(folder(), json.dumps(describe(dynamics), sort_keys=True))
+    return _open_optima(folder(), json.dumps(describe(dynamics), sort_keys=True))
 
 
 @lru_cache(maxsize=16)
-def _read_once(directory: Path, description: str) -> Optima:
+def _open_optima(directory: Path, description: str) -> Optima:
     name = hashlib.sha256(description.encode()).hexdigest()[:32]
     return Optima(directory / "optima" / f"{name}.json", description)
 
 
 def read(path: Path, description: str) -> dict[int, float]:
-    """The optimal returns in this file by problem id; none if it is missing, damaged, or about something else."""
+    """Return the optimal returns in a file by problem id; {} if it is missing, damaged, or has another description."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         about, returns = content["about"], content["returns"]
@@ -125,7 +135,7 @@ def read(path: Path, description: str) -> dict[int, float]:
 
 
 def write(path: Path, description: str, returns: Mapping[int, float]) -> None:
-    """Put these optimal returns by problem id into a file; nothing happens where it cannot be written."""
+    """Write optimal returns by problem id to a file; do nothing if it cannot be written."""
     about = json.loads(description)
     by_id = {str(problem): returns[problem] for problem in sorted(returns)}
     content = {"about": about, "returns": by_id, "sha256": checksum(about, by_id)}
@@ -137,5 +147,5 @@ def write(path: Path, description: str, returns: Mapping[int, float]) -> None:
 
 
 def checksum(about: Mapping[str, Any], returns: Mapping[str, float]) -> str:
-    """Of the content of a file."""
+    """Return the SHA-256 of a file's content, hexadecimal."""
     return hashlib.sha256(json.dumps([about, returns], sort_keys=True).encode()).hexdigest()

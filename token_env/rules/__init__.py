@@ -1,1 +1,1 @@
-"""Define the task: problems, observations, rewards, masks and transitions, without any framework."""
+"""Define the task without any framework: problems, observations, rewards, masks and transitions."""

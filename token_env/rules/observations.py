@@ -1,4 +1,4 @@
-"""Show an episode to the agent: the kinds of observation, each a function of N problems and how far they are."""
+"""Compute observations: each kind is a function of N problems and their state."""
 
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from token_env.rules.rewards import Reward
 from token_env.rules.state import State
 from token_env.rules.task import Task
 
-MAX_RARITY = 2.0  # bound of an observed rarity, log(u_0 / u_b) / 10: 0.7 at 5,000 synthetic tokens
+MAX_RARITY = 2.0  # upper bound of observed rarities, log(u_0 / u_b) / 10; 0.7 at 5,000 synthetic tokens
 
 Observations = NDArray[Any]  # [N, D] float32 features or int64 tokens
 
@@ -19,30 +19,30 @@ Observations = NDArray[Any]  # [N, D] float32 features or int64 tokens
 class Observer(Protocol):
     """A kind of observation."""
 
-    low: NDArray[Any]  # [D] the least value of each column; its dtype is that of the observation
-    high: NDArray[Any]  # [D]
+    low: NDArray[Any]  # [D] lower bound of each column; has the observation's dtype
+    high: NDArray[Any]  # [D] upper bound of each column
 
     def observe(self, problems: Problems, state: State) -> Observations:
-        """What the agent sees, [N, D]; a fresh array."""
+        """Return the observations, a new array [N, D]."""
 
 
 class Features:
-    """Vectors: what the previous token asks for, what is to be said now and next, how rare, how far.
+    """Real-valued features of the previous token and of the meanings due.
 
     Columns: context vector of the previous token, divided by the longest [d]; x_t … x_{t+k}, zeros past
     the end [(k+1)·d]; rarity of these words [k+1]; the clock, 0 at reset and 1 at the end [1]; for some
-    rewards what has been accrued of the return, and of Φ [0, 1 or 2].
+    rewards the return so far and Φ, both divided by α L [0, 1 or 2].
     """
 
     def __init__(self, task: Task, language: Language, message_language: Language, reward: Reward) -> None:
         self._task = task
         self._reward = reward
         self._dimension = language.dimension
-        longest = np.linalg.norm(language.context, axis=1).max() or 1.0  # without contexts all are zero
+        longest = np.linalg.norm(language.context, axis=1).max() or 1.0  # all context vectors may be zero
         self._context = np.clip(language.context / longest, -1.0, 1.0).astype(np.float32)
         self._rarity = np.clip(message_language.rarity, 0.0, MAX_RARITY).astype(np.float32)
         self._window = np.arange(task.lookahead + 1)
-        self._accrual_scale = 1.0 / (task.adequacy_scale * task.max_steps or 1.0)  # α L: a verbatim message's adequacy
+        self._accrual_scale = 1.0 / (task.adequacy_scale * task.max_steps or 1.0)  # α L: a verbatim answer's adequacy
         words = len(self._window)
         vectors = (words + 1) * self._dimension
         accrued = int(reward.accrued) + int(reward.potential)
@@ -50,60 +50,61 @@ class Features:
         self.high = np.array([1.0] * vectors + [MAX_RARITY] * words + [1.0] * (1 + accrued), dtype=np.float32)
 
     def observe(self, problems: Problems, state: State) -> Observations:
-        """See `Observer`."""
+        """Return the observations, float32 [N, D]."""
         length, d, words = self._task.max_steps, self._dimension, len(self._window)
-        due = state.step + self._window[:, None]  # [k+1, N]: NumPy is fast along a long last axis
-        place = places(np.minimum(due, length - 1), length)
-        meanings = problems.meanings.reshape(-1, d).take(place.T, axis=0)
-        rarity = self._rarity.take(problems.message.reshape(-1).take(place))
-        past = due >= length
-        if past[-1].any():
-            meanings[past.T] = 0.0
-            rarity[past] = 0.0
-        seen = np.empty((len(state.step), len(self.low)), dtype=np.float32)
-        seen[:, :d] = self._context.take(state.previous, axis=0)
-        at = d + words * d
-        seen[:, d:at] = meanings.reshape(len(seen), -1)
-        seen[:, at : at + words] = rarity.T
-        at += words
-        seen[:, at] = state.step / length
+        due = state.step + self._window[:, None]  # [k+1, N], because NumPy is fast along a long last axis
+        position = flat_positions(np.minimum(due, length - 1), length)
+        meanings = problems.meanings.reshape(-1, d).take(position.T, axis=0)
+        rarity = self._rarity.take(problems.message.reshape(-1).take(position))
+        past_end = due >= length
+        if past_end[-1].any():
+            meanings[past_end.T] = 0.0
+            rarity[past_end] = 0.0
+        columns = np.empty((len(state.step), len(self.low)), dtype=np.float32)
+        columns[:, :d] = self._context.take(state.previous, axis=0)
+        end = d + words * d
+        columns[:, d:end] = meanings.reshape(len(columns), -1)
+        columns[:, end : end + words] = rarity.T
+        end += words
+        columns[:, end] = state.step / length
         if self._reward.accrued:
-            seen[:, at + 1] = np.clip(self._accrual_scale * (state.adequacy - state.fluency_penalty), -1.0, 1.0)
+            columns[:, end + 1] = np.clip(self._accrual_scale * (state.adequacy - state.fluency_penalty), -1.0, 1.0)
         if self._reward.potential:
-            seen[:, at + 2] = np.clip(self._accrual_scale * state.adequacy, -1.0, 1.0)
-        return seen
+            columns[:, end + 2] = np.clip(self._accrual_scale * state.adequacy, -1.0, 1.0)
+        return columns
 
 
 class Tokens:
-    """Ids, for policies that learn embeddings: of the previous token and of those nearest to what is to be said.
+    """Token ids for policies that learn embeddings.
 
     Columns: the previous token [1]; the tokens nearest to x_t … x_{t+k}, 0 past the end [k+1]; the clock, the number
-    of tokens said so far [1]. The jitter is left out.
+    of steps so far [1]. The jitter of the meanings is not visible.
     """
 
     def __init__(self, task: Task, language: Language) -> None:
         self._length = task.max_steps
         self._language = language
         self._window = np.arange(task.lookahead + 1)
-        self._nearest: tuple[Problems, NDArray[np.int64]] | None = None  # of the problems seen last, [N, L]
+        self._nearest: tuple[Problems, NDArray[np.int64]] | None = None  # last problems, nearest tokens [N, L]
         self.low = np.zeros(task.lookahead + 3, dtype=np.int64)
         self.high = np.array([language.vocab_size - 1] * (task.lookahead + 2) + [task.max_steps])
 
     def observe(self, problems: Problems, state: State) -> Observations:
-        """See `Observer`."""
+        """Return the observations, int64 [N, D]."""
         due = state.step + self._window[:, None]
-        words = self._nearest_to(problems).reshape(-1).take(places(np.minimum(due, self._length - 1), self._length))
+        position = flat_positions(np.minimum(due, self._length - 1), self._length)
+        words = self._nearest_to(problems).reshape(-1).take(position)
         words[due >= self._length] = 0
         return np.column_stack([state.previous, words.T, state.step])
 
     def _nearest_to(self, problems: Problems) -> NDArray[np.int64]:
-        """The tokens nearest to all meanings, [N, L]: V work each, so they are kept while the problems last."""
-        kept = self._nearest
-        if kept is None or kept[0] is not problems:
-            kept = self._nearest = problems, self._language.nearest(problems.meanings)
-        return kept[1]
+        """Return the tokens nearest to all meanings, [N, L]; cached for the last problems, because it is expensive."""
+        cached = self._nearest
+        if cached is None or cached[0] is not problems:
+            cached = self._nearest = problems, self._language.nearest(problems.meanings)
+        return cached[1]
 
 
-def places(steps: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """Where steps [N] or [k, N] of N rows stand in arrays [N, length, …] whose first two axes are merged."""
+def flat_positions(steps: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Return the positions of steps [N] or [k, N] in arrays [N, length, …] whose first two axes are merged."""
     return steps + np.arange(0, steps.shape[-1] * length, length)

@@ -1,7 +1,7 @@
-"""Pay for a step: the table of reward functions.
+"""Define the reward functions and their table.
 
-Each takes a `Transition` of N rows and returns N rewards, float64. Returns and scores are never sums of
-these: they are always computed from the components adequacy and fluency penalty.
+A reward function maps a `Transition` of N rows to N rewards, float64. Returns and scores are never sums of
+rewards; they are computed from the components adequacy and fluency penalty.
 """
 
 from collections.abc import Callable
@@ -17,34 +17,34 @@ RewardFunction = Callable[[Transition], NDArray[np.float64]]
 
 
 class Reward(NamedTuple):
-    """A row of the table."""
+    """A row of the table of rewards."""
 
     function: RewardFunction
-    accrued: bool = False  # the observation adds what has been accrued of the return
-    potential: bool = False  # the observation adds Φ
+    accrued: bool = False  # the observation includes the return so far
+    potential: bool = False  # the observation includes Φ
 
 
 def dense(t: Transition) -> NDArray[np.float64]:
-    """Adequacy less fluency penalty, paid at once."""
+    """Return adequacy minus fluency penalty of the step, [N]."""
     return t.adequacy - t.fluency_penalty
 
 
 def terminal(t: Transition) -> NDArray[np.float64]:
-    """The sum of all dense rewards, paid at the last step, as a sentence-level reward model would."""
+    """Return the sum of all dense rewards at the last step and 0 before, [N], like a sentence-level reward model."""
     return np.where(t.done, t.next_state.adequacy - t.next_state.fluency_penalty, 0.0)
 
 
 def potential(t: Transition) -> NDArray[np.float64]:
-    """`terminal` plus γΦ' - Φ, with Φ the accrued adequacy, 0 at the end.
+    """Return `terminal` plus γΦ' - Φ, [N], where Φ is the adequacy so far, and 0 at the end.
 
-    The shaping telescopes, so the best policy under γ stays the best (Ng, Harada and Russell, ICML 1999).
+    The shaping terms telescope, so the optimal policy under γ is unchanged (Ng, Harada and Russell, ICML 1999).
     """
     after = np.where(t.done, 0.0, t.next_state.adequacy)
     return terminal(t) + t.discount * after - t.state.adequacy
 
 
 def exact(t: Transition) -> NDArray[np.float64]:
-    """1 for saying the very word of the message, else 0: a contextual bandit, in conflict with fluency."""
+    """Return 1 for the word of the message itself, else 0, [N]: a contextual bandit, in conflict with fluency."""
     return (t.action == t.due).astype(np.float64)
 
 
@@ -57,10 +57,10 @@ REWARDS = {
 
 
 def find_reward(reward: str | RewardFunction) -> Reward:
-    """The row of this name, or a row for a user's own function.
+    """Return the reward of this name, or a row for a user's own function.
 
     Raises:
-        SettingError: an unknown name, or something that is neither a name nor callable.
+        SettingError: An unknown name, or a value that is neither a name nor callable.
     """
     if isinstance(reward, str):
         return find("reward", reward, REWARDS)

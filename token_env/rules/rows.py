@@ -1,4 +1,4 @@
-"""Pick and replace rows of named tuples whose fields are all arrays with the rows as their first axis."""
+"""Select and replace rows of named tuples of arrays that share their first axis."""
 
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ Rows = NDArray[np.integer] | slice
 
 
 def take(fields: Fields, rows: Rows) -> Fields:
-    """These rows of every field."""
+    """Return these rows of every field."""
     return _like(fields, [field[rows] for field in fields])
 
 
@@ -20,15 +20,15 @@ def put(fields: Fields, rows: Rows, replacement: Fields) -> None:
         field[rows] = new
 
 
-def replaced(fields: Fields, rows: Rows, replacement: Fields) -> Fields:
-    """A copy of every field with these rows replaced."""
-    copied = _like(fields, [field.copy() for field in fields])
-    put(copied, rows, replacement)
-    return copied
+def replace(fields: Fields, rows: Rows, replacement: Fields) -> Fields:
+    """Return a copy of all fields with these rows replaced."""
+    copy = _like(fields, [field.copy() for field in fields])
+    put(copy, rows, replacement)
+    return copy
 
 
 def zeros(fields: Fields, num_rows: int) -> Fields:
-    """So many rows of zeros, the other axes and dtypes as in `fields`."""
+    """Return fields of `num_rows` rows of zeros, with the other axes and dtypes of `fields`."""
     return _like(fields, [np.zeros((num_rows, *field.shape[1:]), dtype=field.dtype) for field in fields])
 
 

@@ -1,4 +1,4 @@
-"""State the task: every constant of it, with the names, defaults and limits that hold everywhere."""
+"""Define the constants of the task, with their names, defaults and limits."""
 
 import dataclasses
 import math
@@ -21,31 +21,31 @@ class Task:
     """The constants of a token task; the keywords of `gym.make("TokenTask-v0", …)`.
 
     Raises:
-        SettingError: a value out of its range, or an unknown name.
+        SettingError: A value outside its range, or an unknown name.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "arbitrary_types_allowed": True}
 
-    vocab_size: int = 1000  # V, tokens the agent can say
-    max_steps: int = 30  # L, tokens of a message, and steps of an episode
-    message_vocab: int | None = None  # messages use the first so many tokens; None = vocab_size
+    vocab_size: int = 1000  # V, number of tokens that the agent can say
+    max_steps: int = 30  # L, number of tokens of a message and steps of an episode
+    message_vocab: int | None = None  # number of tokens that messages use, the most frequent ones; None = vocab_size
     language: str | Language = "synthetic"  # "synthetic", "english", "text:PATH" or a Language
-    language_seed: int = 0  # which synthetic language
+    language_seed: int = 0  # seed of the synthetic language
     split: str = "train"  # "train", "validation" or "test"
-    num_problems: int | None = None  # only the first so many problems of the split; None = all
-    noise: float = 0.3  # σ, jitter of the meanings, relative to their length
-    lookahead: int = 1  # k, how many meanings after the one that is due are seen
-    observation: str = "features"  # or "tokens"
-    reward: str | RewardFunction = "dense"  # a name of `token_env.rewards.REWARDS`, or a function of a Transition
-    discount: float = 1.0  # γ of the potential reward's shaping; must equal the agent's
-    adequacy_scale: float = 0.12  # α
-    fluency_scale: float = 0.7  # λ
-    surprisal_budget: float = 5.0  # τ, nats
-    mask_budget: float | None = None  # nats, above which a token is masked out; None = surprisal_budget
-    optimum: bool = False  # whether each problem is solved, so that the end of an episode tells its score
+    num_problems: int | None = None  # number of problems, the first ids of the split; None = all
+    noise: float = 0.3  # σ, jitter of the meanings relative to their length
+    lookahead: int = 1  # k, number of observed meanings after the one that is due
+    observation: str = "features"  # "features" or "tokens"
+    reward: str | RewardFunction = "dense"  # a name of `token_env.REWARDS` or a function of a Transition
+    discount: float = 1.0  # γ of the potential reward; must equal the agent's discount
+    adequacy_scale: float = 0.12  # α, factor of the adequacy
+    fluency_scale: float = 0.7  # λ, factor of the fluency penalty, per nat
+    surprisal_budget: float = 5.0  # τ, nats of surprisal without penalty
+    mask_budget: float | None = None  # nats of surprisal above which a token is masked out; None = surprisal_budget
+    optimum: bool = False  # whether to solve each problem, so that final infos hold the score
 
     def __post_init__(self) -> None:
-        """Refuse values that mean nothing."""
+        """Reject values outside their ranges."""
         _require_integer(self, "vocab_size", MIN_VOCAB)
         _require_integer(self, "max_steps", 1)
         _require_integer(self, "lookahead", 0)
@@ -98,10 +98,10 @@ def _require_number(task: Task, name: str, least: float, most: float) -> None:
 
 
 def make_task(**keywords: Any) -> Task:
-    """A task from keywords, as `gymnasium.make` passes them.
+    """Build a task from keywords, as `gymnasium.make` passes them.
 
     Raises:
-        SettingError: an unknown keyword, or a value that is not allowed.
+        SettingError: An unknown keyword, or a value that is not allowed.
     """
     known = [field.name for field in fields(Task)]
     for name in keywords:
@@ -110,6 +110,6 @@ def make_task(**keywords: Any) -> Task:
     return Task(**keywords)
 
 
-def held_out(task: Task, split: str) -> Task:
-    """The same constants on all problems of another split."""
+def with_split(task: Task, split: str) -> Task:
+    """Return the same task on all problems of another split."""
     return dataclasses.replace(task, split=split, num_problems=None)

@@ -1,4 +1,4 @@
-"""The two terms of the reward: what a token earns for its meaning, and what it costs to be surprising."""
+"""Compute the two terms of the reward: adequacy of the meaning and penalty for surprising tokens."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,24 +7,24 @@ Floats = NDArray[np.float64]
 
 
 def adequacy(cosine: NDArray[np.floating], weight: Floats, scale: float) -> Floats:
-    """α w max(0, m·x), elementwise.
+    """Return α w max(0, m·x), elementwise.
 
     Args:
-        cosine: m·x, of the meaning said and the meaning due.
-        weight: w, what the word that is due pays.
+        cosine: m·x, cosine of the token's meaning and the meaning due.
+        weight: w, payment of the word that is due.
         scale: α.
     """
-    earned: Floats = scale * weight * np.maximum(cosine, 0.0)
-    return earned
+    result: Floats = scale * weight * np.maximum(cosine, 0.0)
+    return result
 
 
 def fluency_penalty(surprisal: Floats, budget: float, scale: float) -> Floats:
-    """λ max(0, s - τ), elementwise.
+    """Return λ max(0, s - τ), elementwise.
 
     Args:
-        surprisal: s of a token after the one before, nats.
+        surprisal: s, surprisal of a token after the previous one, nats.
         budget: τ, nats.
-        scale: λ.
+        scale: λ, per nat.
     """
     excess = surprisal - budget
     np.maximum(excess, 0.0, out=excess)

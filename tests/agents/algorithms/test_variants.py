@@ -14,7 +14,7 @@ from agents.algorithms.table import ALGORITHMS
 from agents.algorithms.vec_env import TokenVecEnv
 from agents.evaluation.agent import Agent, Player
 from agents.evaluation.comparison import compare
-from agents.evaluation.episodes import play
+from agents.evaluation.episodes import play_episode
 from agents.evaluation.scores import evaluate_agent
 from agents.policies.actor_critic import FastRecurrentPolicy
 from agents.policies.distributions import LargeCategorical, LargeCategoricalDistribution
@@ -107,9 +107,9 @@ def test_a_maskable_agent_is_evaluated_with_masks_unless_they_are_removed(head):
 
 def test_watching_and_comparing_keep_to_the_masks():
     agent = untrained_variant("maskable-ppo", mask_budget=2.5)
-    *_, batch = play(agent.greedy, agent.task, 3)
+    *_, batch = play_episode(agent.greedy, agent.task, 3)
     expected = evaluate(agent.greedy, [3], task=agent.task)
-    np.testing.assert_array_equal(batch.said, expected.actions)
+    np.testing.assert_array_equal(batch.tokens, expected.actions)
     assert (expected.actions != evaluate(Player(agent, masked=False), [3], task=agent.task).actions).any()
     comparison = compare(agent, untrained_variant("ppo", mask_budget=2.5), "test", range(20))
     np.testing.assert_array_equal(comparison.a.actions, evaluate(agent.greedy, range(20), task=agent.task).actions)

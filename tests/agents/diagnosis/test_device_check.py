@@ -8,7 +8,7 @@ import torch
 
 from agents.cli.console import WRONG_INPUT, run_command
 from agents.diagnosis import device_check
-from agents.diagnosis.device_check import growth_per_update, legal_draws, same_update, steady_memory
+from agents.diagnosis.device_check import growth_per_update, check_draws, check_update, check_memory
 from agents.doctor import CHECK_FAILED, doctor
 
 
@@ -34,13 +34,13 @@ def command(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.parametrize("algorithm", ["a2c", "maskable-ppo", "ppo", "recurrent-ppo", "trpo"])
 def test_the_cpu_makes_the_update_that_the_cpu_makes(algorithm):
-    check = same_update("cpu", algorithm, "tied")
+    check = check_update("cpu", algorithm, "tied")
     assert check.passed
     assert check.found["largest_change"] > 1e-4
 
 
 def test_an_update_that_is_another_fails(monkeypatch):
-    model, made = device_check.small_model, []
+    model, made = device_check.build_small_model, []
 
     def wrong(*arguments):
         made.append(model(*arguments))
@@ -49,34 +49,34 @@ def test_an_update_that_is_another_fails(monkeypatch):
             made[1].policy.evaluate_actions = lambda *given: tuple(1.3 * part for part in forward(*given))
         return made[-1]
 
-    monkeypatch.setattr(device_check, "small_model", wrong)
-    assert not same_update("cpu", "ppo", "fast").passed
+    monkeypatch.setattr(device_check, "build_small_model", wrong)
+    assert not check_update("cpu", "ppo", "fast").passed
 
 
 def test_an_update_that_changes_nothing_fails(monkeypatch):
     monkeypatch.setattr(device_check.OnPolicyAlgorithm, "learn", lambda *arguments, **keywords: None)
-    assert not same_update("cpu", "ppo", "fast").passed
+    assert not check_update("cpu", "ppo", "fast").passed
 
 
 @pytest.mark.parametrize("token", [-1, device_check.TOKENS, 2**40])
 def test_draws_out_of_range_are_counted(monkeypatch, token):
     monkeypatch.setattr("agents.policies.categorical.sample", lambda logits: torch.full((len(logits),), token))
-    check = legal_draws("cpu")
+    check = check_draws("cpu")
     assert not check.passed
     assert (check.found["illegal_by_torch"], check.found["illegal_by_ours"]) == (0, 5 * device_check.ROWS)
 
 
 def test_masked_draws_are_counted(monkeypatch):
-    assert legal_draws("cpu").passed
+    assert check_draws("cpu").passed
     monkeypatch.setattr("agents.policies.categorical.sample", lambda logits: logits.argmin(dim=1))
-    assert legal_draws("cpu").found["illegal_by_ours"] == 5 * device_check.ROWS
+    assert check_draws("cpu").found["illegal_by_ours"] == 5 * device_check.ROWS
 
 
 def test_memory_that_grows_fails(monkeypatch):
-    assert steady_memory("cpu", "ppo").passed
+    assert check_memory("cpu", "ppo").passed
     held = iter(range(0, 1000, 7))
     monkeypatch.setattr(device_check, "device_memory_mb", lambda device: float(next(held)))
-    check = steady_memory("cpu", "ppo")
+    check = check_memory("cpu", "ppo")
     assert not check.passed
     assert check.found["device_mb_an_update"] == pytest.approx(7)
 
@@ -95,14 +95,14 @@ def test_the_report_tells_what_was_found_and_with_what(command, tmp_path):
     assert found["made_with"]["versions"]["torch"] == torch.__version__
     assert len(found["checks"]) == 6
     assert "draws that are masked or out of range" in out
-    assert "passed; the report: device_check.json" in out
+    assert "passed; saved to device_check.json" in out
 
 
 def test_a_failed_check_is_an_exit_code(command, monkeypatch):
     monkeypatch.setattr("agents.policies.categorical.sample", lambda logits: logits.argmin(dim=1))
     code, out, _ = command("--device cpu --json report.json")
     assert code == CHECK_FAILED
-    assert "FAILED; the report: report.json" in out
+    assert "FAILED; saved to report.json" in out
 
 
 @pytest.mark.parametrize(

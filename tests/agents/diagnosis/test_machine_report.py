@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from agents.diagnosis import machine_report
-from agents.diagnosis.advice import advice
+from agents.diagnosis.advice import derive_advice
 from agents.diagnosis.machine_report import examine
-from agents.diagnosis.products import multiplications
+from agents.diagnosis.products import measure_multiplications
 from agents.machine.matmul import Cpu
 
 ZEN = Cpu("AuthenticAMD", frozenset({"avx512f", "avx512_bf16"}))
@@ -25,7 +25,7 @@ def way(library, precision, gflops, used=False):
 
 def told(found, *ways, **changes):
     return "\n".join(
-        advice(found | {"multiplications": ways or [way("default", "float32", 100.0, used=True)]} | changes)
+        derive_advice(found | {"multiplications": ways or [way("default", "float32", 100.0, used=True)]} | changes)
     )
 
 
@@ -40,7 +40,7 @@ def test_every_way_to_multiply_is_measured_in_speed_and_error(found):
 
 def test_what_cannot_be_used_is_named_and_not_measured(monkeypatch):
     monkeypatch.setattr("agents.machine.matmul.this_cpu", lambda: Cpu("GenuineIntel", frozenset()))
-    default, onednn, bf16 = multiplications()
+    default, onednn, bf16 = measure_multiplications()
     assert default.used
     assert (onednn.gflops, bf16.gflops) == (None, None)
     assert "AVX-512 only" in onednn.why_not
@@ -73,6 +73,6 @@ def test_threads_memory_and_other_work_are_pointed_out(found):
 
 
 def test_other_devices_are_named_with_what_is_wrong_with_them(found):
-    devices = {"mps": "is there, but cannot compute", "cuda": "there is none", "cpu": "can be used"}
-    expected = "Training runs on cpu (mps: is there, but cannot compute, cuda: there is none)."
+    devices = {"mps": "present, but fails to compute", "cuda": "not present", "cpu": "can be used"}
+    expected = "Training runs on cpu (mps: present, but fails to compute, cuda: not present)."
     assert told(found, devices=devices).startswith(expected)

@@ -65,9 +65,9 @@ def test_a_deployed_model_says_what_its_agent_says(exported, tmp_path, kind):
     task = Task(vocab_size=64, max_steps=8, split="test")
     expected = evaluate(Player(agent, ranks=64), range(10), task=task)
     for problem, tokens, earned in zip(range(10), expected.actions, expected.returns, strict=True):
-        said = deployment.say(deployment.models["B"], problem)
-        assert said[0] == tokens.tolist()
-        assert said[1] == pytest.approx(earned)
+        deployed_tokens, deployed_return = deployment.play(deployment.models["B"], problem)
+        assert deployed_tokens == tokens.tolist()
+        assert deployed_return == pytest.approx(earned)
 
 
 def test_it_runs_without_torch_and_its_log_gives_a_verdict(exported, tmp_path):
@@ -77,7 +77,7 @@ def test_it_runs_without_torch_and_its_log_gives_a_verdict(exported, tmp_path):
     assert (out.returncode, out.stderr) == (0, "")
     assert "40 answers" in out.stdout
     log = read_log(tmp_path / "log.jsonl")
-    assert (len(log.a.returns) + len(log.b.returns), log.left_out) == (40, "")
+    assert (len(log.a.returns) + len(log.b.returns), log.skipped_lines) == (40, "")
     deployment = Deployment(*(Path(file) for file in files), 0.5, tmp_path / "again.jsonl")
     for line in (tmp_path / "log.jsonl").read_text().splitlines():
         row = json.loads(line)
@@ -144,10 +144,10 @@ def test_latencies_are_told_of_both_for_one_row_and_many(exported, tmp_path, mon
     ("words", "message"),
     [
         ("plain none", "No such file or directory"),
-        ("plain nonsense", "is no model of python -m agents.export"),
+        ("plain nonsense", "is not a model of python -m agents.export"),
         ("plain masked --share-b 2", "share_b is 2; it must be from 0 to 1."),
-        ("plain other", "the models speak different languages"),
-        ("plain wider", "or see different observations"),
+        ("plain other", "the models have different languages"),
+        ("plain wider", "or different observations"),
         ("plain masked --log none/log.jsonl", "none/log.jsonl"),
     ],
 )

@@ -9,8 +9,8 @@ from scipy import stats
 
 from agents.cli.console import run_command
 from agents.evaluate import evaluate
-from agents.evaluation.ab_test import POWER, ABVerdict, judge
-from agents.evaluation.deployment_log import Log, Variant, read_log
+from agents.evaluation.ab_verdict import POWER, ABVerdict, judge
+from agents.evaluation.deployment_log import DeploymentLog, VariantLog, read_log
 from token_env import SettingError
 
 
@@ -38,8 +38,8 @@ def log(tmp_path):
 
 
 def made_up(returns_a, returns_b, share_b=0.5):
-    a, b = (Variant("sum", np.asarray(returns), np.ones(len(returns))) for returns in (returns_a, returns_b))
-    return Log(share_b, a, b, False, 0, 0)
+    a, b = (VariantLog("sum", np.asarray(returns), np.ones(len(returns))) for returns in (returns_a, returns_b))
+    return DeploymentLog(share_b, a, b, False, 0, 0)
 
 
 def draws(generator, count, mean=2.4):
@@ -126,7 +126,7 @@ def test_a_log_that_is_cut_anywhere_gives_its_whole_lines(log):
             continue
         found = read_log(path)
         assert len(found.a.returns) + len(found.b.returns) == ended
-        assert found.torn == (not whole[:cut].endswith(b"\n")) == (found.left_out != "")
+        assert found.truncated == (not whole[:cut].endswith(b"\n")) == (found.skipped_lines != "")
 
 
 FOREIGN = {
@@ -151,7 +151,7 @@ FOREIGN = {
 def test_foreign_lines_are_left_out_and_counted(log, kind):
     first, *rest = lines([1.0, 2.0], [3.0, 4.0])
     found = read_log(log(first, FOREIGN[kind], *rest))
-    assert (found.foreign, found.left_out) == (1, "left out: 1 line that is no decision")
+    assert (found.invalid, found.skipped_lines) == (1, "left out: 1 line that is no decision")
     np.testing.assert_array_equal(found.a.returns, [1.0, 2.0])
     with pytest.raises(SettingError, match=r"gives no verdict: none of its 1 whole lines is a decision"):
         read_log(log(FOREIGN[kind]))
@@ -160,7 +160,7 @@ def test_foreign_lines_are_left_out_and_counted(log, kind):
 def test_a_request_counts_once(log):
     found = read_log(log(*lines([1.0, 2.0], [3.0]), line("A0", earned=9.0), line("A1", earned=9.0), b"torn"))
     np.testing.assert_array_equal(found.a.returns, [1.0, 2.0])
-    assert found.left_out == (
+    assert found.skipped_lines == (
         "left out: the last line, which has no end; 2 lines about a request that was answered before"
     )
 

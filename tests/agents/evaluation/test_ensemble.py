@@ -10,7 +10,7 @@ import agents
 from agents.algorithms.table import ALGORITHMS
 from agents.evaluation.agent import Player
 from agents.evaluation.ensemble import RULES, Ensemble
-from agents.evaluation.ensemble_scores import EnsembleScores, Played, Timed, play_beside_members
+from agents.evaluation.ensemble_scores import EnsembleScores, TimedEvaluation, TimedPlayer, compare_with_members
 from tests.support.models import played, untrained, untrained_variant
 from token_env import Dynamics, SettingError, Task, evaluate
 
@@ -118,7 +118,7 @@ def test_masks_for_members_without_them_are_refused():
 
 def test_members_play_as_they_do_alone_beside_the_ensemble():
     small, large = untrained(0), untrained(1, vocab_size=200, max_steps=12)
-    standing = play_beside_members(Ensemble([small, large]), ["small", "large"], "test", range(12))
+    standing = compare_with_members(Ensemble([small, large]), ["small", "large"], "test", range(12))
     task = Task(vocab_size=64, max_steps=8, split="test")
     for name, agent in (("small", small), ("large", large)):
         expected = evaluate(Player(agent, ranks=64), range(12), task=task).actions
@@ -130,11 +130,11 @@ def test_members_play_as_they_do_alone_beside_the_ensemble():
 
 
 def test_the_clock_tells_milliseconds_a_token():
-    clock = Timed(untrained().greedy)
+    clock = TimedPlayer(untrained().greedy)
     evaluate(clock, range(5), task=Task(vocab_size=64, max_steps=8, split="test"))
     assert len(clock.milliseconds) == 8
     clock.milliseconds = [1.0, 2.0, 60.0]
-    assert clock.a_token == 2.0
+    assert clock.ms_per_token == 2.0
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_the_clock_tells_milliseconds_a_token():
     ],
 )
 def test_the_verdict_needs_intervals_that_exclude_zero(ensemble, verdict):
-    one = {"a": Played(played([1.0]), 1, 1)}
-    assert "no difference shown" in EnsembleScores(Task(), one, Played(played([2.0]), 1, 1)).verdict
-    members = {"a": Played(played([1.1, 2.0, 3.0]), 1, 1), "b": Played(played([0.0, 0.0, 0.0]), 1, 1)}
-    assert EnsembleScores(Task(), members, Played(played(ensemble), 1, 1)).verdict == verdict
+    one = {"a": TimedEvaluation(played([1.0]), 1, 1)}
+    assert "no difference shown" in EnsembleScores(Task(), one, TimedEvaluation(played([2.0]), 1, 1)).verdict
+    members = {"a": TimedEvaluation(played([1.1, 2.0, 3.0]), 1, 1), "b": TimedEvaluation(played([0.0, 0.0, 0.0]), 1, 1)}
+    assert EnsembleScores(Task(), members, TimedEvaluation(played(ensemble), 1, 1)).verdict == verdict

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from agents.machine import devices
-from agents.machine.devices import available_devices, device_reason, device_states, resolve_device, trial_failure
+from agents.machine.devices import available_devices, device_reason, device_states, resolve_device, smoke_test_failure
 from agents.machine.usage import device_memory_mb, device_use
 from token_env import SettingError
 
@@ -15,7 +15,7 @@ def machine(monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_built", lambda: True)
         monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
-        monkeypatch.setattr(devices, "trial_failure", lambda device: (failures or {}).get(device, ""))
+        monkeypatch.setattr(devices, "smoke_test_failure", lambda device: (failures or {}).get(device, ""))
 
     return pretend
 
@@ -38,8 +38,8 @@ def test_a_device_that_is_there_is_taken_by_name(machine):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("mps", r"^device 'mps' cannot be used: there is none. This machine has cuda, cpu; type --device auto.$"),
-        ("cuda:2", "there is none"),
+        ("mps", r"^device 'mps' cannot be used: not present. This machine has cuda, cpu; type --device auto.$"),
+        ("cuda:2", "not present"),
         ("gpu", "Known: auto"),
         ("cuda:x", "Known"),
     ],
@@ -54,7 +54,7 @@ def test_a_device_that_cannot_compute_is_not_chosen_and_refused_by_name(machine)
     machine(True, 2, {"mps": "out of memory", "cuda:1": "no answer"})
     assert available_devices() == ["cuda", "cpu"]
     assert resolve_device("auto") == "cuda"
-    with pytest.raises(SettingError, match="'mps' cannot be used: is there, but cannot compute: out of memory"):
+    with pytest.raises(SettingError, match="'mps' cannot be used: present, but fails to compute: out of memory"):
         resolve_device("mps")
     with pytest.raises(SettingError, match="'cuda:1' cannot be used"):
         resolve_device("cuda:1")
@@ -64,28 +64,28 @@ def test_what_is_wrong_with_a_device_is_told(machine, monkeypatch):
     machine(True, 0, {"mps": "out of memory"})
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
     states = {
-        "mps": "is there, but cannot compute: out of memory",
-        "cuda": "this torch is built without it",
+        "mps": "present, but fails to compute: out of memory",
+        "cuda": "this build of torch does not support it",
         "cpu": "can be used",
     }
     assert device_states() == states
     assert device_reason("auto") == ", ".join(f"{kind}: {states[kind]}" for kind in ("mps", "cuda"))
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
-    assert device_states()["cuda"] == "there is none"
+    assert device_states()["cuda"] == "not present"
 
 
 def test_why_a_device_is_taken_is_told(machine):
     machine(True, 1)
-    assert device_reason("auto") == "it comes first, and a trial worked"
+    assert device_reason("auto") == "preferred device, usable"
     assert device_reason("cuda") == "as asked"
     machine(False, 1)
-    assert device_reason("auto") == "mps: there is none"
+    assert device_reason("auto") == "mps: not present"
 
 
 def test_devices_that_are_not_asked_for_are_not_tried(machine, monkeypatch):
     machine(True, 2)
     tried = []
-    monkeypatch.setattr(devices, "trial_failure", lambda device: tried.append(device) or "")
+    monkeypatch.setattr(devices, "smoke_test_failure", lambda device: tried.append(device) or "")
     for name, expected in (("cpu", []), ("cuda:1", ["cuda:1"]), ("auto", ["mps"])):
         resolve_device(name)
         assert tried == expected
@@ -93,8 +93,8 @@ def test_devices_that_are_not_asked_for_are_not_tried(machine, monkeypatch):
 
 
 def test_a_trial_is_a_process_that_computes():
-    assert trial_failure("cpu") == ""
-    assert "exit code 1" in trial_failure("cuda:77")
+    assert smoke_test_failure("cpu") == ""
+    assert "exit code 1" in smoke_test_failure("cuda:77")
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_a_trial_is_a_process_that_computes():
     ],
 )
 def test_a_trial_that_hangs_dies_or_fails_is_told_and_ends(monkeypatch, program, told):
-    monkeypatch.setattr(devices, "TRIAL", program)
-    monkeypatch.setattr(devices, "TRIAL_SECONDS", 0.5 if "sleep" in program else 60.0)
-    assert trial_failure.__wrapped__("cpu") == told
+    monkeypatch.setattr(devices, "SMOKE_TEST", program)
+    monkeypatch.setattr(devices, "SMOKE_TEST_SECONDS", 0.5 if "sleep" in program else 60.0)
+    assert smoke_test_failure.__wrapped__("cpu") == told
 
 
 def test_what_a_device_is_used_is_read_where_it_can_be(monkeypatch):

@@ -7,7 +7,7 @@ from torch import nn
 
 import agents
 from agents.machine.matmul import Cpu, choose_products, this_cpu
-from agents.policies.bf16 import Bf16Linear, multiply_in
+from agents.policies.bf16 import Bf16Linear, set_linear_precision
 from agents.policies.categorical import log_prob_and_entropy
 from agents.settings.layers import make_settings, preset_layer
 from agents.training.fit import fit
@@ -30,10 +30,10 @@ UNKNOWN = Cpu("", frozenset(), onednn=False)  # macOS
         (Cpu("AuthenticAMD", AVX2), "default", "with AVX-512 only"),
         (Cpu("AuthenticAMD", AVX512 | {"amx_tile"}), "default", "would multiply in bf16"),
         (ZEN._replace(onednn=False), "default", "no oneDNN"),
-        (ICE_LAKE, "default", "MKL is made for Intel"),
+        (ICE_LAKE, "default", "MKL is optimised for Intel"),
         (SAPPHIRE_RAPIDS, "default", "would multiply in bf16"),
         (ARM, "default", "with AVX-512 only"),
-        (Cpu("", AVX512), "default", "does not name its maker"),
+        (Cpu("", AVX512), "default", "vendor is unknown"),
         (UNKNOWN, "default", "no oneDNN"),
     ],
 )
@@ -48,7 +48,7 @@ def test_a_path_that_is_asked_for_is_taken_where_it_stays_float32():
     assert choose_products("onednn", "float32", "cpu", ICE_LAKE).path == "onednn"
     refused = choose_products("onednn", "float32", "cpu", SAPPHIRE_RAPIDS)
     assert refused.path == "default"
-    assert "matmul=onednn cannot be had: with AMX oneDNN would multiply in bf16" in refused.told
+    assert "matmul=onednn is not possible: with AMX oneDNN would multiply in bf16" in refused.description
 
 
 def test_on_a_gpu_float32_products_stay_float32():
@@ -63,12 +63,12 @@ def test_on_a_gpu_float32_products_stay_float32():
 def test_bf16_needs_instructions_for_it_and_otherwise_goes_on_in_float32(cpu, precision):
     products = choose_products("auto", "bf16", "cpu", cpu)
     assert products.precision == precision
-    assert ("going on in float32" in products.told) == (precision == "float32")
+    assert ("using float32" in products.description) == (precision == "float32")
 
 
 def test_a_gpu_without_bf16_goes_on_in_float32(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
-    assert "cuda:1 has no bf16 here" in choose_products("auto", "bf16", "cuda:1", ZEN).refused
+    assert "cuda:1 does not support bf16" in choose_products("auto", "bf16", "cuda:1", ZEN).refused
     assert choose_products("auto", "bf16", "mps", ZEN).precision == "float32"  # the tests' torch has none
 
 
@@ -97,7 +97,7 @@ def test_products_in_bf16_have_the_gradient_of_float32_and_leave_weights_float32
     optimizer = torch.optim.Adam(net.parameters(), fused=True)
     gradients = []
     for precision in ("float32", "bf16"):
-        multiply_in(net, precision)
+        set_linear_precision(net, precision)
         net.zero_grad()
         log_prob, entropy = log_prob_and_entropy(net(inputs), actions)
         (log_prob.mean() + 0.1 * entropy.mean()).backward()
@@ -111,9 +111,9 @@ def test_products_in_bf16_have_the_gradient_of_float32_and_leave_weights_float32
 
 def test_the_value_is_multiplied_in_float32():
     net = nn.ModuleList([nn.Linear(4, 1), nn.Linear(4, 2)])
-    multiply_in(net, "bf16")
+    set_linear_precision(net, "bf16")
     assert [type(module) for module in net] == [nn.Linear, Bf16Linear]
-    multiply_in(net, "float32")
+    set_linear_precision(net, "float32")
     assert [type(module) for module in net] == [nn.Linear, nn.Linear]
 
 
@@ -150,7 +150,7 @@ def test_a_run_in_bf16_is_loaded_in_float32(head, tmp_path, monkeypatch):
 def test_a_run_says_that_there_is_no_bf16(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("agents.machine.matmul.this_cpu", lambda: ICE_LAKE)
     result = short_run(tmp_path / "run", precision="bf16")
-    assert "this processor has no bf16 instructions; going on in float32" in capsys.readouterr().err
+    assert "this processor has no bf16 instructions; using float32" in capsys.readouterr().err
     assert json.loads((result.run / "run.json").read_text())["products"]["precision"] == "float32"
 
 

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from stable_baselines3 import PPO
 
 import agents
 from agents.algorithms.vec_env import TokenVecEnv
 from agents.policies.extractors import TokenExtractor
-from agents.settings.layers import make_settings
-from agents.training.fit import fit
+from agents.runs import run_dir
+from tests.support.models import saved
 from token_env import Task, evaluate
 from token_env.env import TokenEnv
 
@@ -59,22 +60,12 @@ def task_messages(task):
     return Dynamics(task).problems.draw(np.arange(200)).message
 
 
-def test_a_run_that_reads_ids_is_saved_and_loaded(tmp_path):
-    settings = make_settings(
-        {
-            "env": IDS,
-            "episodes": 8,
-            "device": "cpu",
-            "policy": {"embedding": 5, "hidden": [8]},
-            "ppo": {"n_steps": 16, "batch_size": 16},
-            "evaluation": {"problems": 10},
-        }
-    )
-    result = fit(settings, tmp_path / "run", progress=False)
-    loaded = agents.load(result.run)
-    assert loaded.policy.features_extractor.due.embedding_dim == 5
-    for name, weights in result.agent.policy.state_dict().items():
-        torch.testing.assert_close(loaded.policy.state_dict()[name], weights, rtol=0, atol=0)
+def test_the_vectors_of_the_ids_are_saved_and_loaded(tmp_path):
+    path = saved(tmp_path / "run", env=IDS, policy={"head": "fast", "embedding": 5})
+    kept, loaded = safetensors.torch.load_file(path / run_dir.WEIGHTS), agents.load(path).policy
+    for vectors in (loaded.features_extractor.said.weight, loaded.features_extractor.due.weight):
+        assert vectors.shape == (12, 5)
+        assert any(torch.equal(vectors, weights) for weights in kept.values())
 
 
 @pytest.mark.parametrize("reward", ["terminal", "potential"])

@@ -8,9 +8,9 @@ import pytest
 from torch.utils import backend_registration
 
 from agents.algorithms.table import ALGORITHMS
-from agents.diagnosis.device_check import TOLERANCE, TOLERANCE_OF_OTHERS
+from agents.diagnosis.device_check import DEFAULT_TOLERANCE, TOLERANCE
 from agents.policies.actor_critic import PLAIN
-from tests.support.mps_kernels import lacking
+from tests.support.devices.mps_kernels import lacking
 
 pytestmark = pytest.mark.skipif(
     not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
@@ -21,7 +21,7 @@ TRAININGS = [f"{algorithm}/{head}" for algorithm in ALGORITHMS for head in PLAIN
 
 @pytest.fixture(scope="module")
 def told():
-    command = [sys.executable, "-W", "ignore", "-m", "tests.support.pretend_device"]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.support.devices.pretend_device"]
     out = subprocess.run(command, capture_output=True, text=True)
     assert out.returncode == 0, out.stderr[-4000:]
     return json.loads(out.stdout)
@@ -31,7 +31,7 @@ def told():
 def test_a_training_on_the_device_gives_the_weights_of_one_on_the_cpu(told, training):
     found = told["trained"][training]
     assert found["moved"] > 1e-3  # or it was not trained
-    allowed = TOLERANCE.get(training.partition("/")[0], TOLERANCE_OF_OTHERS)  # ours round otherwise there
+    allowed = TOLERANCE.get(training.partition("/")[0], DEFAULT_TOLERANCE)  # ours round otherwise there
     assert found["gap"] <= (0 if training.endswith("stock") else allowed * found["moved"])
 
 

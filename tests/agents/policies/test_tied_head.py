@@ -8,12 +8,14 @@ import torch
 import agents
 from agents.algorithms.models import build_model, build_policy
 from agents.algorithms.vec_env import TokenVecEnv
+from agents.evaluation.scores import score_policy
 from agents.policies.actor_critic import TiedActorCriticPolicy
 from agents.policies.categorical import CHUNK_ELEMENTS
-from agents.policies.tied_head import BENDS, FASTER_BENDS, FASTER_MEANINGS, Bigrams, tied_logits
+from agents.policies.tied_head import BENDS, BENDS_LR_MULTIPLIER, MEANINGS_LR_MULTIPLIER, Bigrams, tied_logits
 from agents.settings.layers import make_settings, preset_layer
 from agents.training.fit import fit
 from token_env import Dynamics, SettingError
+from token_env.rules.task import with_split
 
 TINY = {"vocab_size": 64, "max_steps": 8}
 
@@ -60,8 +62,8 @@ def test_the_formula_with_numbers_in_every_part_of_it():
     h = policy.mlp_extractor.policy_net(observations).detach().numpy()
     seen = problems.meanings[:, :2].reshape(len(h), -1)
     places = np.array([2.5, 3.25, 4.0, 4.75, 5.5, 6.25])
-    bent = np.maximum(0.0, -places - log_p[..., None]) @ (FASTER_BENDS * c)
-    expected = log_p - bent + (FASTER_MEANINGS * seen @ a + h @ b) @ language.output.T + e
+    bent = np.maximum(0.0, -places - log_p[..., None]) @ (BENDS_LR_MULTIPLIER * c)
+    expected = log_p - bent + (MEANINGS_LR_MULTIPLIER * seen @ a + h @ b) @ language.output.T + e
     np.testing.assert_allclose(logits(policy, observations).detach().numpy(), expected, rtol=1e-3, atol=1e-2)
 
 
@@ -108,11 +110,11 @@ def test_it_learns_where_plain_logits_have_hardly_begun():
         dynamics = Dynamics(settings.env)
         model = build_model(settings, env, dynamics, "cpu")
         model.learn(400 * 10)
-        scores[head] = agents.scores.policy_figures(
+        scores[head] = score_policy(
             lambda seen, model=model: model.predict(seen, deterministic=True)[0],
-            agents.scores.held_out(settings.env, "test"),
+            with_split(settings.env, "test"),
             range(100),
-        )["score"]
+        ).score
     assert scores["tied"] > 0.3
     assert scores["tied"] > scores["stock"] + 0.1
 

@@ -17,9 +17,9 @@ import torch
 import agents
 from agents.algorithms.table import ALGORITHMS
 from agents.runs import checksums, model_files, run_dir
-from agents.runs.json_files import MOST_BYTES, write_json
+from agents.runs.json_files import MAX_BYTES, write_json
 from agents.runs.language_file import language_bytes, read_language
-from agents.runs.weights import own_weights
+from agents.runs.weights import unique_weights
 from agents.settings.layers import make_settings, preset_layer
 from tests.support.models import Bomb, saved
 from token_env import SettingError
@@ -64,13 +64,13 @@ def refused(path, message):
 def test_a_whole_model_is_loaded_with_the_weights_it_was_saved_with(tmp_path, algorithm, head):
     path = saved(tmp_path / "run", algorithm=algorithm, policy={"head": head})
     kept = safetensors.torch.load((path / run_dir.WEIGHTS).read_bytes())
-    loaded = own_weights(agents.load(path).policy)
+    loaded = unique_weights(agents.load(path).policy)
     assert kept.keys() == loaded.keys()
     for name, tensor in kept.items():
         torch.testing.assert_close(loaded[name], tensor, rtol=0, atol=0)
 
 
-@pytest.mark.skipif(not shutil.which("sha256sum"), reason="sha256sum is not installed")
+@pytest.mark.skipif(not shutil.which("sha256sum"), reason="sha256sum is not installed; type apt-get install coreutils")
 def test_the_checksums_are_those_of_coreutils(run):
     out = subprocess.run(["sha256sum", "--check", "--strict", run_dir.CHECKSUMS], cwd=run, capture_output=True)
     assert out.returncode == 0
@@ -82,7 +82,7 @@ def test_one_changed_byte_is_noticed(run, name):
     content = bytearray((run / name).read_bytes())
     content[-5] ^= 1
     (run / name).write_bytes(content)
-    refused(run, rf"{name}' is not as it was written|cannot read .*{name}")
+    refused(run, rf"{name}' is damaged or was modified|cannot read .*{name}")
 
 
 @pytest.mark.parametrize("name", [*FILES, run_dir.CHECKSUMS])
@@ -181,7 +181,7 @@ def test_settings_larger_than_the_weights_are_refused_before_anything_is_made_of
     change(path, settings=settings_of(path, **layer))
     monkeypatch.setattr(model_files, "build_policy", lambda *arguments: pytest.fail("it was built"))
     monkeypatch.setattr(model_files, "Dynamics", lambda *arguments: pytest.fail("it was built"))
-    refused(path, "do not fit the policy")
+    refused(path, "do not match the policy")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "model.json/../../outside", "other.safetensors"])
@@ -190,27 +190,27 @@ def test_a_file_outside_the_model_is_never_opened(run, name):
     os.mkfifo(run / "other.safetensors")
     with (run / run_dir.CHECKSUMS).open("a") as sums:
         sums.write(f"{'0' * 64}  {name}\n")
-    refused(run, f"name '{name}', which is no file of a model")
+    refused(run, f"lists '{name}', which is no model file")
 
 
 def test_a_text_or_run_that_the_settings_name_is_never_opened(tmp_path):
     os.mkfifo(tmp_path / "text")
     path = saved(tmp_path / "run")
     change(path, settings=settings_of(path, env={"language": f"text:{tmp_path / 'text'}"}))
-    refused(path, f"and no {run_dir.LANGUAGE} is with it")
+    refused(path, f"{run_dir.LANGUAGE} is missing")
 
 
 @pytest.mark.parametrize("name", [run_dir.MODEL, run_dir.WEIGHTS, run_dir.CHECKSUMS])
 def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(run, name):
     (run / name).unlink()
     os.mkfifo(run / name)
-    refused(run, "no plain file")
+    refused(run, "must be a regular file")
 
 
 def test_a_file_that_is_too_large_is_not_read(run):
     with (run / run_dir.WEIGHTS).open("ab") as file:
-        file.truncate(MOST_BYTES + 1)  # a hole, which takes no disk
-    refused(run, "no plain file of at most")
+        file.truncate(MAX_BYTES + 1)  # a hole, which takes no disk
+    refused(run, "must be a regular file of at most")
 
 
 def test_a_name_that_stands_twice_is_refused_everywhere(run):
@@ -219,19 +219,19 @@ def test_a_name_that_stands_twice_is_refused_everywhere(run):
     refused(run, "every name once")
     (run / run_dir.MODEL).write_text(model.replace('"format": 2', '"format": 2, "format": 2'))
     resum(run)
-    refused(run, "says 'format' twice")
+    refused(run, "has the key 'format' twice")
     (run / run_dir.MODEL).write_text(model)
     one = json.dumps(tensor(1))
     (run / run_dir.WEIGHTS).write_bytes(header(f'{{"a": {one}, "a": {one}}}'.encode(), bytes(4)))
     resum(run)
-    refused(run, "do not fit the policy|cannot read the weights")
+    refused(run, "do not match the policy|cannot read the weights")
 
 
 @pytest.mark.parametrize("line", ["", "text", "0" * 63 + "  model.json", "0" * 64 + " *model.json", "\xff\xfe"])
 def test_checksums_that_are_none_are_refused(run, line):
     with (run / run_dir.CHECKSUMS).open("a") as sums:
         sums.write(line + "\n")
-    refused(run, "a checksum and a name on every line")
+    refused(run, "a checksum and a file name on every line")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -241,10 +241,10 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path, valu
     with torch.no_grad():
         agent.policy.action_net.bias[3] = value
     (tmp_path / "new").mkdir()
-    with pytest.raises(SettingError, match=r"not finite: action_net.bias holds NaN or infinity"):
+    with pytest.raises(SettingError, match=r"not finite: action_net.bias contains NaN or infinity"):
         model_files.save(tmp_path / "new", agent.settings, agent.dynamics, agent.policy)
     assert list((tmp_path / "new").iterdir()) == []
-    (path / run_dir.WEIGHTS).write_bytes(safetensors.torch.save(own_weights(agent.policy)))
+    (path / run_dir.WEIGHTS).write_bytes(safetensors.torch.save(unique_weights(agent.policy)))
     resum(path)
     refused(path, r"model.safetensors' are not finite")
 
@@ -261,20 +261,20 @@ def test_weights_of_another_policy_are_refused(tmp_path, kind):
     }[kind]
     (path / run_dir.WEIGHTS).write_bytes(safetensors.torch.save(weights))
     resum(path)
-    refused(path, "do not fit the policy")
+    refused(path, "do not match the policy")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 1}, r"another version \(format 1\); .* train it again: type python -m agents.train"),
-        ({"format": 3}, "another version"),
-        ({"format": None}, "another version"),
-        ({"language": "0" * 64}, "is not the one its model was trained on"),
+        ({"format": 1}, r"has format version 1; .* train it again, type python -m agents.train"),
+        ({"format": 3}, "has format version 3"),
+        ({"format": None}, "has format version None"),
+        ({"language": "0" * 64}, "differs from the one that the model was trained on"),
         ({"settings": {"episodse": 1}}, "unknown setting"),
         ({"settings": {"algorithm": "os.system"}}, "unknown algorithm"),
-        ({"settings": [1]}, "holds no settings"),
-        ({"settings": None}, "holds no settings"),
+        ({"settings": [1]}, "contains no settings"),
+        ({"settings": None}, "contains no settings"),
     ],
 )
 def test_a_description_of_something_else_is_refused(run, changes, message):
@@ -285,7 +285,7 @@ def test_a_description_of_something_else_is_refused(run, changes, message):
 def test_a_model_from_before_checksums_is_told_from_a_half_written_one(run):
     change(run, format=1)
     (run / run_dir.CHECKSUMS).unlink()
-    refused(run, "another version")
+    refused(run, "has format version")
 
 
 def test_a_language_survives_its_file():

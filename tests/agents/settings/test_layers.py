@@ -133,7 +133,7 @@ def test_assignments_are_read_as_yaml(assignment, value):
         ({"env": {"vocab_size": 1}}, r"env.vocab_size is 1; it must be at least 2"),
         ({"env": {"noise": -1}}, r"env.noise is -1"),
         ({"env": {"reward": "dens"}}, "Did you mean 'dense'"),
-        ({"env": {"reward": len}}, "given by name"),
+        ({"env": {"reward": len}}, "must be names"),
         ({"episodes": 0}, "episodes cannot be 0"),
         ({"policy": {"hidden": [0]}}, "at least 1 unit"),
         ({"ppo": {"learning_rate": float("nan")}}, "ppo.learning_rate cannot be nan"),

@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import agents
-from agents.algorithms.vec_env import TokenVecEnv, keywords_of
+from agents.algorithms.vec_env import TokenVecEnv, task_keywords
 from agents.settings.layers import make_settings, preset_layer, read_layer
 from agents.training.curriculum import Curriculum, CurriculumState, Schedule
 from agents.training.fit import fit
@@ -123,7 +123,7 @@ class Watcher(BaseCallback):
 
 def test_training_plays_the_problems_of_the_level():
     settings = make_settings(preset_layer("tiny"), SHORT, {"curriculum": {"threshold": 9.0}})
-    env = TokenVecEnv(8, **keywords_of(settings.env))
+    env = TokenVecEnv(8, **task_keywords(settings.env))
     plan = Schedule(settings)
     curriculum = Curriculum(plan, env)
     watcher = Watcher(curriculum)

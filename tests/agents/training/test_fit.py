@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -11,8 +12,8 @@ import torch
 import agents
 from agents.algorithms.table import ALGORITHMS
 from agents.evaluation.scores import evaluate_agent, figures
+from agents.machine.usage import peak_memory_mb
 from agents.evaluation.statistics import problem_interval, running_mean
-from agents.policies.actor_critic import FastActorCriticPolicy
 from agents.runs import run_dir
 from agents.settings.layers import make_settings, preset_layer, read_layer
 from agents.training.build import environment_seed
@@ -106,33 +107,8 @@ def test_the_configuration_of_a_run_trains_it_again(finished):
     assert make_settings(read_layer(str(finished.run / "config.yaml"))) == finished.agent.settings
 
 
-def test_a_loaded_agent_says_what_the_trained_one_says(finished):
-    loaded = agents.load(finished.run)
-    task = Task(vocab_size=30, max_steps=8, split="test", language=loaded.language)
-    ours, theirs = evaluate(loaded.greedy, range(40), task=task), evaluate(finished.agent.greedy, range(40), task=task)
-    np.testing.assert_array_equal(ours.actions, theirs.actions)
-    np.testing.assert_array_equal(ours.returns, theirs.returns)
-    assert loaded.language.fingerprint == finished.agent.language.fingerprint
-
-
-@pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
-def test_a_run_with_fast_heads_is_loaded_with_them(algorithm, tmp_path):
-    settings = make_settings(
-        preset_layer("tiny"),
-        {
-            "algorithm": algorithm,
-            "device": "cpu",
-            "episodes": 80,
-            "policy": {"head": "fast"},
-            "evaluation": {"problems": 10},
-        },
-    )
-    result = fit(settings, tmp_path / "run", progress=False)
-    loaded = agents.load(result.run)
-    assert isinstance(loaded.policy, FastActorCriticPolicy)
-    seen = np.random.default_rng(0).normal(size=(20, 51)).astype(np.float32)
-    np.testing.assert_array_equal(loaded.logits(seen), result.agent.logits(seen))
-    np.testing.assert_array_equal(loaded.predict(seen)[0], result.agent.predict(seen)[0])
+def test_an_agent_is_loaded_with_its_language(finished):
+    assert agents.load(finished.run).language.fingerprint == finished.agent.language.fingerprint
 
 
 def test_the_summary_holds_the_evaluation_beside_the_reference_policies(finished):
@@ -207,8 +183,12 @@ def test_a_run_tells_its_machine_its_revision_and_its_processor_time(finished):
     assert 0 < finished.summary["cpu_seconds"] < 100
 
 
-def test_memory_is_measured(finished):
-    assert 50 < finished.summary["peak_memory_mb"] < 20_000
+def test_the_peak_of_memory_is_that_of_the_process(finished):
+    status = Path("/proc/self/status").read_text()
+    told = {name: int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024 / 1e6 for name in ("VmHWM", "VmRSS")}
+    assert finished.summary["peak_memory_mb"] <= told["VmHWM"] + 0.1  # the process may have grown since
+    assert finished.summary["peak_memory_mb"] > told["VmRSS"] / 3  # and shrunk
+    assert peak_memory_mb() == pytest.approx(told["VmHWM"], rel=0.01)
 
 
 def test_observations_reach_the_policy_in_float32(finished, monkeypatch):

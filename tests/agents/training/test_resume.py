@@ -14,12 +14,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import yaml
 from stable_baselines3 import PPO
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import agents
 from agents.algorithms.table import ALGORITHMS
@@ -38,33 +36,14 @@ from agents.training.fit import fit
 from agents.training.guards import TrainingError
 from agents.training.recorder import Recorder
 from agents.training.resume import resume
+from tests.support.resuming import assert_same_run, fit_until
 from tests.support.settings import short_settings
 from token_env import SettingError, evaluate
 
 SOAK = bool(os.environ.get("SOAK"))
-KILLS = 50 if SOAK else 4
-TIMES = {"training_seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb"}  # of a summary, which never repeat
 
 
-class Killed(BaseException):
-    """Ends a training as `kill -9` would: nobody expects it."""
-
-
-def fit_until(steps, settings, run):
-    """Train until all environments have made so many steps together."""
-    on_step = Recorder._on_step
-
-    def killed(self):
-        going_on = on_step(self)
-        if self.num_timesteps >= steps:
-            raise Killed
-        return going_on
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recorder, "_on_step", killed)
-        with pytest.raises(Killed):
-            fit(settings, run, progress=False)
-    return run
+KILLS = 50 if SOAK else 1
 
 
 def spoil_generators(seed=5):
@@ -79,47 +58,10 @@ def draw():
     return random.gauss(0, 1), np.random.standard_normal(), float(torch.rand(()))  # noqa: NPY002
 
 
-def assert_same_run(ours, theirs):
-    """Weights, the best ones too, all metrics, what TensorBoard shows, and the summary, but for times."""
-    for model in (run_dir.WEIGHTS, f"{run_dir.BEST}/{run_dir.WEIGHTS}"):
-        assert (ours / model).read_bytes() == (theirs / model).read_bytes()
-    for one, other in zip(agents.load_metrics(ours), agents.load_metrics(theirs), strict=True):
-        pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"), check_exact=True)
-    one, other = (json.loads((run / run_dir.SUMMARY).read_text()) for run in (ours, theirs))
-    assert {name for name in one if one[name] != other[name]} <= TIMES
-    one, other = (scalars(run) for run in (ours, theirs))
-    assert {name for name in one if one[name] != other[name]} <= {"time/fps"}
-
-
-def scalars(run):
-    events = EventAccumulator(str(run / run_dir.TENSORBOARD), size_guidance={"scalars": 0}).Reload()
-    return {
-        name: repr([(event.step, event.value) for event in events.Scalars(name)]) for name in events.Tags()["scalars"]
-    }
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A short run of PPO that nothing disturbed."""
-    return fit(short_settings(), tmp_path_factory.mktemp("whole") / "run", progress=False).run
-
-
-@pytest.fixture(scope="module")
-def killed_run(tmp_path_factory):
-    """The same, killed in the middle of its fifth rollout."""
-    return fit_until(8 * 8 * 4 + 8 * 3, short_settings(), tmp_path_factory.mktemp("killed") / "run")
-
-
-@pytest.fixture
-def killed(killed_run, tmp_path):
-    """A copy of it."""
-    return Path(shutil.copytree(killed_run, tmp_path / "run"))
-
-
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_killed_and_resumed_equals_undisturbed(algorithm, tmp_path):
+def test_killed_and_resumed_equals_undisturbed(algorithm, tmp_path, whole):
     settings = short_settings(algorithm=algorithm)
-    undisturbed = fit(settings, tmp_path / "whole", progress=False).run
+    undisturbed = whole if algorithm == "ppo" else fit(settings, tmp_path / "whole", progress=False).run
     run = fit_until(8 * 8 * 4 + 8 * 7, settings, tmp_path / "killed")
     assert (
         len(agents.load_metrics(run).episodes) == 32 > last_checkpoint(run).episodes == 24
@@ -195,7 +137,7 @@ def test_the_last_two_checkpoints_and_the_best_are_kept(whole):
 def test_a_finished_run_can_be_made_longer(tmp_path):
     settings = short_settings(episodes=32, curriculum={"enabled": False}, ppo={"learning_rate_schedule": "constant"})
     run = fit(settings, tmp_path / "run", progress=False).run
-    with pytest.raises(SettingError, match=r"is finished; type --episodes 64 --allow-change"):
+    with pytest.raises(SettingError, match=r"is finished; .* type for example --episodes 64 --allow-change"):
         resume(run, progress=False)
     resume(run, {"episodes": 48}, allow_change=True, progress=False)
     longer = fit(settings.model_copy(update={"episodes": 48}), tmp_path / "longer", progress=False).run
@@ -203,68 +145,6 @@ def test_a_finished_run_can_be_made_longer(tmp_path):
     made = json.loads((run / run_dir.RUN).read_text())
     assert [(told["episodes"], told["changed"]) for told in made["resumed"]] == [(32, ["episodes"])]
     assert yaml.safe_load((run / run_dir.CONFIG).read_text())["episodes"] == 48
-
-
-def test_a_finished_run_without_checkpoints_is_not_begun_anew(whole, tmp_path):
-    run = Path(shutil.copytree(whole, tmp_path / "run"))
-    shutil.rmtree(run / run_dir.CHECKPOINTS)
-    refused(run, r"has no checkpoint to go on from; start a new run with --from")
-
-
-# --- what is refused --------------------------------------------------------------------------------------------
-
-
-def contents(run):
-    return {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
-
-
-def refused(run, match, *changes, **options):
-    """Resuming is refused, and everything is as it was."""
-    before = contents(run)
-    with pytest.raises(SettingError, match=match):
-        resume(run, *changes, progress=False, **options)
-    assert contents(run) == before
-
-
-def test_changed_settings_are_named_and_refused(killed):
-    refused(
-        killed,
-        r"settings differ .*: ppo\.learning_rate=0\.1 \(was 0\.002\); .*--allow-change",
-        {"ppo": {"learning_rate": 0.1}},
-    )
-    refused(killed, r"env\.noise cannot change on the way", {"env": {"noise": 0.1}}, allow_change=True)
-    refused(killed, r"policy\.hidden cannot change", {"policy": {"hidden": [8]}}, allow_change=True)
-    refused(killed, r"algorithm cannot change", {"algorithm": "a2c"}, allow_change=True)
-    refused(killed, r"ppo\.n_envs cannot change", {"ppo": {"n_envs": 4}}, allow_change=True)
-    refused(killed, r"has played \d+ episodes already, more than 8", {"episodes": 8}, allow_change=True)
-
-
-def test_a_changed_configuration_file_is_noticed(killed):
-    file = killed / run_dir.CONFIG
-    file.write_text(file.read_text().replace("ent_coef: 0.003", "ent_coef: 0.1"))
-    refused(killed, r"ppo\.ent_coef=0\.1 \(was 0\.003\)")
-
-
-def test_what_is_no_run_is_refused(tmp_path):
-    refused(tmp_path / "none", r"is no run: it has no config\.yaml")
-    (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", r"is no run: it has no config\.yaml")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "match"),
-    [
-        (lambda content: content[: len(content) // 2], r"cannot be read"),
-        (lambda content: content[:-1] + bytes([content[-1] ^ 1]), r"its checksum is not that of its content"),
-        (lambda content: content.replace(b'\\"timesteps\\": ', b'\\"timesteps\\":1'), r"its checksum is not"),
-        (lambda content: content.replace(b'"format":"1"', b'"format":"7"'), r"is of another version"),
-        (lambda content: b"", r"cannot be read"),
-    ],
-)
-def test_a_damaged_checkpoint_is_refused(killed, spoil, match):
-    last = checkpoint_files(killed)[-1]
-    last.write_bytes(spoil(last.read_bytes()))
-    refused(killed, match + r".*; remove it to go on from the one before")
 
 
 def test_without_the_last_checkpoint_the_one_before_is_as_good(killed, whole):
@@ -275,73 +155,14 @@ def test_without_the_last_checkpoint_the_one_before_is_as_good(killed, whole):
     assert_same_run(killed, whole)
 
 
-def test_damaged_metrics_are_refused(killed):
-    file = killed / run_dir.EPISODES
-    content = file.read_bytes()
-    file.write_bytes(content[:100])
-    refused(killed, r"episodes\.jsonl' is shorter than when its checkpoint was written")
-    file.write_bytes(content.replace(b"\n", b" ", 1))
-    with pytest.raises(SettingError, match=r"is damaged"):
-        resume(killed, progress=False)
-
-
-def test_a_checkpoint_of_something_else_is_refused(killed):
-    state = last_checkpoint(killed)
-    write_checkpoint(killed, Checkpoint({"policy/x": torch.zeros(3)}, state.facts))
-    refused(killed, r"weights do not fit")
-    del state.facts["optimizer"]
-    write_checkpoint(killed, state)
-    refused(killed, r"lacks something: KeyError\('optimizer'\)")
-
-
-def test_the_device_of_the_run_is_used_again(killed, monkeypatch):
-    made = json.loads((killed / run_dir.RUN).read_text())
-    made["machine"]["device"] = "cuda:7"
-    (killed / run_dir.RUN).write_text(json.dumps(made))
-    refused(killed, r"the run began on cuda:7: .*cannot be used.*type --device cpu --allow-change")
-
-
-def test_a_damaged_description_of_the_run_is_refused(killed):
-    (killed / run_dir.SUMMARY).write_text('{"status": "finished"}')
-    refused(killed, r"summary\.json' is damaged")
-    (killed / run_dir.SUMMARY).unlink()
-    made = json.loads((killed / run_dir.RUN).read_text())
-    wrong = [made | {"resumed": 3}, made | {"machine": made["machine"] | {"device": 3}}]
-    for content in ("{", "[]", '{"machine": {}}', *map(json.dumps, wrong)):
-        (killed / run_dir.RUN).write_text(content)
-        refused(killed, r"cannot read '.*run\.json'|run\.json' is damaged")
-    (killed / run_dir.RUN).unlink()
-    refused(killed, r"has no run\.json")
-
-
 def test_another_machine_is_told_of(killed, capsys):
     made = json.loads((killed / run_dir.RUN).read_text())
     made["threads"], made["versions"]["torch"] = 7, "1.0"
     (killed / run_dir.RUN).write_text(json.dumps(made))
     resume(killed, progress=False)
     told = capsys.readouterr().err
-    assert f"not bit for bit what it was: threads was 7, is {torch.get_num_threads()}" in told
+    assert f"results may differ: threads was 7, is now {torch.get_num_threads()}" in told
     assert "version of torch was 1.0" in told
-
-
-def test_a_second_process_is_refused_while_one_trains(killed):
-    with run_dir.exclusive_writer(killed):
-        refused(killed, r"another process trains in '.*run'; wait for it, or stop it")
-
-
-def test_a_directory_that_cannot_be_written_is_refused(killed, monkeypatch):
-    opened = Path.open
-
-    def read_only(self, mode="r", *rest, **more):
-        if set(mode) & set("wax+"):
-            raise OSError(30, "Read-only file system")
-        return opened(self, mode, *rest, **more)
-
-    monkeypatch.setattr(Path, "open", read_only)
-    refused(killed, r"cannot write into '.*': Read-only file system")
-
-
-# --- whatever happens -------------------------------------------------------------------------------------------
 
 
 def train_on(run):
@@ -420,7 +241,7 @@ class FullDisk:
 
 def test_a_disk_that_is_full_at_any_write_leaves_the_last_checkpoint_whole(killed, tmp_path, whole):
     writes, state = 0, last_checkpoint(killed)
-    newer = Checkpoint(state.tensors, state.facts | {"episodes": 999})
+    newer = Checkpoint(state.tensors, state.metadata | {"episodes": 999})
     while True:
         with pytest.MonkeyPatch.context() as patch:
             disk = FullDisk(patch, writes)
@@ -447,12 +268,12 @@ def writes(tmp_path_factory):
 
 
 # The last of them is full while the summary is written.
-@pytest.mark.parametrize("share", [*np.linspace(0, 1, 60 if SOAK else 6, endpoint=False), 0.99])
+@pytest.mark.parametrize("share", [*np.linspace(0, 1, 60 if SOAK else 4, endpoint=False), 0.99])
 def test_a_disk_that_becomes_full_stops_the_run_which_then_goes_on(share, writes, tmp_path, whole):
     run = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
         disk = FullDisk(patch, int(writes * share))
-        with pytest.raises(SettingError, match=r"cannot (write into|make the directory) .*No space left on device"):
+        with pytest.raises(SettingError, match=r"cannot (write into|create the directory) .*No space left on device"):
             fit(short_settings(), run, progress=False)
         assert disk.left == 0
     if run.exists():
@@ -472,15 +293,15 @@ def test_leftovers_of_killed_writes_are_removed_and_nothing_else(tmp_path):
 
 
 def test_stopped_by_a_signal_and_resumed_equals_undisturbed(tmp_path, whole, capfd):
-    on_step = Recorder._on_step
+    on_step = Recorder.on_step
 
     def interrupted(self):
-        if self.num_timesteps == 8 * 8 * 5 + 8:
+        if self.model.num_timesteps == 8 * 8 * 5 + 8:
             os.kill(os.getpid(), signal.SIGTERM)
         return on_step(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recorder, "_on_step", interrupted)
+        patch.setattr(Recorder, "on_step", interrupted)
         stopped = fit(short_settings(), tmp_path / "run", progress=False)
     assert stopped.interrupted == signal.SIGTERM
     assert stopped.summary["episodes"] == last_checkpoint(stopped.run).episodes == 48
@@ -500,7 +321,7 @@ def test_a_number_that_is_not_finite_leaves_the_last_good_checkpoint(killed, mon
 
     last = checkpoint_files(killed)[-1]
     monkeypatch.setattr(PPO, "train", diverged)
-    with pytest.raises(TrainingError, match=rf"hold nan\. The last good checkpoint is '{re.escape(str(last))}'"):
+    with pytest.raises(TrainingError, match=rf"contain nan\. The last good checkpoint is '{re.escape(str(last))}'"):
         resume(killed, progress=False)
     assert checkpoint_files(killed)[-1] == last
     assert last_checkpoint(killed).episodes == 24

@@ -12,7 +12,7 @@ from agents.algorithms.models import build_policy
 from agents.runs import run_dir
 from agents.settings.layers import make_settings, preset_layer, read_layer
 from agents.training.fit import fit
-from agents.training.transfer import carry, put
+from agents.training.transfer import copy_parameter, copy_policy
 from token_env import Dynamics, SettingError
 
 SHORT = {"device": "cpu", "episodes": 80, "evaluation": {"problems": 2}}
@@ -58,7 +58,7 @@ def outputs(policy, count=50):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_larger_policy_keeps_the_values_and_the_logits_of_shared_tokens_but_for_a_constant(variant):
     small, large = as_if_trained(make_policy(VARIANTS[variant])), make_policy(VARIANTS[variant], LARGER)
-    carry(small, large)
+    copy_policy(small, large)
     (before, values_before), (logits, values) = outputs(small), outputs(large)
     assert (before.shape, logits.shape) == ((50, 64), (50, 200))
     assert np.ptp(before, axis=1).min() > 0.5
@@ -71,7 +71,7 @@ def test_what_a_tied_head_has_learned_is_carried_over_as_it_is():
     small, large = make_policy(VARIANTS["tied"]), make_policy(VARIANTS["tied"], LARGER)
     for parameter in small.action_net.parameters():
         torch.nn.init.normal_(parameter)
-    carry(small, large)
+    copy_policy(small, large)
     ours, theirs = (dict(policy.action_net.named_parameters()) for policy in (large, small))
     for name in ("of_meanings", "bends"):
         assert torch.equal(ours[name], theirs[name])
@@ -83,7 +83,7 @@ def test_what_a_tied_head_has_learned_is_carried_over_as_it_is():
 def test_new_tokens_and_units_start_as_those_of_a_new_policy():
     small, large = as_if_trained(make_policy(PLAIN)), make_policy(PLAIN, LARGER)
     fresh = {name: parameter.detach().clone() for name, parameter in large.named_parameters()}
-    carry(small, large)
+    copy_policy(small, large)
     assert torch.equal(large.action_net.weight[64:], fresh["action_net.weight"][64:])
     assert torch.equal(large.mlp_extractor.policy_net[0].weight[64:], fresh["mlp_extractor.policy_net.0.weight"][64:])
     assert large.action_net.weight[64:].any()
@@ -92,10 +92,10 @@ def test_new_tokens_and_units_start_as_those_of_a_new_policy():
 
 def test_a_parameter_goes_into_the_first_rows_and_columns_and_the_rest_of_these_rows_is_zero():
     parameter = torch.full((3, 3), 7.0)
-    put(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), parameter)
+    copy_parameter(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), parameter)
     assert parameter.tolist() == [[1, 2, 0], [3, 4, 0], [7, 7, 7]]
     gates = torch.full((4,), 7.0)
-    put(torch.tensor([1.0, 2.0]), gates, blocks=2)
+    copy_parameter(torch.tensor([1.0, 2.0]), gates, blocks=2)
     assert gates.tolist() == [1, 7, 2, 7]
 
 
@@ -107,7 +107,7 @@ def test_a_policy_with_a_wider_lstm_says_what_the_smaller_says(head):
         make_policy(recurrent, layer, {"recurrent_ppo": {"lstm_hidden_size": units}})
         for layer, units in (({}, 8), (LARGER, 13))
     )
-    carry(as_if_trained(small), large)
+    copy_policy(as_if_trained(small), large)
     seen = torch.rand((2, 30, 51), generator=torch.Generator().manual_seed(0))
     told = []
     for policy, units in ((small, 8), (large, 13)):
@@ -156,17 +156,17 @@ def test_a_larger_run_starts_from_a_smaller_and_is_loaded_without_it(finished, t
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ({"algorithm": "a2c"}, r"is a run of ppo, not of a2c; type python -m agents\.train ppo"),
+        ({"algorithm": "a2c"}, r"was trained with ppo, not with a2c; type python -m agents\.train ppo"),
         ({"env": {"vocab_size": 40}}, r"has 64 tokens, more than the 40 of this task"),
         ({"policy": {"hidden": [64, 32]}}, r"hidden layers of \[64,64\] units, which do not fit into \[64,32\]"),
         ({"policy": {"hidden": [64]}}, r"which do not fit into \[64\]; type --set policy\.hidden=\[64,64\]"),
         ({"policy": {"activation": "relu"}}, r"has policy\.activation=tanh, not relu"),
         ({"policy": {"head": "tied"}}, r"has policy\.head=stock, not tied"),
         ({"env": {"observation": "tokens"}}, r"has env\.observation=features, not tokens"),
-        ({"env": {"language_seed": 1}}, r"speaks another language .* first ones of this synthetic language"),
-        ({"env": {"language": "english"}}, r"first ones of this english language"),
-        ({"env": {"lookahead": 2}}, r"reads observations of 51 columns, and this task shows 68"),
-        ({"env": {"reward": "terminal"}}, r"reads observations of 51 columns, and this task shows 52"),
+        ({"env": {"language_seed": 1}}, r"was trained on another language.* first tokens of this synthetic language"),
+        ({"env": {"language": "english"}}, r"first tokens of this english language"),
+        ({"env": {"lookahead": 2}}, r"observations of 51 columns; this task has 68"),
+        ({"env": {"reward": "terminal"}}, r"observations of 51 columns; this task has 52"),
         ({"from_run": "none"}, r"there is no directory .*none'"),
     ],
 )

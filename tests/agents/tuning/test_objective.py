@@ -16,7 +16,7 @@ from agents.tuning import objective as study_module
 from agents.tuning.objective import (
     EVALUATIONS,
     SCORED_EVALUATIONS,
-    Curve,
+    ValidationCallback,
     objective,
     own_parameters,
     score_on,
@@ -25,7 +25,7 @@ from agents.tuning.objective import (
     try_out,
 )
 from agents.tuning.plan import SEED_SETS, seed_set
-from agents.tuning.samplers import PRUNERS, SAMPLERS, Latest, make_pruner, make_sampler
+from agents.tuning.samplers import PRUNERS, SAMPLERS, LatestValuePruner, make_pruner, make_sampler
 from tests.support.settings import quick_settings
 from token_env import SIZES, SettingError
 
@@ -99,19 +99,19 @@ def test_an_evaluated_training_is_the_one_that_fit_makes(tmp_path):
     settings = quick_settings("ppo", episodes=40)
     result = fit(settings, tmp_path / "run", progress=False)
     heard: list[float] = []
-    agent = train_in_memory(settings, lambda learner: Curve(learner, heard.append))
+    agent = train_in_memory(settings, lambda learner: ValidationCallback(learner, heard.append))
     for ours, theirs in zip(agent.policy.parameters(), result.agent.policy.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     assert len(heard) == EVALUATIONS
     assert heard[-1] == score_on(result.agent, "validation")
-    assert score_on(agent, "test") == pytest.approx(result.summary["evaluation"]["agent (greedy)"]["score"])
+    assert score_on(agent, "test") == pytest.approx(result.summary.evaluation["agent (greedy)"].score)
 
 
 def test_weights_that_are_no_numbers_end_a_training():
     class Spoil(BaseCallback):
         def __init__(self, agent):
             super().__init__()
-            self.curve = Curve(agent, lambda score: None)
+            self.curve = ValidationCallback(agent, lambda score: None)
 
         def _on_step(self):
             return True
@@ -121,7 +121,7 @@ def test_weights_that_are_no_numbers_end_a_training():
             self.curve.init_callback(self.model)
             self.curve.on_training_end()
 
-    with pytest.raises(FloatingPointError, match=r"weights are no numbers"):
+    with pytest.raises(FloatingPointError, match=r"weights are not finite"):
         train_in_memory(quick_settings("a2c", policy={"head": "tied"}), Spoil)
 
 
@@ -191,13 +191,13 @@ def test_every_pruner_goes_with_several_seeds(name, scores):
 
 def test_a_trial_without_reports_is_not_pruned():
     study = new_study()
-    assert not Latest(optuna.pruners.MedianPruner()).prune(study, optuna.trial.create_trial(value=0.0))
+    assert not LatestValuePruner(optuna.pruners.MedianPruner()).prune(study, optuna.trial.create_trial(value=0.0))
 
 
 def test_sets_of_seeds_share_none():
     sets = [set(seed_set(name, 1000)) for name in SEED_SETS]
     assert len(set.union(*sets)) == sum(map(len, sets))
-    with pytest.raises(SettingError, match=r"there are 1 to 1000"):
+    with pytest.raises(SettingError, match=r"must be from 1 to 1000"):
         seed_set("trials", 1001)
 
 

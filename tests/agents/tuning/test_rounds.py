@@ -4,8 +4,6 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import optuna
@@ -20,15 +18,18 @@ from agents.tuning import rounds
 from agents.tuning.outcome import read_outcome
 from agents.tuning.plan import Plan, begin_study
 from agents.tuning.preset import preset_text
-from agents.tuning.rounds import check, tune
+from agents.tuning.rounds import check_winner, run_study
 from agents.tuning.storages import complete_url, open_storage
 from agents.tuning.trials import Trials, owner_of
+from agents.tuning.worker import run_claimed_trial
+from tests.support.processes import SECONDS, errors_of, python, run, started
 from tests.support.settings import quick_settings
 from token_env.errors import SettingError
 
 SOAK = bool(os.environ.get("SOAK"))
-KILLS = 12 if SOAK else 3
-KILLED_TRIALS = 24 if SOAK else 6
+TRIALS, WORKERS = (40, 4) if SOAK else (6, 3)
+KILLS = 12 if SOAK else 2  # of a worker, then of the command
+KILLED_TRIALS = 24 if SOAK else 4
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +56,7 @@ def command(url, study, trials, workers, *more):
     words = ["run", "a2c", "--size", "tiny", "--study", study, "--storage", url, "--trials", str(trials)]
     words += ["--workers", str(workers), "--seeds", "1", "--finalists", "1", "--final-seeds", "2", "--episodes", "80"]
     words += ["--sampler", "random", "--pruner", "none", "--set", "device=cpu", "--set", "evaluation.problems=4"]
-    return [sys.executable, "-m", "agents.tune", *words, *more]
+    return python("agents.tune", *words, *more)
 
 
 def values_of(url, study):
@@ -68,10 +69,10 @@ def values_of(url, study):
 def running(url, study):
     """Process ids of the trials that run."""
     told = [owner_of(trial) for trial in trials_of(url, study) if trial.state == TrialState.RUNNING]
-    return [worker.process.pid for worker in told if worker and worker.process.runs]
+    return [worker.process.pid for worker in told if worker and worker.process.is_running]
 
 
-def a_running_one(url, study, seconds=600.0):
+def a_running_one(url, study, seconds=SECONDS):
     """One of them, as soon as there is one; None if all have ended meanwhile."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -85,32 +86,22 @@ def a_running_one(url, study, seconds=600.0):
     raise AssertionError("nothing runs")
 
 
-@contextlib.contextmanager
-def started(words):
-    """A command that is at work, and is killed at the latest when it is left."""
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def test_forty_trials_over_four_workers_are_forty(storage_url, study_name):
+def test_as_many_trials_are_complete_as_were_asked_for_however_many_workers_there_are(storage_url, study_name):
     url, name = storage_url, study_name
-    outcome = tune(url, name, plan(), 40, 4, quietly)
+    outcome = run_study(url, name, plan(), TRIALS, WORKERS, quietly)
     trials = trials_of(url, name)
-    assert len(trials) == 40
-    assert all(trial.state.is_finished() for trial in trials)
-    assert sum(trial.state == TrialState.COMPLETE for trial in trials) == 40
-    assert len({owner_of(trial).process.pid for trial in trials}) == 40  # a process each
+    assert len(trials) == TRIALS
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    assert len({owner_of(trial).process.pid for trial in trials}) == TRIALS  # a process each
     assert len(outcome.finalists[0].scores) == len(outcome.winner.test_scores) == 2
-    assert tune(url, name, plan(), 40, 4, quietly).winner == outcome.winner  # the same again changes nothing
+    same = run_study(url, name, plan(), TRIALS, WORKERS, quietly)  # which changes nothing
+    assert same.winner == outcome.winner
     assert trials_of(url, name) == trials
 
 
 def test_workers_killed_at_random_change_nothing(tmp_path):
     undisturbed, disturbed = (complete_url(f"journal:{tmp_path}/{which}.journal", "x") for which in "ab")
-    subprocess.run(command(undisturbed, "x", KILLED_TRIALS, 2), check=True, capture_output=True)
+    assert run(command(undisturbed, "x", KILLED_TRIALS, 2)).returncode == 0
     chance, kills = random.Random(0), 0
     with open_storage(disturbed, create=True):
         pass
@@ -121,12 +112,12 @@ def test_workers_killed_at_random_change_nothing(tmp_path):
                 time.sleep(chance.uniform(0.0, 0.2))
                 if pid:
                     with contextlib.suppress(ProcessLookupError):  # it may have ended meanwhile
-                        os.kill(pid if kills % 3 else process.pid, signal.SIGKILL)
+                        os.kill(process.pid if kills % 3 == 1 else pid, signal.SIGKILL)
                         kills += 1
         if pid is None:
             break  # all trials have ended
     assert kills == KILLS
-    out = subprocess.run(command(disturbed, "x", KILLED_TRIALS, 2), capture_output=True, text=True)
+    out = run(command(disturbed, "x", KILLED_TRIALS, 2))
     assert out.returncode == 0, out.stderr
     assert len(trials_of(disturbed, "x")) == KILLED_TRIALS
     found, expected = values_of(disturbed, "x"), values_of(undisturbed, "x")
@@ -137,22 +128,22 @@ def test_workers_killed_at_random_change_nothing(tmp_path):
 
 def test_two_commands_share_a_study(tmp_path):
     url = complete_url(f"journal:{tmp_path}/x.journal", "x")
-    both = [subprocess.Popen(command(url, "x", 8, 1), stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
-    trials = trials_of(url, "x")[:8]
+    with started(command(url, "x", 4, 1)) as one, started(command(url, "x", 4, 1)) as other:
+        told = [errors_of(process) for process in (one, other)]
+    assert (one.returncode, other.returncode) == (0, 0), told
+    trials = trials_of(url, "x")[:4]
     assert all(trial.state == TrialState.COMPLETE for trial in trials)
-    assert sum(trial.state.is_finished() for trial in trials_of(url, "x")) == 8
+    assert sum(trial.state.is_finished() for trial in trials_of(url, "x")) == 4
 
 
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
     url = complete_url(f"journal:{tmp_path}/x.journal", "x")
     with open_storage(url, create=True):
         pass
-    with started(command(url, "x", 6, 2)) as process:
+    with started(command(url, "x", 4, 2)) as process:
         pid = a_running_one(url, "x")
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate()
+        error = errors_of(process)
     assert process.returncode == 130
     assert "the same command again goes on" in error
     assert "Traceback" not in error
@@ -160,29 +151,47 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
     assert pid is not None
     states = {trial.state for trial in trials_of(url, "x")}
     assert states <= {TrialState.WAITING, TrialState.COMPLETE}
-    out = subprocess.run(command(url, "x", 6, 2), capture_output=True, text=True)
+    out = run(command(url, "x", 4, 2))
     assert out.returncode == 0, out.stderr
-    assert len(values_of(url, "x")) == 6
+    assert len(values_of(url, "x")) == 4
     assert {owner_of(trial).attempt for trial in trials_of(url, "x")} == {1}
 
 
-def test_two_studies_of_one_seed_suggest_the_same_parameters(tmp_path):
+class InProcess:
+    """Runs the trials one after the other, in this process."""
+
+    def __init__(self, url, workers):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def run_trials(self, trials, total, show):
+        while (number := trials.claim(total)) is not None:
+            run_claimed_trial(trials, number)
+
+
+def test_two_studies_of_one_seed_suggest_the_same_parameters(tmp_path, monkeypatch):
     def suggested(which, seed):
         url = complete_url(f"journal:{tmp_path}/{which}.journal", "x")
-        tune(url, "x", plan(sampler="tpe", pruner="median", seed=seed), 13, 1, quietly)
+        run_study(url, "x", plan(sampler="tpe", pruner="median", seed=seed), 12, 1, quietly)
         return [trial.params for trial in trials_of(url, "x")]
 
-    first = suggested("a", 0)
+    first = suggested("a", 0)  # ten trials at random, then two that the sampler has learned from them
+    monkeypatch.setattr(rounds, "WorkerPool", InProcess)  # another process, with other hashes, and much sooner
     assert first == suggested("b", 0)
     assert first != suggested("c", 1)
-    assert len({str(parameters) for parameters in first}) == 13
+    assert len({str(parameters) for parameters in first}) == 12
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A study that has ended: its storage and outcome."""
     url = complete_url(f"journal:{tmp_path_factory.mktemp('study')}/x.journal", "x")
-    return url, tune(url, "x", plan(finalists=2, final_seeds=3), 4, 2, quietly)
+    return url, run_study(url, "x", plan(finalists=2, final_seeds=3), 4, 2, quietly)
 
 
 def test_sets_of_seeds_do_what_they_are_for(finished):
@@ -206,42 +215,42 @@ def test_the_exported_preset_trains_to_the_scores_that_were_promised_from(finish
     settings = make_settings(layer, {"seed": 3000, "device": "cpu"})
     assert settings.a2c == outcome.winner.settings.a2c
     result = fit(settings, tmp_path / "run", progress=False)
-    assert result.summary["evaluation"]["agent (greedy)"]["score"] == pytest.approx(outcome.winner.test_scores[0])
+    assert result.summary.evaluation["agent (greedy)"].score == pytest.approx(outcome.winner.test_scores[0])
 
 
 def test_the_promise_is_the_prediction_interval_of_seeds_that_selected_nothing(finished):
     _, outcome = finished
     text = preset_text("x", outcome)
-    assert f"{outcome.promise.low:.4f}".replace("-", "−") in text
+    assert f"{outcome.prediction.low:.4f}".replace("-", "−") in text
     assert "seeds 3000 to 3002, which selected nothing" in text
     scores = outcome.winner.test_scores
-    assert outcome.promise == prediction_interval(scores, 3)
+    assert outcome.prediction == prediction_interval(scores, 3)
 
 
 def test_a_check_trains_the_winner_and_what_it_has_to_beat_on_a_fourth_set(finished):
     url, outcome = finished
-    checked = check(url, "x", 2, quietly)
+    checked = check_winner(url, "x", 2, quietly)
     assert {trial.user_attrs["seed"] for trial in trials_of(url, "x.check")} == {4000, 4001, 4002}
     assert checked.winner.settings == outcome.winner.settings
-    assert [one.label for one in checked.others] == [rounds.PRESET, rounds.DEFAULTS]
+    assert [one.label for one in checked.baselines] == [rounds.PRESET, rounds.DEFAULTS]
     mean = sum(checked.winner.test_scores) / 3
-    assert checked.kept == (outcome.promise.low <= mean <= outcome.promise.high)
+    assert checked.as_predicted == (outcome.prediction.low <= mean <= outcome.prediction.high)
 
 
 def test_a_check_with_other_versions_is_refused(finished, monkeypatch):
     url, _ = finished
     monkeypatch.setattr("agents.tuning.plan.versions", lambda: {"python": "3.11.0", "torch": "1.0"})
-    with pytest.raises(SettingError, match=r"was made with \w+.*, here is .*; install that version"):
-        check(url, "x", 2, quietly)
+    with pytest.raises(SettingError, match=r"was made with \w+.*, is installed here; install "):
+        check_winner(url, "x", 2, quietly)
 
 
-class PretendCrew:
+class PretendPool:
     """Ends what waits: the first ones as failed, the others with a value."""
 
     def __init__(self, failing):
         self.failing, self.ran = failing, []
 
-    def work_off(self, trials, total, show):
+    def run_trials(self, trials, total, show):
         for trial in trials.all():
             if trial.state == TrialState.WAITING:
                 self.ran.append(trial.number)
@@ -262,27 +271,27 @@ def begun(tmp_path):
 def test_what_failed_after_the_trials_is_trained_again_by_the_next_command(begun):
     arguments = (begun, "x", "final", {"trial 0": quick_settings()}, quietly)
     with pytest.raises(SettingError, match=r"a training of trial 0 failed: MemoryError"):
-        rounds._train_again(PretendCrew(1), *arguments)
-    again = PretendCrew(0)
-    (found,) = rounds._train_again(again, *arguments)
+        rounds._run_stage(PretendPool(1), *arguments)
+    again = PretendPool(0)
+    (found,) = rounds._run_stage(again, *arguments)
     assert found.scores == (0.5, 0.5)
     assert len(again.ran) == 1
-    assert rounds._train_again(PretendCrew(0), *arguments) == [found]
+    assert rounds._run_stage(PretendPool(0), *arguments) == [found]
 
 
 def test_what_two_hosts_have_added_is_trained_once(begun, monkeypatch):
     arguments = (begun, "x", "final", {"trial 0": quick_settings()}, quietly)
-    add, crew = Trials.add, PretendCrew(0)
+    add, pool = Trials.add, PretendPool(0)
     monkeypatch.setattr(Trials, "add", lambda self, trials: [add(self, [trial, trial]) for trial in trials])
-    rounds._train_again(crew, *arguments)
-    assert len(crew.ran) == 2
+    rounds._run_stage(pool, *arguments)
+    assert len(pool.ran) == 2
     assert len(Trials(begun, "x.final").all()) == 4
 
 
 def test_more_trials_go_on_from_those_that_are_there(finished):
     url, _ = finished
     before = trials_of(url, "x")
-    tune(url, "x", plan(finalists=2, final_seeds=3), 5, 2, quietly)
+    run_study(url, "x", plan(finalists=2, final_seeds=3), 5, 2, quietly)
     assert trials_of(url, "x")[:4] == before[:4]
     assert len(trials_of(url, "x")) == 5
     with open_storage(url) as storage:

@@ -6,7 +6,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from agents.tuning.storages import check_workers, complete_url, open_storage
-from tests.support.postgres import free_port
+from tests.support.servers.postgres import free_port
 from token_env import SettingError
 
 
@@ -90,7 +90,7 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path):
     for text in ("Dear reader,\nnone of this is JSON.\n", "one line", '{"op_code":'):
         path.write_text(text)
         if "op_code" not in text:  # else it is the beginning of a first line, which is cut off
-            with pytest.raises(SettingError, match=r"is no journal of studies, or damaged"):
+            with pytest.raises(SettingError, match=r"is not a study journal, or damaged"):
                 opened(f"journal:{path}")
             assert path.read_text() == text
     opened(f"journal:{path}")
@@ -107,21 +107,21 @@ def test_a_server_that_is_not_there_is_named_without_its_password(monkeypatch):
     assert "password1" not in str(refused.value)
     with pytest.raises(SettingError, match=r"no proxy answers at grpc://.* type python -m agents\.tune serve"):
         opened(f"grpc://127.0.0.1:{port}")
-    with pytest.raises(SettingError, match=r"names no proxy; type --storage grpc://HOST:PORT"):
+    with pytest.raises(SettingError, match=r"has no host or port; type --storage grpc://HOST:PORT"):
         opened("grpc://nothing")
 
 
 def test_storages_without_a_place_are_refused():
-    with pytest.raises(SettingError, match=r"names no file; type --storage sqlite:///FILE"):
+    with pytest.raises(SettingError, match=r"has no file name; type --storage sqlite:///FILE"):
         opened("sqlite://")
-    with pytest.raises(SettingError, match=r"that names no database"):
+    with pytest.raises(SettingError, match=r"invalid database URL"):
         opened(complete_url("postgresql://me:password@host:port/db", "x"))
 
 
 def test_a_storage_that_goes_away_is_told_of(tmp_path):
     url = f"journal:{tmp_path}/x.journal"
     with (
-        pytest.raises(SettingError, match=r"does not answer any more: gone; what has ended is kept"),
+        pytest.raises(SettingError, match=r"stopped responding: gone; finished trials are saved"),
         open_storage(url, create=True),
     ):
         raise StorageInternalError("gone")

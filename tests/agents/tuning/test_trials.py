@@ -13,8 +13,8 @@ from agents.tuning import trials as trials_module
 from agents.tuning import worker as trial_module
 from agents.tuning.plan import Plan, begin_study
 from agents.tuning.storages import open_storage
-from agents.tuning.trials import Trials, ended, owner_of, waiting_trial
-from agents.tuning.worker import play
+from agents.tuning.trials import Trials, count_finished, owner_of, waiting_trial
+from agents.tuning.worker import run_claimed_trial
 from tests.support.settings import quick_settings
 
 COUNT = 4
@@ -40,7 +40,7 @@ def another(storage_url, trials):
 @pytest.fixture
 def at_once(monkeypatch):
     """Trials without a living process are lost at once."""
-    monkeypatch.setattr(trials_module, "SETTLE_SECONDS", -1.0)
+    monkeypatch.setattr(trials_module, "CLAIM_GRACE_SECONDS", -1.0)
 
 
 def states(trials):
@@ -56,9 +56,9 @@ def dead_process():
     """One of this host that has ended."""
     process = multiprocessing.get_context("spawn").Process(target=os.getpid)
     process.start()
-    born = this_process()._replace(pid=process.pid or 0, born="0")
+    dead_process = this_process()._replace(pid=process.pid or 0, started="0")
     process.join()
-    return born
+    return dead_process
 
 
 def test_a_trial_is_claimed_once_and_no_more_than_there_are(trials, another):
@@ -71,8 +71,8 @@ def test_a_trial_is_claimed_once_and_no_more_than_there_are(trials, another):
 
 def test_trials_of_living_processes_are_left_alone(trials, another, at_once):
     trials.claim()
-    assert not another.give_back_lost()
-    assert not another.give_back_lost()
+    assert not another.requeue_lost()
+    assert not another.requeue_lost()
     assert states(another) == "RWWW"
 
 
@@ -80,32 +80,32 @@ def test_a_trial_whose_process_is_gone_is_retried_twice_and_then_failed(trials, 
     pretend(monkeypatch, dead_process())
     for _ in range(2):
         assert trials.claim() == 0
-        assert another.give_back_lost() == ["trial 0: its process was killed; it waits again"]
+        assert another.requeue_lost() == ["trial 0: its process was killed; it waits again"]
         assert states(trials) == "WWWW"
     assert trials.claim() == 0
-    assert another.give_back_lost() == ["trial 0 failed: its process was killed, 3 times"]
+    assert another.requeue_lost() == ["trial 0 failed: its process was killed, 3 times"]
     assert states(trials) == "FWWW"
     assert "killed" in trials.all()[0].user_attrs["error"]
 
 
 def test_a_number_that_another_process_has_today_is_not_the_same_process(trials, another, at_once, monkeypatch):
-    pretend(monkeypatch, this_process()._replace(born="long ago"))
+    pretend(monkeypatch, this_process()._replace(started="long ago"))
     trials.claim()
-    assert len(another.give_back_lost()) == 1
+    assert len(another.requeue_lost()) == 1
 
 
 def test_a_trial_of_another_host_is_lost_when_it_is_silent(trials, another, at_once, monkeypatch):
     pretend(monkeypatch, Process("elsewhere", os.getpid(), "today"))
     trials.claim()
-    assert not another.give_back_lost()
-    monkeypatch.setattr(trials_module, "SILENT_SECONDS", -1.0)
-    assert len(another.give_back_lost()) == 1
+    assert not another.requeue_lost()
+    monkeypatch.setattr(trials_module, "HEARTBEAT_TIMEOUT_SECONDS", -1.0)
+    assert len(another.requeue_lost()) == 1
 
 
 def test_signs_of_life_are_seen_from_elsewhere(trials, another, monkeypatch):
-    monkeypatch.setattr(trials_module, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(trials_module, "HEARTBEAT_SECONDS", 0.01)
     number = trials.claim()
-    with trials.beating(number):
+    with trials.heartbeat(number):
         before = owner_of(another.all()[number]).beat
         while owner_of(another.all()[number]).beat < before + 2:
             pass
@@ -114,13 +114,13 @@ def test_signs_of_life_are_seen_from_elsewhere(trials, another, monkeypatch):
 
 def test_a_claim_that_never_told_who_it_was_is_given_back(trials, another, at_once):
     trials.storage.set_trial_state_values(trials.id_of(0), TrialState.RUNNING)
-    assert another.give_back_lost() == ["trial 0: its process is gone; it waits again"]
+    assert another.requeue_lost() == ["trial 0: its process is gone; it waits again"]
 
 
 def test_what_is_ended_on_purpose_does_not_count_as_an_attempt(trials, another):
     for _ in range(5):
         assert trials.claim() == 0
-        another.hand_back(os.getpid())
+        another.requeue_trial_of(os.getpid())
         assert states(trials) == "WWWW"
     trials.claim()
     assert owner_of(trials.all()[0]).attempt == 1
@@ -132,29 +132,29 @@ def test_two_processes_with_one_trial_end_it_once(trials, another, monkeypatch):
     number = trials.claim()
     trials.storage.set_trial_state_values(trials.id_of(number), TrialState.WAITING)  # given back by mistake
     assert another.claim() == number
-    play(another, number)
-    play(trials, number)
+    run_claimed_trial(another, number)
+    run_claimed_trial(trials, number)
     assert trials.all()[0].value == 0.25
-    assert ended(trials.all()) == 1
+    assert count_finished(trials.all()) == 1
 
 
 def test_a_result_of_a_trial_that_waits_again_by_mistake_counts(trials, another, monkeypatch):
     monkeypatch.setattr(trial_module, "try_out", lambda *_: 0.5)
     number = trials.claim()
     trials.storage.set_trial_state_values(trials.id_of(number), TrialState.WAITING)
-    play(trials, number)
+    run_claimed_trial(trials, number)
     assert states(another) == "CWWW"
 
 
-@pytest.mark.parametrize("error", [MemoryError("no more"), FloatingPointError("weights are no numbers")])
+@pytest.mark.parametrize("error", [MemoryError("no more"), FloatingPointError("weights are not finite")])
 def test_an_exception_fails_that_trial_alone(trials, monkeypatch, error):
     def raise_it(*_):
         raise error
 
     monkeypatch.setattr(trial_module, "try_out", raise_it)
-    play(trials, trials.claim())
+    run_claimed_trial(trials, trials.claim())
     monkeypatch.setattr(trial_module, "try_out", lambda *_: 0.5)
-    play(trials, trials.claim())
+    run_claimed_trial(trials, trials.claim())
     assert states(trials) == "FCWW"
     assert trials.all()[0].user_attrs["error"] == f"{type(error).__name__}: {error}"
 
@@ -165,11 +165,11 @@ def test_a_storage_that_does_not_answer_fails_no_trial(trials, monkeypatch):
 
     monkeypatch.setattr(trial_module, "try_out", raise_it)
     with pytest.raises(StorageInternalError):
-        play(trials, trials.claim())
+        run_claimed_trial(trials, trials.claim())
     assert states(trials) == "RWWW"  # until its process is gone
 
 
 def test_a_value_that_is_no_number_fails_that_trial_alone(trials, monkeypatch):
     monkeypatch.setattr(trial_module, "try_out", lambda *_: float("nan"))
-    play(trials, trials.claim())
+    run_claimed_trial(trials, trials.claim())
     assert states(trials) == "FWWW"

@@ -5,12 +5,21 @@ import re
 import numpy as np
 import pytest
 
+from agents.evaluation.scores import Figures
 from agents.evaluation.statistics import Interval
-from agents.runs.summary import Figures
-from benchmarks.claims.evidence import Evidence, TooFewRunsError, read_evidence, sized
-from benchmarks.claims.judge import judged, markdown_text, recommendations, terminal_text, verdicts
-from benchmarks.claims.recommendations import advise
-from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED, above, below, together, within
+from benchmarks.claims.evidence import Evidence, TooFewRunsError, read_evidence, size_source
+from benchmarks.claims.judge import judge_evidence, markdown_text, recommendations, terminal_text, verdicts
+from benchmarks.claims.recommendations import recommend
+from benchmarks.claims.verdict import (
+    CONTRADICTED,
+    NOT_DECIDABLE,
+    NOT_RUN,
+    SUPPORTED,
+    above,
+    below,
+    combined_verdict,
+    within,
+)
 from benchmarks.measures.results_file import Rows, append, results_file
 from benchmarks.measures.row import Start
 from benchmarks.pages import documents
@@ -95,7 +104,7 @@ def evidence(*layers):
 
 
 def verdict(name, *layers):
-    return next(found for found in judged(evidence(*layers)) if found.name == name)
+    return next(found for found in judge_evidence(evidence(*layers)) if found.name == name)
 
 
 def rates(sizes=("fast", "stable"), **by_rate):
@@ -198,7 +207,7 @@ def test_stable_at_other_rates_is_compared_with_as_many_episodes_at_the_reports(
 def test_devices_are_compared_where_there_are_runs_on_both(minutes, expected):
     runs = [made("fast/preset", seed, minutes=1.0 + 0.01 * seed) for seed in SEEDS]
     runs += [made("fast/preset", seed + 3, minutes=minutes + 0.001 * seed, device="mps") for seed in SEEDS]
-    found = judged(Evidence({"fast-vs-stable": Rows(None, runs, {})}))
+    found = judge_evidence(Evidence({"fast-vs-stable": Rows(None, runs, {})}))
     assert next(each for each in found if each.name == "mps").verdict == expected
 
 
@@ -210,23 +219,23 @@ def test_the_reports_settings_are_judged_too_where_they_learn():
 
 
 def test_a_claim_whose_runs_are_missing_is_not_run_and_says_what_to_type():
-    found = {each.name: each for each in judged(evidence(REPORTED, PRESETS))}
+    found = {each.name: each for each in judge_evidence(evidence(REPORTED, PRESETS))}
     assert {name for name, each in found.items() if each.verdict == NOT_RUN} == {
         "lr", "peak", "size_vs_time", "hybrid", "intermediate", "rewards", "curriculum", "masks",
     }  # fmt: skip
-    (words,) = found["curriculum"].found
+    (words,) = found["curriculum"].findings
     assert words.endswith("type python -m benchmarks run claims --case fast/curriculum.")
 
 
 def test_two_runs_are_too_few():
     two = Evidence({"fast-vs-stable": Rows(None, [made("fast/preset", seed) for seed in (0, 1)], {})})
     with pytest.raises(TooFewRunsError, match=r"2 runs of fast/preset of fast-vs-stable, of 3"):
-        two.rows(sized("fast"))
+        two.rows(size_source("fast"))
 
 
 def test_what_decided_comes_first():
     found = verdict("consistency", REPORTED, PRESETS, {"stable/preset": {"ends": 2.0, "spread": 0.2}})
-    assert found.found[0].startswith("The standard deviation of its last 100 less that of stable's is +0.")
+    assert found.findings[0].startswith("The standard deviation of its last 100 less that of stable's is +0.")
 
 
 @pytest.mark.parametrize(
@@ -240,12 +249,12 @@ def test_an_interval_decides_where_all_of_it_is_on_one_side(low, high, outcome):
 
 
 def test_parts_make_a_verdict():
-    assert together([]) == NOT_DECIDABLE
+    assert combined_verdict([]) == NOT_DECIDABLE
 
 
 def advice(*layers):
     runs = evidence(REPORTED, *layers)
-    return advise(runs, judged(runs))
+    return recommend(runs, judge_evidence(runs))
 
 
 def test_recommendations_follow_from_the_numbers_and_vanish_with_them():
@@ -274,10 +283,10 @@ def test_verdicts_become_advice():
 @pytest.mark.parametrize("text", [terminal_text, markdown_text])
 def test_every_format_tells_claim_verdict_numbers_and_rule(text):
     runs = evidence(REPORTED, PRESETS)
-    found = judged(runs)
-    told = text(found, advise(runs, found))
+    found = judge_evidence(runs)
+    told = text(found, recommend(runs, found))
     for each in found:
-        assert all(words in told for words in (each.claim, each.rule, *each.found))
+        assert all(words in told for words in (each.claim, each.rule, *each.findings))
         assert each.verdict in told.lower()
     assert "Use fast when" in told
 
@@ -295,7 +304,7 @@ def test_the_folders_runs_are_judged_and_damaged_lines_named(tmp_path):
         append("fast-vs-stable", tmp_path, made("stable/preset", seed, rarest=70))
     with results_file("fast-vs-stable", tmp_path).open("a") as file:
         file.write("nonsense\n")
-    assert "line 7, is left out" in read_evidence(tmp_path).complaint
+    assert "line 7, is left out" in read_evidence(tmp_path).warning
     assert {each.verdict for each in verdicts(tmp_path)} == {
         NOT_RUN,
         NOT_DECIDABLE,
@@ -314,7 +323,7 @@ def test_pages_are_not_written_from_results_of_which_some_are_left_out(tmp_path,
         file.write("nonsense\n")
     monkeypatch.setattr(documents, "RESULTS", tmp_path)
     before = documents.CLAIMS_PAGE.read_bytes()
-    with pytest.raises(SettingError, match="README stays as it is"):
+    with pytest.raises(SettingError, match=r"claims\.md stays as it is"):
         documents.write_claims()
     assert documents.CLAIMS_PAGE.read_bytes() == before
 

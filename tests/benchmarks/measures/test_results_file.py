@@ -32,8 +32,8 @@ def changed(line, **changes):
 
 def test_a_row_comes_back_as_it_was_written(folder):
     rows = read_rows("tiny", folder)
-    assert rows.good == [make_row(seed=0), make_row(seed=1)]
-    assert not rows.complaint
+    assert rows.accepted == [make_row(seed=0), make_row(seed=1)]
+    assert not rows.warning
 
 
 def test_a_run_is_kept_once(folder):
@@ -47,8 +47,8 @@ def test_a_file_cut_at_any_byte_of_its_last_row_keeps_the_others_and_takes_the_r
     for cut in [*range(start, len(whole), 997), len(whole) - 1]:
         results_file("tiny", folder).write_bytes(whole[:cut])
         rows = read_rows("tiny", folder)
-        assert [row.seed for row in rows.good] == [0]
-        assert not rows.complaint
+        assert [row.seed for row in rows.accepted] == [0]
+        assert not rows.warning
         assert append("tiny", folder, make_row(seed=1))
         assert results_file("tiny", folder).read_bytes() == whole
 
@@ -61,8 +61,8 @@ def test_rows_appended_by_many_processes_at_once_are_all_whole(tmp_path):
     for writer in writers:
         writer.join()
     rows = read_rows("tiny", tmp_path)
-    assert sorted(row.seed for row in rows.good) == [0, 1, 2]
-    assert not rows.complaint
+    assert sorted(row.seed for row in rows.accepted) == [0, 1, 2]
+    assert not rows.warning
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_rows_appended_by_many_processes_at_once_are_all_whole(tmp_path):
     [
         (lambda line: line[:50] + "\n", "it is damaged"),
         (lambda line: "\n", "it is damaged"),
-        (lambda line: "[]\n", "it is no row of format 1"),
-        (lambda line: changed(line, format=2), "it is no row of format 1 (format"),
-        (lambda line: changed(line, returns=[float("nan")]), "it is no row of format 1 (returns.0"),
-        (lambda line: changed(line, surprise=1), "it is no row of format 1 (surprise"),
+        (lambda line: "[]\n", "it is not a row of format 1"),
+        (lambda line: changed(line, format=2), "it is not a row of format 1 (format"),
+        (lambda line: changed(line, returns=[float("nan")]), "it is not a row of format 1 (returns.0"),
+        (lambda line: changed(line, surprise=1), "it is not a row of format 1 (surprise"),
         (lambda line: changed(line, case="tiny/dqn"), "no case 'tiny/dqn'; known: tiny/ppo, tiny/a2c"),
         (lambda line: changed(line, language="0" * 64), "runs of different languages cannot be compared"),
         (lambda line: line.replace('"noise":0.3', '"noise":0.5'), "tiny/ppo has env.noise=0.3 today, this run had 0.5"),
@@ -82,7 +82,7 @@ def test_rows_appended_by_many_processes_at_once_are_all_whole(tmp_path):
         (lambda line: changed(line, seed=1), "(its seed is 1, that of its settings 0)"),
         (lambda line: changed(line, seed=-1), "(its seed is -1, that of its settings 0)"),
         (lambda line: changed(line, returns=[1.0]), "(it has the returns of 1 of 400 episodes)"),
-        (lambda line: changed(line, held_out={}), "(held_out has nothing of agent (greedy), agent (sampled), fluent"),
+        (lambda line: changed(line, held_out={}), "(held_out lacks agent (greedy), agent (sampled), fluent"),
         (lambda line: line.replace('"seconds":60.0', '"seconds":0'), "(training.seconds: Input should be greater"),
         (lambda line: line.replace("[0.8,", "["), "adequacy_by_rarity.3: Field required"),
         (lambda line: 100_000 * "[" + "\n", "it is damaged"),
@@ -92,10 +92,10 @@ def test_a_row_that_cannot_be_trusted_is_named_and_left_out(folder, spoil, reaso
     first, second = lines(folder)
     write(folder, first, spoil(first), second)
     rows = read_rows("tiny", folder)
-    assert [row.seed for row in rows.good] == [0, 1]
+    assert [row.seed for row in rows.accepted] == [0, 1]
     assert list(rows.refused) == [2]
     assert reason in rows.refused[2]
-    assert f"{results_file('tiny', folder)}, line 2, is left out: " in rows.complaint
+    assert f"{results_file('tiny', folder)}, line 2, is left out: " in rows.warning
     assert lines(folder)[0] == first  # nothing was lost
 
 
@@ -108,18 +108,18 @@ def test_what_another_algorithm_is_set_to_does_not_matter(folder):
     first, second = lines(folder)
     write(folder, first, second.replace('"use_rms_prop":true', '"use_rms_prop":false'))
     assert lines(folder)[1] != second
-    assert len(read_rows("tiny", folder).good) == 2
+    assert len(read_rows("tiny", folder).accepted) == 2
 
 
 def test_another_patch_of_python_is_no_other_version(folder):
     first, second = lines(folder)
     old = json.loads(first)["versions"]
     write(folder, first, changed(second, versions=old | {"python": old["python"].rpartition(".")[0] + ".99"}))
-    assert len(read_rows("tiny", folder).good) == 2
+    assert len(read_rows("tiny", folder).accepted) == 2
 
 
 def test_no_results_say_what_to_type(tmp_path):
-    assert read_rows_if_any("tiny", tmp_path).good == []
+    assert read_rows_if_any("tiny", tmp_path).accepted == []
     with pytest.raises(SettingError, match=r"there are no results of 'tiny' .*python -m benchmarks run tiny --results"):
         read_rows("tiny", tmp_path)
     with pytest.raises(SettingError, match="Did you mean 'tiny'"):

@@ -12,7 +12,7 @@ from benchmarks.measures.results_file import append, results_file
 from benchmarks.measures.summary import compare, long_table, summarise
 from benchmarks.pages import documents
 from benchmarks.pages.plots import image, learning_curves, write_plots
-from benchmarks.pages.table import caption, cell_text, for_console, lines, markdown
+from benchmarks.pages.table import caption, cell_text, fit_console, markdown_table, table_text
 from benchmarks.suite.cases import BENCHMARKS, find_benchmark
 from benchmarks.suite.reported import reported
 from tests.support.benchmark_rows import figures, make_row
@@ -27,9 +27,9 @@ def runs_of(metric, **values):
     return pd.DataFrame(rows)
 
 
-def cell(metric, values, with_middle=False):
-    found = summarise(runs_of(metric, case=values), METRICS[metric])["case"]
-    return cell_text(found, METRICS[metric], with_middle)
+def cell(metric, values, with_iqm=False):
+    summary = summarise(runs_of(metric, case=values), METRICS[metric])["case"]
+    return cell_text(summary, METRICS[metric], with_iqm)
 
 
 def test_a_cell_is_a_mean_with_half_of_students_interval():
@@ -56,9 +56,9 @@ def test_losses_of_any_size_can_be_read():
 
 def test_the_interquartile_mean_stands_beside_from_ten_seeds_on():
     values = [*np.linspace(0, 1, 9), 1000.0]
-    assert "IQM +0.56" in cell("test_return", values, with_middle=True)  # the mean of the third to the eighth of ten
+    assert "IQM +0.56" in cell("test_return", values, with_iqm=True)  # the mean of the third to the eighth of ten
     assert "IQM" not in cell("test_return", values)
-    assert "IQM" not in cell("test_return", values[:9], with_middle=True)
+    assert "IQM" not in cell("test_return", values[:9], with_iqm=True)
 
 
 def test_a_winner_needs_an_interval_that_excludes_zero():
@@ -96,7 +96,7 @@ def whole():
 
 
 def test_the_table_has_every_size_as_reported_as_measured_and_the_winner(whole):
-    table = lines(find_benchmark("fast-vs-stable"), frame("fast-vs-stable", whole))
+    table = table_text(find_benchmark("fast-vs-stable"), frame("fast-vs-stable", whole))
     assert [(column.size, column.variant) for column in table.columns] == [
         (size, variant)
         for size in ("fast", "intermediate", "stable")
@@ -120,15 +120,15 @@ def test_a_verdict_names_the_size_with_its_probability_of_improvement(whole):
         for row in whole
     ]
     runs = frame("fast-vs-stable", better)
-    row = lines(find_benchmark("fast-vs-stable"), runs).sections["Held-out problems"][0]
+    row = table_text(find_benchmark("fast-vs-stable"), runs).sections["Held-out problems"][0]
     assert row[0] == "Return"
     assert row[-1] == "stable (1.00)"
 
 
 def test_a_terminal_too_narrow_for_all_columns_gets_a_table_a_size(whole):
-    table = lines(find_benchmark("fast-vs-stable"), frame("fast-vs-stable", whole))
-    assert len(for_console(Console(width=400), table, "title")) == 1
-    narrow = for_console(Console(width=120), table, "title")
+    table = table_text(find_benchmark("fast-vs-stable"), frame("fast-vs-stable", whole))
+    assert len(fit_console(Console(width=400), table, "title")) == 1
+    narrow = fit_console(Console(width=120), table, "title")
     assert [drawn.title for drawn in narrow] == ["title: fast", "title: intermediate", "title: stable"]
     assert [len(drawn.columns) for drawn in narrow] == [5, 5, 5]
     console = Console(width=120, record=True, file=io.StringIO())
@@ -157,15 +157,17 @@ def test_the_caption_tells_seeds_machine_versions_and_revision(whole):
 
 
 def test_readme_and_the_page_show_the_committed_results():
-    for path, text in documents.rendered(documents.committed()).items():
+    for path, text in documents.render_pages(documents.committed_rows()).items():
         assert path.read_text(encoding="utf-8") == text, "type python -m benchmarks table --readme"
 
 
 def test_readme_would_differ_if_a_result_did():
-    committed = documents.committed()
+    committed = documents.committed_rows()
     rows = committed["fast-vs-stable"]
-    spoilt = rows.good[0].model_copy(update={"returns": (7.0, *rows.good[0].returns[1:])})
-    pages_then = documents.rendered(committed | {"fast-vs-stable": rows._replace(good=[spoilt, *rows.good[1:]])})
+    good = list(rows.accepted)
+    place = next(place for place, row in enumerate(good) if row.case == "fast/preset")
+    good[place] = good[place].model_copy(update={"returns": (*good[place].returns[:-1], 700.0)})
+    pages_then = documents.render_pages(committed | {"fast-vs-stable": rows._replace(accepted=good)})
     assert pages_then[documents.README] != documents.README.read_text(encoding="utf-8")
 
 
@@ -187,13 +189,13 @@ def test_a_page_without_its_marks_is_refused(tmp_path, monkeypatch, text):
     page = tmp_path / "README.md"
     page.write_text(text)
     monkeypatch.setattr(documents, "README", page)
-    with pytest.raises(SettingError, match="needs one place between the lines"):
+    with pytest.raises(SettingError, match=r"needs the lines .* exactly once"):
         documents.write_pages()
     assert page.read_text() == text
 
 
 def test_markdown_has_as_many_cells_in_every_line(whole):
-    drawn = markdown(lines(find_benchmark("fast-vs-stable"), frame("fast-vs-stable", whole)))
+    drawn = markdown_table(table_text(find_benchmark("fast-vs-stable"), frame("fast-vs-stable", whole)))
     assert {len(re.findall(r"\|", line)) for line in drawn.splitlines()} == {12}
 
 

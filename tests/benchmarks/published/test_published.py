@@ -76,7 +76,7 @@ def test_the_preset_of_fast_has_the_numbers_of_the_published_study(algorithm, tm
     assert preset.keys() == winner.keys()
     for key, value in winner.items():
         assert preset[key] == (pytest.approx(value, rel=5e-3) if isinstance(value, float) else value), key
-    low, high = (f"{bound:.4f}" for bound in (outcome.promise.low, outcome.promise.high))
+    low, high = (f"{bound:.4f}" for bound in (outcome.prediction.low, outcome.prediction.high))
     assert f"[{low}, {high}]" in TUNING
 
 

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from typer.testing import CliRunner
 
-from agents.settings.layers import make_settings, merged_layers
+from agents.settings.layers import make_settings, merge_layers
 from benchmarks.__main__ import app
 from benchmarks.files import RESULTS
 from benchmarks.measures.metrics import METRICS
@@ -16,10 +16,10 @@ from benchmarks.measures.results_file import results_file
 from benchmarks.published import english
 from benchmarks.report import write_report
 from benchmarks.report.messages import read_messages
-from benchmarks.report.studies import alike, capacity_map, learning_rates
+from benchmarks.report.studies import capacity_map, group_rows, learning_rates
 from benchmarks.suite.cases import BENCHMARKS
-from tests.support import browser
 from tests.support.benchmark_rows import make_row
+from tests.support.servers import browser
 from token_env import SettingError
 
 FIGURES = ("learning", "loss", "rates", "capacity", "rarity", "tokens", "tenths", "last", "speed", "time")
@@ -39,7 +39,7 @@ def sizes_side_by_side(**changes):
 
 def changed(row, layer):
     """The row with other settings."""
-    return row.model_copy(update={"settings": make_settings(merged_layers(row.settings.to_dict(), layer))})
+    return row.model_copy(update={"settings": make_settings(merge_layers(row.settings.to_dict(), layer))})
 
 
 def studied():
@@ -133,7 +133,7 @@ def test_the_words_of_agents_earn_what_was_published():
     for lines, problem in zip(messages.lines, published, strict=True):
         by_speaker = {line.speaker: line for line in lines}
         for speaker, name in (("best possible answer", "optimal"), ("PPO agent", "agent")):
-            assert by_speaker[speaker].earned == pytest.approx(problem[name]["return"], abs=2e-3)
+            assert by_speaker[speaker].episode_return == pytest.approx(problem[name]["return"], abs=2e-3)
             assert " ".join(word.text for word in by_speaker[speaker].words) == problem[name]["said"]
 
 
@@ -155,7 +155,7 @@ def test_studies_are_found_by_settings_that_differ_and_nothing_else():
     rows = [make_row(seed=seed) for seed in (0, 1)]
     faster = [changed(row, {"ppo": {"learning_rate": 0.5}}) for row in rows]
     wider = [changed(row, {"policy": {"hidden": [7]}}) for row in rows]
-    assert [len(group) for group in alike([*rows, *faster, *wider], "learning_rate")] == [4, 2]
+    assert [len(group) for group in group_rows([*rows, *faster, *wider], "learning_rate")] == [4, 2]
     assert learning_rates([*rows, *faster, *wider]) is None  # two rates are no study
     slower = [changed(row, {"ppo": {"learning_rate": 1e-6}}) for row in rows]
     drawn = learning_rates([*rows, *faster, *wider, *slower])

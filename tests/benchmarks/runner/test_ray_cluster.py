@@ -3,8 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 
 import pandas as pd
 import pytest
@@ -12,13 +10,14 @@ import pytest
 from agents import load
 from benchmarks.measures.results_file import read_rows, results_file
 from benchmarks.runner.harness import run_benchmark
-from tests.support import ray_nodes
 from tests.support.harness import command, first_worker, gone, measured, run_to_the_end, workers_of
+from tests.support.processes import SECONDS, errors_of, run, started, wait_until
+from tests.support.servers import ray_nodes
 from token_env import SettingError
 
 needs_ray = pytest.mark.skipif(bool(ray_nodes.why_not()), reason=ray_nodes.why_not() or "")
 IMPATIENT = (
-    "from benchmarks import ray_cluster; ray_cluster.ASK_SECONDS = ray_cluster.GONE_SECONDS = 0.5; "
+    "from benchmarks.runner import ray_cluster as ray; ray.HEARTBEAT_SECONDS = ray.HEAD_TIMEOUT_SECONDS = 0.5; "
     "from benchmarks.__main__ import app; app()"
 )
 
@@ -36,33 +35,16 @@ def on_ray(folder, address):
     return words[:workers] + words[workers + 2 :]
 
 
-@contextmanager
-def started(words):
-    """A command that runs; whatever fails, it ends."""
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as harness:
-        try:
-            yield harness
-        finally:
-            harness.kill()
-
-
-def wait_until(true, seconds=120.0):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
 @needs_ray
 def test_a_run_whose_node_dies_is_made_again_and_nodes_of_other_versions_are_refused(tmp_path, nodes):
     here, there = tmp_path / "here", tmp_path / "there"
     nodes.add()
-    with started(on_ray(there, nodes.address)) as harness:
-        wait_until(lambda: len(workers_of(tmp_path / "scratch")) == 2)
+    with started(on_ray(there, nodes.address), stdout=subprocess.PIPE) as harness:
+        wait_until(lambda: len(workers_of(tmp_path / "scratch")) == 2, harness)
         nodes.kill(1)
-        out, error = harness.communicate()
+        out, error = harness.communicate(timeout=SECONDS)
     assert harness.returncode == 0, error
-    assert error.count("it is made again") == 1
+    assert error.count("it starts again") == 1
     assert out == f"python -m benchmarks table tiny --results {there}\n"
     assert gone(tmp_path / "scratch", 60.0)
     run_to_the_end(here, 1)
@@ -76,7 +58,7 @@ def test_a_run_whose_node_dies_is_made_again_and_nodes_of_other_versions_are_ref
     older.mkdir(parents=True)
     (older / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
     nodes.add(older.parent)
-    refused = subprocess.run(on_ray(tmp_path / "refused", nodes.address), capture_output=True, text=True)
+    refused = run(on_ray(tmp_path / "refused", nodes.address))
     assert refused.returncode == 2
     (message,) = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
     assert ") has numpy 1.0, here is numpy " in message
@@ -85,22 +67,22 @@ def test_a_run_whose_node_dies_is_made_again_and_nodes_of_other_versions_are_ref
 @needs_ray
 def test_ctrl_c_ends_all_and_a_cluster_that_goes_leaves_what_is_finished(tmp_path, nodes):
     with started(on_ray(tmp_path, nodes.address)) as harness:
-        first_worker(tmp_path / "scratch", 120.0)
+        first_worker(tmp_path / "scratch")
         harness.send_signal(signal.SIGINT)
-        _, error = harness.communicate()
+        error = errors_of(harness)
     assert harness.returncode == 130, error
-    assert "the same command again goes on" in error
+    assert "repeat the command to continue" in error
     assert gone(tmp_path / "scratch", 60.0)
     assert not list((tmp_path / "scratch").glob("tokentask-*"))
 
     with started([sys.executable, "-c", IMPATIENT, *on_ray(tmp_path, nodes.address)[3:]]) as harness:
-        wait_until(lambda: results_file("tiny", tmp_path).exists() and workers_of(tmp_path / "scratch"))
+        wait_until(lambda: results_file("tiny", tmp_path).exists() and workers_of(tmp_path / "scratch"), harness)
         nodes.kill(0)
-        _, error = harness.communicate()
+        error = errors_of(harness)
     assert harness.returncode == 2, error
-    assert "is gone. What is finished is kept; with a cluster, the same command goes on." in error
+    assert "is gone. Finished runs are kept; start a cluster and repeat the command to continue." in error
     assert "Traceback" not in error
-    assert [row.case for row in read_rows("tiny", tmp_path).good] == ["tiny/ppo"]
+    assert [row.case for row in read_rows("tiny", tmp_path).accepted] == ["tiny/ppo"]
     assert gone(tmp_path / "scratch", 60.0)
 
 
@@ -113,7 +95,7 @@ def test_ctrl_c_ends_all_and_a_cluster_that_goes_leaves_what_is_finished(tmp_pat
     ],
 )
 def test_an_address_without_a_cluster_is_named(tmp_path, address, message):
-    out = subprocess.run(on_ray(tmp_path, address), capture_output=True, text=True)
+    out = run(on_ray(tmp_path, address))
     assert out.returncode == 2
     assert f"error: {message}" in out.stderr
     assert "Traceback" not in out.stderr

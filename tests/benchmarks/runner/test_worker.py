@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.settings.layers import merged_layers, preset_layer
+from agents.settings.layers import merge_layers, preset_layer
 from benchmarks.measures.results_file import append, read_rows, read_rows_if_any
 from benchmarks.runner.harness import run_benchmark
 from benchmarks.runner.worker import measure
@@ -10,13 +10,13 @@ from benchmarks.suite.case import Benchmark, Case
 from benchmarks.suite.cases import BENCHMARKS
 
 BRIEF = {"episodes": 40, "device": "cpu", "evaluation": {"problems": 20}, "checkpoints": {"validations": 0}}
-SMALL = merged_layers(preset_layer("tiny"), BRIEF)
-LARGE = merged_layers(SMALL, {"env": {"vocab_size": 128}, "policy": {"hidden": [96, 96]}})
+SMALL = merge_layers(preset_layer("tiny"), BRIEF)
+LARGE = merge_layers(SMALL, {"env": {"vocab_size": 128}, "policy": {"hidden": [96, 96]}})
 PLAIN = {"policy": {"head": "fast"}, "ppo": {"action_bias": "zero"}}  # says what is not fluent, if it may
 CASES = (
     Case("large", "hybrid", LARGE, start=SMALL),
-    Case("large", "alone", LARGE, most_seeds=1),
-    Case("small", "masks", merged_layers(SMALL, {"algorithm": "maskable-ppo", **PLAIN})),
+    Case("large", "alone", LARGE, max_seeds=1),
+    Case("small", "masks", merge_layers(SMALL, {"algorithm": "maskable-ppo", **PLAIN})),
 )
 
 
@@ -33,7 +33,7 @@ def declared(monkeypatch):
 
 def measured(folder, case):
     assert measure("brief", case, 0, folder, folder / "runs" / case.replace("/", "-"))
-    (row,) = (row for row in read_rows("brief", folder).good if row.case == case)
+    (row,) = (row for row in read_rows("brief", folder).accepted if row.case == case)
     return row
 
 
@@ -56,7 +56,7 @@ def test_a_run_that_was_cut_off_begins_with_its_start_again(declared, tmp_path):
 
 def test_a_run_with_another_start_than_declared_is_left_out(declared, tmp_path):
     measured(tmp_path, "large/hybrid")
-    declared(CASES[0]._replace(start=merged_layers(SMALL, {"ppo": {"gamma": 0.25}})))
+    declared(CASES[0]._replace(start=merge_layers(SMALL, {"ppo": {"gamma": 0.25}})))
     (reason,) = read_rows_if_any("brief", tmp_path).refused.values()
     assert "large/hybrid has start.env.discount=0.25 today, this run had 0.5" in reason
     declared(CASES[0]._replace(start=None))
@@ -71,12 +71,12 @@ def test_an_agent_trained_with_masks_is_measured_without_them_too(declared, tmp_
     assert free.problems == 20
     assert free.mean_fluency_penalty > masked.held_out["agent (greedy)"].mean_fluency_penalty == 0.0
     append("brief", tmp_path, masked)
-    assert len(read_rows("brief", tmp_path).good) == 2
+    assert len(read_rows("brief", tmp_path).accepted) == 2
 
 
 def test_no_more_seeds_are_made_than_the_case_allows(declared, tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr("benchmarks.runner.harness._work_off", lambda jobs, *rest: made.extend(map(str, jobs)) or [])
+    monkeypatch.setattr("benchmarks.runner.harness._run_jobs", lambda jobs, *rest: made.extend(map(str, jobs)) or [])
     run_benchmark("brief", tmp_path, tmp_path / "runs", seeds=2)
     assert made == [
         "large/hybrid seed 0", "large/alone seed 0", "small/masks seed 0", "large/hybrid seed 1", "small/masks seed 1",

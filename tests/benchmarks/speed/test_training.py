@@ -7,7 +7,15 @@ from agents.policies.bf16 import Bf16Linear
 from agents.policies.distributions import LargeCategoricalDistribution
 from agents.settings.layers import make_settings, preset_layer
 from benchmarks.speed.trainers import FAST, FAST_BF16, SBX, SHARED, STOCK_LOOP, TIED, shared_settings, trainers
-from benchmarks.speed.training import Measured, Timings, grown, growth_table, measure, one_thread, work
+from benchmarks.speed.training import (
+    RepeatTiming,
+    Timings,
+    flops_per_step,
+    growth_table,
+    measure,
+    measure_growth,
+    one_thread,
+)
 
 
 @pytest.fixture
@@ -40,11 +48,11 @@ def test_sbx_is_measured_where_it_is_installed(monkeypatch):
 
 def test_work_is_counted_by_hand():
     trunks = 2 * (51 * 256 + 256 * 256)
-    assert work(shared_settings("fast")) == 2 * (trunks + 256 * 1000 + 256) * (1 + 3 * 4)
+    assert flops_per_step(shared_settings("fast")) == 2 * (trunks + 256 * 1000 + 256) * (1 + 3 * 4)
 
 
 def test_repeats_are_measured_in_turn(settings, monkeypatch):
-    monkeypatch.setattr("benchmarks.speed.training.REPEAT_WORK", 1.0)
+    monkeypatch.setattr("benchmarks.speed.training.REPEAT_FLOPS", 1.0)
     timings, products = measure([FAST, TIED], settings, 2)
     assert [len(timing.repeats) for timing in timings.values()] == [2, 2]
     assert set(products) == {"float32", "bf16"}
@@ -54,7 +62,7 @@ def test_repeats_are_measured_in_turn(settings, monkeypatch):
 
 
 def test_the_median_counts():
-    timings = Timings(1.0, None, [Measured(rate, 2 * rate, 0.5) for rate in (1.0, 9.0, 2.0)])
+    timings = Timings(1.0, None, [RepeatTiming(rate, 2 * rate, 0.5) for rate in (1.0, 9.0, 2.0)])
     assert (timings.median("cpu_rate"), timings.median("rate")) == (2.0, 4.0)
 
 
@@ -68,8 +76,8 @@ def test_threads_are_as_many_as_before_afterwards():
 
 
 def test_a_larger_vocabulary_is_measured(monkeypatch):
-    monkeypatch.setattr("benchmarks.speed.training.REPEAT_WORK", 1.0)
-    rate, share, memory = grown(FAST, 64, 1)
+    monkeypatch.setattr("benchmarks.speed.training.REPEAT_FLOPS", 1.0)
+    rate, share, memory = measure_growth(FAST, 64, 1)
     assert rate > 0
     assert 0 < share < 2
     assert memory > 100
@@ -80,8 +88,8 @@ def fake_grown(trainer, vocab_size, repeats):
 
 
 def test_every_vocabulary_has_its_line(monkeypatch):
-    monkeypatch.setattr("benchmarks.speed.training.GROWN", (FAST,))
-    monkeypatch.setattr("benchmarks.speed.training.GROWTH", (7000,))
-    monkeypatch.setattr("benchmarks.speed.training.grown", fake_grown)
+    monkeypatch.setattr("benchmarks.speed.training.GROWTH_TRAINERS", (FAST,))
+    monkeypatch.setattr("benchmarks.speed.training.GROWTH_VOCABULARIES", (7000,))
+    monkeypatch.setattr("benchmarks.speed.training.measure_growth", fake_grown)
     columns = [list(column.cells) for column in growth_table(1).columns]
     assert columns == [["7,000"], ["1,234"], ["50%"], ["7,000"]]

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from token_env.drawing.canvas import drawable, fitted, text_width
-from token_env.drawing.chart import OFF_SCALE, OPTIMUM, SAID, return_range
-from token_env.drawing.layout import CHART, LEFT, ROW, make_layout
+from token_env.drawing.canvas import ellipsize, text_width, transliterate
+from token_env.drawing.chart import AGENT, OFF_SCALE, OPTIMUM, return_range
+from token_env.drawing.layout import CHART_HEIGHT, LEFT, ROW_HEIGHT, make_layout
 from token_env.drawing.picture import DISFLUENT, surprisal_text
 from token_env.env import TokenEnv
 from token_env.episodes.batch import Batch
@@ -65,15 +65,17 @@ def test_width_and_height_are_even_at_every_length(language):
 def test_what_was_said_appears_in_the_column_of_its_step():
     env = make_env()
     layout = layout_of(env)
-    meaning = slice(layout.tops[1], layout.tops[1] + layout.dimension * layout.cell)
+    meaning = slice(layout.tops[1], layout.tops[1] + layout.dimension * layout.cell_height)
     for step, token in enumerate((3, 9)):
         before = env.render()
         env.step(token)
         rows, columns = changed(before[meaning], env.render()[meaning])
-        assert rows == (0, layout.dimension * layout.cell - 1)
-        left = LEFT + step * layout.column
+        assert rows == (0, layout.dimension * layout.cell_height - 1)
+        left = LEFT + step * layout.column_width
         assert left - 1 <= columns[0] <= left
-        assert left + layout.column / 2 < columns[1] <= left + 2 * layout.column  # the next column is due now
+        assert (
+            left + layout.column_width / 2 < columns[1] <= left + 2 * layout.column_width
+        )  # the next column is due now
 
 
 @pytest.mark.parametrize("language", [synthetic(64), long_words()])
@@ -85,13 +87,13 @@ def test_a_word_is_written_in_its_own_letters(language):
     other = make_env(language=replace(language, surface=tuple(surface)))
     layout = layout_of(env)
     rows, columns = changed(env.render(), other.render())
-    assert layout.tops[0] - layout.words <= rows[0] <= rows[1] < layout.tops[0]
-    assert columns[0] >= LEFT + 2 * layout.column
+    assert layout.tops[0] - layout.label_height <= rows[0] <= rows[1] < layout.tops[0]
+    assert columns[0] >= LEFT + 2 * layout.column_width
     for each in (env, other):
         each.step(token)
     rows, columns = changed(env.render(), other.render())
     assert rows[1] < layout.tops[1]
-    assert columns[0] < LEFT + layout.column
+    assert columns[0] < LEFT + layout.column_width
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_a_word_is_written_in_its_own_letters(language):
     [("Übergröße", "Ubergrosse"), ("naïve", "naive"), ("Łódź", "Lodz"), ("it’s", "it’s"), ("東京", None), ("да", None)],
 )
 def test_accents_are_left_out_and_words_in_other_letters_are_not_drawn(word, drawn):
-    assert drawable(word) == drawn
+    assert transliterate(word) == drawn
 
 
 def test_a_word_without_drawable_letters_is_shown_by_its_rank():
@@ -114,9 +116,9 @@ def test_a_word_without_drawable_letters_is_shown_by_its_rank():
 
 
 def test_a_long_word_is_cut_to_the_room_it_has():
-    assert fitted("internationalisation", 14, 60).endswith("…")
-    assert text_width(fitted("internationalisation", 14, 60), 14) <= 60
-    assert fitted("word", 14, 60) == "word"
+    assert ellipsize("internationalisation", 14, 60).endswith("…")
+    assert text_width(ellipsize("internationalisation", 14, 60), 14) <= 60
+    assert ellipsize("word", 14, 60) == "word"
 
 
 def test_a_token_beyond_the_budget_is_red():
@@ -126,10 +128,10 @@ def test_a_token_beyond_the_budget_is_red():
         env.reset(options={"problem_id": 0})
         env.step(int(token))
         layout = layout_of(env)
-        said = slice(layout.tops[1] - layout.words, layout.tops[1])
-        surprisals = slice(layout.tops[3], layout.tops[3] + ROW)
+        said = slice(layout.tops[1] - layout.label_height, layout.tops[1])
+        surprisals = slice(layout.tops[3], layout.tops[3] + ROW_HEIGHT)
         for rows in (said, surprisals):
-            assert painted(env.render()[rows, LEFT : LEFT + layout.column], DISFLUENT).any() == red
+            assert painted(env.render()[rows, LEFT : LEFT + layout.column_width], DISFLUENT).any() == red
 
 
 @pytest.mark.parametrize(
@@ -141,7 +143,7 @@ def test_the_number_of_a_surprisal_is_on_its_side_of_the_budget(surprisal, text)
 
 def curve_height(picture, layout, colour, step):
     """Where a curve passes the middle of a step's column, in pixels from the top of the chart."""
-    column = picture[layout.tops[-1] : layout.tops[-1] + CHART, int(layout.middle(step)) - 1]
+    column = picture[layout.tops[-1] : layout.tops[-1] + CHART_HEIGHT, int(layout.middle(step)) - 1]
     return np.abs(column.astype(float) - colour).sum(axis=1).argmin()
 
 
@@ -151,24 +153,24 @@ def test_the_return_panel_shows_the_optimum_from_the_start_and_the_return_up_to_
     layout = layout_of(env)
     best = 0.12 * env.problem.weights.cumsum()
     low, high, _ = return_range(best)
-    expected = CHART * (high - best) / (high - low)
+    expected = CHART_HEIGHT * (high - best) / (high - low)
     drawn = [curve_height(env.render(), layout, OPTIMUM, step) for step in range(4)]
     np.testing.assert_allclose(drawn, expected, atol=1.5)
-    assert not painted(env.render()[layout.tops[-1] :], SAID).any()
+    assert not painted(env.render()[layout.tops[-1] :], AGENT).any()
     for token in env.problem.message[:2]:
         env.step(int(token))
-    assert curve_height(env.render(), layout, SAID, 1) == pytest.approx(expected[1], abs=1.5)
-    assert not painted(env.render()[layout.tops[-1] :, int(layout.middle(1)) + 4 :], SAID).any()
+    assert curve_height(env.render(), layout, AGENT, 1) == pytest.approx(expected[1], abs=1.5)
+    assert not painted(env.render()[layout.tops[-1] :, int(layout.middle(1)) + 4 :], AGENT).any()
 
 
 def test_a_return_far_below_the_optimum_is_cut_off_with_a_mark():
     env = make_env()
     layout = layout_of(env)
-    marks = painted(env.render()[layout.tops[-1] + CHART :], OFF_SCALE)
+    marks = painted(env.render()[layout.tops[-1] + CHART_HEIGHT :], OFF_SCALE)
     assert not marks.any()
     for _ in range(3):
         env.step(int(env.language.surprisals(env._batch.state.previous)[0].argmax()))
-    marks = painted(env.render()[layout.tops[-1] + CHART :], OFF_SCALE)
+    marks = painted(env.render()[layout.tops[-1] + CHART_HEIGHT :], OFF_SCALE)
     assert [marks[:, int(layout.middle(step))].any() for step in range(4)] == [True, True, True, False]
 
 

@@ -6,7 +6,7 @@ from gymnasium.error import InvalidAction
 
 from token_env import REFERENCES, SIZES, SettingError, Task, evaluate
 from token_env.env import TokenEnv
-from token_env.episodes.evaluate import Evaluation, adequacy_by_rarity, checked_problems
+from token_env.episodes.evaluate import Evaluation, adequacy_by_rarity, first_problem_ids
 from token_env.episodes.references import find_reference
 
 TINY = Task(split="test", **SIZES["tiny"])
@@ -110,7 +110,7 @@ def test_wrong_problems_and_names_are_refused():
         with pytest.raises(SettingError, match="problem id"):
             evaluate(nearest_seen, ids, task=TINY)
     with pytest.raises(SettingError, match="at least 1"):
-        checked_problems(0)
+        first_problem_ids(0)
     with pytest.raises(SettingError, match="Did you mean 'greedy'"):
         find_reference("greed")
 

@@ -9,14 +9,14 @@ from scipy.sparse import csr_array
 
 from tests.support.text import TEXT
 from token_env import SettingError, find_language
-from token_env.languages.text import _factors, _pair_counts, from_passages, from_words, words_of
+from token_env.languages.text import _factors, _pair_counts, from_passages, from_words, split_words
 
 DOCUMENTATION = "\n".join(pydoc_data.topics.topics.values())
 
 
 @pytest.fixture(scope="module")
 def documentation():
-    words = words_of(DOCUMENTATION)
+    words = split_words(DOCUMENTATION)
     return words, from_words(words, 1000)
 
 
@@ -31,11 +31,11 @@ def log_likelihood(words, language, context):
 
 
 def test_words_are_letters_with_apostrophes_in_lower_case():
-    assert words_of("Don't PANIC: it's 42 naïve_words.") == ["don't", "panic", "it's", "naïve", "words"]
+    assert split_words("Don't PANIC: it's 42 naïve_words.") == ["don't", "panic", "it's", "naïve", "words"]
 
 
 def test_ranks_fall_with_frequency():
-    language = from_words(words_of(TEXT), 10)
+    language = from_words(split_words(TEXT), 10)
     assert language.surface[0] == "the"
     assert (np.diff(language.log_unigram) <= 0).all()
     assert np.exp(language.log_unigram).sum() == pytest.approx(1.0)
@@ -103,7 +103,7 @@ def test_the_same_text_gives_the_same_language(documentation):
 
 
 def test_another_text_or_size_gives_another_fingerprint():
-    words = words_of(TEXT)
+    words = split_words(TEXT)
     fingerprints = {from_words(words, 10).fingerprint, from_words(words, 9).fingerprint}
     fingerprints |= {from_words([*words, "the", "dog"], 10).fingerprint, from_words(words, 10).truncate(9).fingerprint}
     assert len(fingerprints) == 4
@@ -117,7 +117,7 @@ def test_the_last_word_of_a_passage_is_not_followed_by_the_first_of_the_next():
 
 
 def test_the_fingerprint_of_a_text_stays_what_it_was():
-    assert from_words(words_of(TEXT), 10).fingerprint.startswith("1b62371a270d880d")
+    assert from_words(split_words(TEXT), 10).fingerprint.startswith("1b62371a270d880d")
 
 
 def test_a_word_with_a_zero_vector_is_left_out_and_the_next_takes_its_place():

@@ -26,7 +26,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def forget():
-    optima._read_once.cache_clear()
+    optima._open_optima.cache_clear()
 
 
 def drawn(**keywords):
@@ -49,7 +49,7 @@ def refuse_to_solve(monkeypatch):
 def test_another_process_finds_them_without_solving(cache, monkeypatch):
     dynamics, problems = drawn()
     expected = Solver(dynamics).solve(problems).returns
-    optima.keep_optima(dynamics, problems)
+    optima.store_optima(dynamics, problems)
     forget()
     refuse_to_solve(monkeypatch)
     assert (optima.optimal_returns(dynamics, problems) == expected).all()
@@ -58,13 +58,13 @@ def test_another_process_finds_them_without_solving(cache, monkeypatch):
 def test_only_what_is_missing_is_solved_and_nothing_is_lost(cache, monkeypatch):
     dynamics, problems = drawn()
     some = dynamics.problems.draw(np.array([4, 1]))
-    optima.keep_optima(dynamics, some)
+    optima.store_optima(dynamics, some)
     first = optima.optimal_returns(dynamics, some)
     forget()
     solved = []
     solve = Solver.solve
     monkeypatch.setattr(Solver, "solve", lambda self, some: solved.extend(some.ids) or solve(self, some))
-    optima.keep_optima(dynamics, problems)
+    optima.store_optima(dynamics, problems)
     returns = optima.optimal_returns(dynamics, problems)
     assert returns[[4, 1]].tolist() == first.tolist()
     assert sorted(solved) == [0, 2, 3, 5]
@@ -90,14 +90,14 @@ def about_another_noise(text):
 )
 def test_a_file_that_cannot_be_trusted_is_made_anew(cache, spoil):
     dynamics, problems = drawn()
-    optima.keep_optima(dynamics, problems)
+    optima.store_optima(dynamics, problems)
     expected = optima.optimal_returns(dynamics, problems)
     file = the_file(cache)
     whole = file.read_text()
     file.write_text(spoil(whole))
     forget()
     assert (optima.optimal_returns(dynamics, problems) == expected).all()
-    optima.keep_optima(dynamics, problems)
+    optima.store_optima(dynamics, problems)
     assert file.read_text() == whole
 
 
@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_trusted_is_made_anew(cache, spoil):
 def test_other_constants_have_another_file(cache, change):
     for keywords in ({}, change):
         dynamics, problems = drawn(**keywords)
-        optima.keep_optima(dynamics, problems)
+        optima.store_optima(dynamics, problems)
         assert (optima.optimal_returns(dynamics, problems) == Solver(dynamics).solve(problems).returns).all()
     assert len(list(cache.rglob("*.json"))) == 2
 
@@ -118,7 +118,7 @@ def test_a_language_that_somebody_changed_has_another_file(cache):
     assert changed.fingerprint == language.fingerprint
     for spoken in (language, changed):
         dynamics, problems = drawn(language=spoken)
-        optima.keep_optima(dynamics, problems)
+        optima.store_optima(dynamics, problems)
         assert (optima.optimal_returns(dynamics, problems) == Solver(dynamics).solve(problems).returns).all()
 
 
@@ -154,14 +154,14 @@ def test_a_score_is_a_share_of_what_could_be_earned_if_anything_could(earned, op
 def test_every_reward_has_the_optimum_of_the_return(cache):
     expected = optima.optimal_returns(*drawn())
     for reward in ("terminal", "exact", lambda transition: transition.adequacy):
-        optima.keep_optima(*drawn(reward=reward))
+        optima.store_optima(*drawn(reward=reward))
         assert (optima.optimal_returns(*drawn(reward=reward)) == expected).all()
     assert len(list(cache.rglob("*.json"))) == 1
 
 
 def test_training_problems_are_solved_but_not_kept(cache):
     dynamics, problems = drawn(split="train")
-    optima.keep_optima(dynamics, problems)
+    optima.store_optima(dynamics, problems)
     assert (optima.optimal_returns(dynamics, problems) == Solver(dynamics).solve(problems).returns).all()
     assert not list(cache.rglob("*"))
 
@@ -171,5 +171,5 @@ def test_where_nothing_can_be_written_problems_are_solved_all_the_same(tmp_path,
     monkeypatch.setenv(optima.FOLDER_VARIABLE, str(tmp_path / "a file"))
     forget()
     dynamics, problems = drawn()
-    optima.keep_optima(dynamics, problems)
+    optima.store_optima(dynamics, problems)
     assert (optima.optimal_returns(dynamics, problems) == Solver(dynamics).solve(problems).returns).all()

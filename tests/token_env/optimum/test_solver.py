@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from token_env import SIZES, SettingError, Task
 from token_env.languages.language import from_arrays
 from token_env.languages.synthetic import synthetic
-from token_env.optimum.bounded_search import BoundedSearch, Followed
+from token_env.optimum.bounded_search import BoundedSearch, SearchResult
 from token_env.optimum.solver import Solver
 from token_env.optimum.successors import find_successors
 from token_env.rules import rows
@@ -90,7 +90,7 @@ def test_no_answer_at_all_earns_more_than_the_optimum(vocab_size, length, fluenc
 
 @pytest.mark.parametrize(
     ("size", "language", "count"),
-    [("tiny", "synthetic", 40), ("fast", "synthetic", 64), ("fast", "english", 10), ("stable", "synthetic", 2)],
+    [("tiny", "synthetic", 40), ("fast", "synthetic", 64), ("fast", "english", 10), ("stable", "synthetic", 1)],
 )
 def test_the_optimum_is_that_of_the_plain_pass(size, language, count):
     dynamics = Dynamics(Task(split="test", language=language, **SIZES[size]))
@@ -146,21 +146,21 @@ def test_short_lists_never_settle_what_they_cannot_prove(gaps):
 
 
 def test_a_path_is_not_proven_while_rounding_could_hide_a_better_one():
-    found = Followed(np.full(3, 1.0), np.array([0.9, 1.0 - 1e-7, 1.1]), np.zeros((3, 0)))
-    assert found.proven(1e-6).tolist() == [True, False, False]
+    found = SearchResult(np.full(3, 1.0), np.array([0.9, 1.0 - 1e-7, 1.1]), np.zeros((3, 0)))
+    assert found.is_proven(1e-6).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("alike", [1, 4])
 def test_where_many_answers_are_as_good_the_optimum_is_found_all_the_same(alike):
-    """Tokens of few meanings: every answer has hundreds as good as it."""
-    directions = np.eye(4)[np.arange(300) % alike % 4]
-    language = from_arrays(np.log(np.full(300, 1 / 300)), context=np.zeros((300, 4)), output=directions)
-    dynamics = Dynamics(Task(language=language, vocab_size=300, max_steps=12, split="test"))
-    problems = random_problems(dynamics, 8, 0)
+    """Tokens of few meanings: every answer has thousands as good as it, more than are followed from a first token."""
+    directions = np.eye(4)[np.arange(60) % alike % 4]
+    language = from_arrays(np.log(np.full(60, 1 / 60)), context=np.zeros((60, 4)), output=directions)
+    dynamics = Dynamics(Task(language=language, vocab_size=60, max_steps=6, split="test"))
+    problems = random_problems(dynamics, 3, 0)
     solution, cost = Solver(dynamics).solve(problems), pair_costs(dynamics)
     state = dynamics.initial(problems)
     optimal, rewards = Solver(dynamics).optimal_actions(problems, state), dynamics.dense_rewards(problems, state)
-    for row in range(8):
+    for row in range(3):
         values = plain_values(dynamics, rows.take(problems, slice(row, row + 1)), cost)
         assert solution.returns[row] == pytest.approx(values[0, problems.start[row]], abs=1e-9)
         worth = rewards[row] + values[1]

@@ -156,7 +156,7 @@ def test_uniforms_at_the_ends_of_their_range_give_tokens_of_the_vocabulary():
 @pytest.mark.parametrize("wrong", [-1, 5, 1.5, "x"])
 def test_problem_ids_outside_the_split_are_refused(wrong):
     with pytest.raises(SettingError, match="problem id"):
-        sampler(num_problems=5).checked_ids(wrong)
+        sampler(num_problems=5).validate_ids(wrong)
 
 
 def test_a_split_without_messages_is_refused():

@@ -15,8 +15,12 @@ ARGUMENTS = (
 def why_not():
     """Why pages cannot be tested here; None if they can."""
     if not (CHROMIUM and DRIVER):
-        return "chromium and chromedriver are not installed (Debian: chromium, chromium-driver)"
-    return None if importlib.util.find_spec("selenium") else "selenium is not installed"
+        return "Chromium is not installed; type apt-get install chromium chromium-driver"
+    return (
+        None
+        if importlib.util.find_spec("selenium")
+        else "Selenium is not installed; type pip install -c constraints.txt '.[dev]'"
+    )
 
 
 @contextmanager

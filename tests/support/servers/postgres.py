@@ -20,7 +20,7 @@ SECONDS = 60.0  # to start and to stop
 def why_not() -> str | None:
     """Why no server can be started here; None if one can."""
     if programs() is None:
-        return "PostgreSQL is not installed; .ci/run installs it"
+        return "PostgreSQL is not installed; type apt-get install postgresql"
     if os.geteuid() == 0:
         try:
             pwd.getpwnam(USER)

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from agents.algorithms.models import build_model
-from agents.algorithms.vec_env import TokenVecEnv, keywords_of
+from agents.algorithms.vec_env import TokenVecEnv, task_keywords
 from agents.settings.layers import make_settings, preset_layer
 from token_env import Dynamics
 
@@ -33,7 +33,7 @@ SHORT = {
 def short_model(algorithm, head, device):
     """A model that two rollouts of 32 steps and their updates can be had of."""
     settings = make_settings(preset_layer("tiny"), SHORT, {"algorithm": algorithm, "policy": {"head": head}})
-    env = TokenVecEnv(4, **keywords_of(settings.env))
+    env = TokenVecEnv(4, **task_keywords(settings.env))
     env.seed(0)
     return build_model(settings, env, Dynamics(settings.env), device)
 

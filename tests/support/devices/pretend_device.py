@@ -1,7 +1,7 @@
 """A device that is not there: it computes on the CPU, and refuses what an accelerator without float64 refuses.
 
-`python -m tests.pretend_device` trains every algorithm with every head there and on the CPU, then makes mistakes on
-purpose, and prints what came of it as JSON. It changes torch for the whole process, so it has one of its own.
+`python -m tests.support.devices.pretend_device` trains every algorithm with every head there and on the CPU, then makes
+mistakes on purpose, and prints what came of it as JSON. It changes torch for the whole process, so it has one of its own.
 """
 
 import json
@@ -18,8 +18,8 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 from agents.algorithms.table import ALGORITHMS
 from agents.policies import categorical
 from agents.policies.actor_critic import PLAIN
-from agents.runs.weights import own_weights
-from tests.support.mps_kernels import short_model
+from agents.runs.weights import unique_weights
+from tests.support.devices.mps_kernels import short_model
 
 NAME = "pretend"
 COPIES = ("aten::copy_", "aten::_to_copy")  # the ways from a device to another
@@ -117,10 +117,10 @@ def compared(algorithm, head):
     Pretend.operators.clear()
     Pretend.waits = 0
     model = short_model(algorithm, head, NAME)
-    start = {name: weight.cpu().clone() for name, weight in own_weights(model.policy).items()}
-    there = {name: weight.cpu() for name, weight in own_weights(model.learn(64).policy).items()}
+    start = {name: weight.cpu().clone() for name, weight in unique_weights(model.policy).items()}
+    there = {name: weight.cpu() for name, weight in unique_weights(model.learn(64).policy).items()}
     operators, waits = dict(Pretend.operators), Pretend.waits
-    here = own_weights(short_model(algorithm, head, "cpu").learn(64).policy)
+    here = unique_weights(short_model(algorithm, head, "cpu").learn(64).policy)
     return {
         "gap": max(float((here[name] - there[name]).abs().max()) for name in here),
         "moved": max(float((there[name] - start[name]).abs().max()) for name in here),

@@ -59,7 +59,7 @@ def cluster(scratch: Path) -> Iterator[Nodes]:
     """A cluster of one node, whose tasks have their temporary files in this folder."""
     environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "TMPDIR": str(scratch)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.ray_nodes"],
+        [sys.executable, "-m", "tests.support.servers.ray_nodes"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
