@@ -48,10 +48,12 @@ def tune() -> None:
 @handle_errors
 def run(
     algorithm: Annotated[str, typer.Argument(help=" | ".join(ALGORITHMS))],
-    size: Annotated[str, typer.Option(help="tiny, fast, intermediate or stable")] = DEFAULT_SIZE,
+    size: Annotated[str, typer.Option(help="size of the task: tiny, fast, intermediate or stable")] = DEFAULT_SIZE,
     trials: Annotated[int, typer.Option(help="total trials of the study, finished ones included")] = 50,
     workers: Workers = 1,
-    study: Annotated[str | None, typer.Option(metavar="NAME", help="[default: ALGORITHM-SIZE]")] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="NAME", help="name of the study [default: ALGORITHM-SIZE]")
+    ] = None,
     storage: Storage = None,
     assignments: Annotated[
         list[str] | None,
@@ -101,7 +103,9 @@ def run(
 def show(
     name: Name,
     storage: Storage = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="[default: runs/studies/STUDY.html]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="HTML page [default: runs/studies/STUDY.html]")
+    ] = None,
 ) -> None:
     """Print the best trials, and write a page with importances, history, parallel coordinates and curves."""
     with open_storage(existing_storage(storage, name)) as study_storage:

@@ -52,6 +52,15 @@ def text_file(tmp_path):
     return path
 
 
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Run a command line in an empty directory: exit code, standard output, standard error."""
+    from tests.support.commands import run_line  # which imports torch, as not every test does
+
+    monkeypatch.chdir(tmp_path)
+    return lambda line: run_line(line, monkeypatch, capsys)
+
+
 @pytest.fixture(scope="session")
 def postgres_url():
     """A database of the tests' own; without PostgreSQL they are skipped."""

@@ -9,15 +9,16 @@ import safetensors.torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from agents.settings.schema import Settings
 from token_env.errors import SettingError
 from token_env.languages.language import ARRAYS, Language
 
 TEXTS = ("surface", "recipe")  # fields of a language that are not arrays
 
 
-def is_stored(language: Language) -> bool:
-    """Return whether runs store this language. Synthetic languages are not stored: the settings rebuild them."""
-    return language.recipe["kind"] != "synthetic"
+def is_stored(settings: Settings) -> bool:
+    """Return whether a run stores its language. A synthetic language is not stored: the settings rebuild it."""
+    return settings.env.language != "synthetic"
 
 
 def language_bytes(language: Language) -> bytes:

@@ -18,7 +18,7 @@ from agents.algorithms.models import build_policy
 from agents.evaluation.agent import Agent
 from agents.runs import checksums, run_dir
 from agents.runs.json_files import parse_json, read_json, write_json
-from agents.runs.language_file import language_bytes, read_language
+from agents.runs.language_file import is_stored, language_bytes, read_language
 from agents.runs.weights import check_finite, fill, read_weights, unique_weights
 from agents.settings.layers import make_settings
 from agents.settings.schema import RecurrentPPOSettings, Settings
@@ -39,7 +39,7 @@ def save(path: Path, settings: Settings, dynamics: Dynamics, policy: BasePolicy)
     check_finite(weights, f"the weights for {str(path)!r}")
     language = dynamics.language
     contents = {run_dir.WEIGHTS: safetensors.torch.save(weights)}
-    if not _is_synthetic(settings):
+    if is_stored(settings):
         contents[run_dir.LANGUAGE] = language_bytes(language)
     description = {"format": FORMAT, "settings": settings.to_dict(), "language": language.fingerprint}
     for name, content in contents.items():
@@ -96,13 +96,9 @@ def _check_sizes(path: Path, settings: Settings, weights: dict[str, torch.Tensor
         raise SettingError(f"the weights of {str(path)!r} do not match the policy that the settings describe.")
 
 
-def _is_synthetic(settings: Settings) -> bool:
-    return settings.env.language == "synthetic"
-
-
 def _dynamics(path: Path, settings: Settings, language: bytes | None) -> Dynamics:
     """Build the dynamics of the task, with the language saved beside the model unless it is synthetic."""
-    if _is_synthetic(settings) != (language is None):  # a text file named in the settings is never opened
+    if is_stored(settings) == (language is None):  # a text file named in the settings is never opened
         fault = "is missing" if language is None else "must not exist"
         raise SettingError(
             f"the settings of {str(path)!r} name language {settings.env.language!r}, but {run_dir.LANGUAGE} {fault}."

@@ -49,7 +49,7 @@ def first_nonfinite(weights: Mapping[str, torch.Tensor]) -> tuple[str, float] | 
     """Return the name of the first tensor with a NaN or infinity, and that value; None if all are finite."""
     for name, tensor in weights.items():
         if not bool(tensor.isfinite().all()):
-            return name, float(tensor[~tensor.isfinite()].flatten()[0])
+            return name, float(tensor.detach()[~tensor.isfinite()].flatten()[0])
     return None
 
 

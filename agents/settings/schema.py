@@ -216,4 +216,4 @@ def section_name(algorithm: str) -> str:
     """
     fields = Settings.model_fields.items()
     sections = [name for name, field in fields if issubclass(type(field.default), OnPolicySettings)]
-    return find("algorithm", algorithm, {name.replace("_", "-"): name for name in sections})
+    return find("algorithm", algorithm, {name.replace("_", "-"): name for name in sorted(sections)})

@@ -52,7 +52,7 @@ def initial_files(training: Training, record: RunRecord) -> dict[str, bytes]:
         run_dir.RUN: json_bytes(record.model_dump(mode="json", by_alias=True, exclude_unset=True)),
     }
     language = training.dynamics.language
-    if is_stored(language):
+    if is_stored(training.settings):
         files[run_dir.LANGUAGE] = language_bytes(language)
     return files
 

@@ -75,7 +75,7 @@ def check_versions(name: str, plan: Plan) -> None:
     installed = _comparable_content(Plan(settings=plan.settings))["versions"]
     for library, old, new in _differences(_comparable_content(plan)["versions"], installed):
         raise SettingError(
-            f"the study {name!r} was made with {library} {old}, {new} is installed here; install {library} {old}."
+            f"the study {name!r} was made with {library} {old}, installed here: {new or 'none'}; install that version."
         )
 
 

@@ -257,11 +257,7 @@ def reference_return(policy: str) -> MetricFunction:
 
 
 def adequacy_of_quarter(place: int) -> MetricFunction:
-    """Build the metric function for the adequacy recovered on one quarter of the words.
-
-    Args:
-        place: Index in `QUARTERS`; 0 is the commonest quarter.
-    """
+    """Build the metric function for the adequacy recovered on one quarter of the words; 0 is the commonest."""
 
     def compute(row: Row) -> Figure:
         share = row.held_out[GREEDY].adequacy_by_rarity[place]
@@ -285,10 +281,7 @@ def mean_optimum(task: Task, split: str, problems: int) -> float:
 
 
 def share_of_optimum(mean_return: float, row: Row) -> Figure:
-    """Return a mean return as a percentage of the optimum of the run's held-out problems.
-
-    None if the optimum is not above zero.
-    """
+    """Return a mean return in per cent of the optimum of the run's held-out problems; None if it is not above zero."""
     share = float(cache.score(mean_return, optimum(row)))
     return None if np.isnan(share) else 100 * share
 

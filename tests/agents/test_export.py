@@ -292,12 +292,12 @@ def test_the_card_has_what_model_hubs_read(tmp_path):
     assert {"reinforcement-learning", "stable-baselines3", "ppo"} <= set(told["tags"])
     (entry,) = told["model-index"]
     (found,) = entry["results"]
-    greedy = result.summary["evaluation"]["agent (greedy)"]
+    greedy = result.summary.evaluation["agent (greedy)"]
     assert found["task"]["type"] == "reinforcement-learning"
     assert found["dataset"]["type"] == "TokenTask-v0"
     assert found["metrics"][0]["type"] == "mean_reward"
-    assert found["metrics"][0]["value"].startswith(f"{greedy['mean_return']:.3f}")
-    assert f"| agent (greedy) | {greedy['mean_return']:+.3f}" in body
+    assert found["metrics"][0]["value"].startswith(f"{greedy.mean_return:.3f}")
+    assert f"| agent (greedy) | {greedy.mean_return:+.3f}" in body
     assert "secret_place" not in content
     assert json.loads((result.run / run_dir.RUN).read_text())["machine"]["host"] not in body.split()
 

@@ -5,7 +5,27 @@ import subprocess
 import time
 
 from benchmarks import results
+from benchmarks.runner.processes import JobResult
 from tests.support.processes import SECONDS, python, run
+
+
+class Notes:
+    """An executor that notes its jobs and says at once that they are done."""
+
+    def __init__(self):
+        self.jobs, self._new = [], []
+
+    def has_room(self):
+        return True
+
+    def submit(self, job):
+        self.jobs.append(str(job))
+        self._new.append(JobResult(job, 0.0, ""))
+
+    def completed(self):
+        new, self._new = self._new, []
+        return new
+
 
 SOAK = bool(os.environ.get("SOAK"))
 SEEDS = 7 if SOAK else 1
@@ -31,6 +51,9 @@ def run_to_the_end(folder, *options):
     return out.stderr
 
 
+PAUSE = 0.25  # between two looks, each of which starts `ps`
+
+
 def workers_of(folder):
     """Process ids of the workers that write into this folder."""
     told = subprocess.run(["ps", "-ww", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
@@ -44,7 +67,7 @@ def first_worker(folder, seconds=SECONDS):
     until = time.monotonic() + seconds
     while not (found := workers_of(folder)):
         assert time.monotonic() < until
-        time.sleep(0.05)
+        time.sleep(PAUSE)
     return found[0]
 
 
@@ -52,5 +75,5 @@ def gone(folder, seconds=60.0):
     """Whether no worker is left, after a moment."""
     until = time.monotonic() + seconds
     while workers_of(folder) and time.monotonic() < until:
-        time.sleep(0.05)
+        time.sleep(PAUSE)
     return not workers_of(folder)

@@ -1,9 +1,12 @@
 """Trainings that are killed, and the comparison of a run with one that nothing disturbed."""
 
 import json
+import random
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import agents
@@ -52,3 +55,10 @@ def scalars(run):
     return {
         name: repr([(event.step, event.value) for event in events.Scalars(name)]) for name in events.Tags()["scalars"]
     }
+
+
+def spoil_generators(seed=5):
+    """Leave all of them in another state."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (SB3 draws from this one)
+    torch.manual_seed(seed)

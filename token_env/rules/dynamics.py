@@ -1,6 +1,6 @@
 """Compute the task's rules on batches: functions of N rows without side effects on their arguments.
 
-Only this module, `rewards.py` and `observations.py` compute rewards, masks and observations.
+Only this module, `rewards.py`, `masks.py` and `observations.py` compute rewards, masks and observations.
 Letters: N rows, L message length, V vocabulary, d dimension, D columns of an observation.
 """
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from token_env.errors import SettingError
 from token_env.languages.find import find_language
+from token_env.rules.masks import ActionMasks
 from token_env.rules.observations import Features, Observations, Observer, Tokens, flat_positions
 from token_env.rules.problems import Problems, ProblemSampler
 from token_env.rules.rewards import find_reward
@@ -118,23 +119,12 @@ class Dynamics:
 
     def legal(self, state: State) -> NDArray[np.bool_]:
         """Return the tokens within the mask budget (nats), bool [N, V]; always at least the least surprising one."""
-        task = self.task
-        budget = task.surprisal_budget if task.mask_budget is None else task.mask_budget
-        left, right = self._mask_factors
-        scores = left[state.previous] @ right  # negative surprisal, [N, V]
-        allowed = scores >= np.float32(-budget)
-        empty = np.flatnonzero(~allowed.any(axis=1))
-        allowed[empty, scores[empty].argmax(axis=1)] = True
-        return allowed
+        return self._masks.legal(state.previous)
 
     @cached_property
-    def _mask_factors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Factors [V, d + 2] and [d + 2, V] of the negative surprisal of the column token after the row token."""
-        language = self.language
-        ones = np.ones(language.vocab_size)
-        left = np.column_stack([language.context, ones, -language.log_normalizer])
-        right = np.column_stack([language.output, language.floored_log_unigram, ones])
-        return left.astype(np.float32), np.ascontiguousarray(right.T, dtype=np.float32)
+    def _masks(self) -> ActionMasks:
+        budget = self.task.mask_budget
+        return ActionMasks(self.language, self.task.surprisal_budget if budget is None else budget)
 
     def observe(self, problems: Problems, state: State) -> Observations:
         """Return the observations, a new array [N, D].

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from agents.diagnosis import machine_report
+from agents.diagnosis import products
 from agents.diagnosis.advice import derive_advice
 from agents.diagnosis.machine_report import examine
 from agents.diagnosis.products import measure_multiplications
@@ -15,7 +15,7 @@ def found(monkeypatch):
     """A machine with oneDNN and bf16, examined with small products."""
     monkeypatch.setattr("agents.machine.matmul.this_cpu", lambda: ZEN)
     for name in ("ROWS", "INNER", "COLUMNS"):
-        monkeypatch.setattr(machine_report, name, 64)
+        monkeypatch.setattr(products, name, 64)
     return examine(["tiny"])
 
 

@@ -105,7 +105,7 @@ def test_the_difficulty_is_recorded_with_every_update_and_in_tensorboard(finishe
     events = EventAccumulator(str(finished.run / "tensorboard")).Reload()
     told = [event.value for event in events.Scalars("curriculum/level")]
     assert told == updates.level.tolist()
-    assert finished.summary["full_difficulty_from"] == 40
+    assert finished.summary.full_difficulty_from == 40
 
 
 class Watcher(BaseCallback):

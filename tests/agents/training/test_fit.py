@@ -11,9 +11,9 @@ import torch
 
 import agents
 from agents.algorithms.table import ALGORITHMS
-from agents.evaluation.scores import evaluate_agent, figures
-from agents.machine.usage import peak_memory_mb
+from agents.evaluation.scores import evaluate_agent, make_scores
 from agents.evaluation.statistics import problem_interval, running_mean
+from agents.machine.usage import peak_memory_mb
 from agents.runs import run_dir
 from agents.settings.layers import make_settings, preset_layer, read_layer
 from agents.training.build import environment_seed
@@ -72,7 +72,7 @@ def test_exactly_the_episodes_asked_for_are_played(finished):
     assert metrics.episodes["return"].to_numpy() == pytest.approx(
         (metrics.episodes.adequacy - metrics.episodes.fluency_penalty).to_numpy()
     )
-    assert finished.summary["mean_last_100"] == pytest.approx(metrics.episodes["return"].mean())
+    assert finished.summary.mean_last_100 == pytest.approx(metrics.episodes["return"].mean())
     assert metrics.updates.episodes.tolist() == [4, 8, 12, 16]
     assert (metrics.updates.distinct_tokens > 1).all()
 
@@ -133,14 +133,12 @@ def test_sampled_scores_repeat_and_leave_the_generator_alone(finished):
 
 def test_the_half_width_is_that_of_the_bootstrap_over_problems():
     returns = np.array([1.0, 2.0, 4.0, 9.0])
-    row = figures(Evaluation(np.arange(4), returns, np.zeros(4), np.zeros((4, 2), dtype=int), np.full(4, 2.0)))
-    assert row["half_width"] == problem_interval(returns).half_width
-    assert (
-        figures(Evaluation(np.arange(1), returns[:1], np.zeros(1), np.zeros((1, 2), dtype=int), np.ones(1)))[
-            "half_width"
-        ]
-        is None
+    row = make_scores(
+        Evaluation(np.arange(4), returns, np.zeros(4), np.zeros((4, 2), dtype=int), np.full(4, 2.0)), [None] * 4
     )
+    assert row.half_width == problem_interval(returns).half_width
+    alone = Evaluation(np.arange(1), returns[:1], np.zeros(1), np.zeros((1, 2), dtype=int), np.ones(1))
+    assert make_scores(alone, [None] * 4).half_width is None
 
 
 def test_the_recorder_keeps_the_last_hundred_episodes(tmp_path):
@@ -159,12 +157,12 @@ def test_a_running_mean_is_that_of_the_last_values():
 
 
 def test_the_summary_tells_adequacy_by_rarity_and_what_the_agent_earns_on_problems_it_trained_on(finished):
-    seen = finished.summary["training_problems"]
+    seen = finished.summary.training_problems
     ids = agents.load_metrics(finished.run).episodes.problem_id.tolist()[-5:]
     task = Task(vocab_size=30, max_steps=8, split="train", language=finished.agent.language)
-    assert seen["mean_return"] == pytest.approx(evaluate(finished.agent.greedy, ids, task=task).mean_return)
-    assert seen["problems"] == 5
-    shares = finished.summary["evaluation"]["agent (greedy)"]["adequacy_by_rarity"]
+    assert seen.mean_return == pytest.approx(evaluate(finished.agent.greedy, ids, task=task).mean_return)
+    assert seen.problems == 5
+    shares = finished.summary.evaluation["agent (greedy)"].adequacy_by_rarity
     assert len(shares) == 4
 
 
@@ -180,14 +178,14 @@ def test_a_run_tells_its_machine_its_revision_and_its_processor_time(finished):
         assert head.stdout.startswith(made["revision"].removesuffix("-dirty"))
     else:
         assert made["revision"] is None
-    assert 0 < finished.summary["cpu_seconds"] < 100
+    assert 0 < finished.summary.cpu_seconds < 100
 
 
 def test_the_peak_of_memory_is_that_of_the_process(finished):
     status = Path("/proc/self/status").read_text()
     told = {name: int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024 / 1e6 for name in ("VmHWM", "VmRSS")}
-    assert finished.summary["peak_memory_mb"] <= told["VmHWM"] + 0.1  # the process may have grown since
-    assert finished.summary["peak_memory_mb"] > told["VmRSS"] / 3  # and shrunk
+    assert finished.summary.peak_memory_mb <= told["VmHWM"] + 0.1  # the process may have grown since
+    assert finished.summary.peak_memory_mb > told["VmRSS"] / 3  # and shrunk
     assert peak_memory_mb() == pytest.approx(told["VmHWM"], rel=0.01)
 
 
@@ -228,7 +226,7 @@ def test_training_plays_the_train_split_under_the_agents_discount(tmp_path, monk
         seen.update(keywords)
         raise SettingError("stop")
 
-    monkeypatch.setattr("agents.training.build.TokenVecEnv", recorded)
+    monkeypatch.setattr("agents.algorithms.models.TokenVecEnv", recorded)
     with pytest.raises(SettingError, match="stop"):
         fit(short_settings(env={"reward": "potential"}, ppo={"gamma": 0.75}), tmp_path / "run")
     assert (seen["split"], seen["discount"]) == ("train", 0.75)

@@ -21,7 +21,7 @@ from stable_baselines3 import PPO
 
 import agents
 from agents.algorithms.table import ALGORITHMS
-from agents.machine.random_states import generator_states, preserved_generators, set_generators
+from agents.machine.random_states import generator_states
 from agents.runs import run_dir
 from agents.runs.checkpoints import (
     Checkpoint,
@@ -36,7 +36,7 @@ from agents.training.fit import fit
 from agents.training.guards import TrainingError
 from agents.training.recorder import Recorder
 from agents.training.resume import resume
-from tests.support.resuming import assert_same_run, fit_until
+from tests.support.resuming import assert_same_run, fit_until, spoil_generators
 from tests.support.settings import short_settings
 from token_env import SettingError, evaluate
 
@@ -44,18 +44,6 @@ SOAK = bool(os.environ.get("SOAK"))
 
 
 KILLS = 50 if SOAK else 1
-
-
-def spoil_generators(seed=5):
-    """Leave all of them in another state."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 (SB3 draws from this one)
-    torch.manual_seed(seed)
-
-
-def draw():
-    """A number of every generator; of python's and numpy's such as come in pairs, of which one is kept."""
-    return random.gauss(0, 1), np.random.standard_normal(), float(torch.rand(()))  # noqa: NPY002
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -96,11 +84,6 @@ def test_saving_and_validating_leave_no_trace(tmp_path, whole):
     run = fit(short_settings(checkpoints=never | {"episodes": None}), tmp_path / "never", progress=False).run
     assert (run / run_dir.WEIGHTS).read_bytes() == (whole / run_dir.WEIGHTS).read_bytes()
     assert not (run / run_dir.BEST).exists()
-    states = generator_states("cpu")
-    with preserved_generators("cpu"):
-        spoil_generators()
-        assert generator_states("cpu") != states
-    assert generator_states("cpu") == states
 
 
 def test_seeds_reach_every_generator(tmp_path):
@@ -111,15 +94,6 @@ def test_seeds_reach_every_generator(tmp_path):
         model = build(resolve_settings(short_settings()), "cpu").model
         seen.append((generator_states("cpu"), model.env.reset().tolist(), model.action_space.sample()))
     assert seen[0] == seen[1]
-
-
-def test_a_generators_state_survives_json():
-    draw()
-    states = json.loads(json.dumps(generator_states("cpu")))
-    drawn = [draw() for _ in range(3)]
-    spoil_generators()
-    set_generators(states, "cpu")
-    assert [draw() for _ in range(3)] == drawn
 
 
 def test_the_last_two_checkpoints_and_the_best_are_kept(whole):
@@ -304,7 +278,7 @@ def test_stopped_by_a_signal_and_resumed_equals_undisturbed(tmp_path, whole, cap
         patch.setattr(Recorder, "on_step", interrupted)
         stopped = fit(short_settings(), tmp_path / "run", progress=False)
     assert stopped.interrupted == signal.SIGTERM
-    assert stopped.summary["episodes"] == last_checkpoint(stopped.run).episodes == 48
+    assert stopped.summary.episodes == last_checkpoint(stopped.run).episodes == 48
     assert "stopping at the end" in capfd.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     resume(stopped.run, progress=False)

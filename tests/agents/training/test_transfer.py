@@ -13,6 +13,7 @@ from agents.runs import run_dir
 from agents.settings.layers import make_settings, preset_layer, read_layer
 from agents.training.fit import fit
 from agents.training.transfer import copy_parameter, copy_policy
+from tests.support.models import saved
 from token_env import Dynamics, SettingError
 
 SHORT = {"device": "cpu", "episodes": 80, "evaluation": {"problems": 2}}
@@ -178,7 +179,7 @@ def test_a_run_that_does_not_fit_is_refused_and_nothing_is_written(finished, lay
 
 def test_a_larger_lstm_is_refused_with_what_to_type(tmp_path):
     recurrent = {"algorithm": "recurrent-ppo", "episodes": 40, "recurrent_ppo": {"lstm_hidden_size": 8}}
-    run = fit(make_settings(preset_layer("tiny"), SHORT, recurrent), tmp_path / "first", progress=False).run
+    run = saved(tmp_path / "first", **recurrent)
     smaller = {"from_run": str(run), "recurrent_ppo": {"lstm_hidden_size": 7}}
     with pytest.raises(SettingError, match=r"LSTM of 8 units, .* --set recurrent_ppo\.lstm_hidden_size=8, or more"):
         fit(make_settings(preset_layer("tiny"), SHORT, recurrent, smaller), tmp_path / "second")

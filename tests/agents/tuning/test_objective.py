@@ -199,12 +199,3 @@ def test_sets_of_seeds_share_none():
     assert len(set.union(*sets)) == sum(map(len, sets))
     with pytest.raises(SettingError, match=r"must be from 1 to 1000"):
         seed_set("trials", 1001)
-
-
-def test_unknown_names_are_refused_with_the_nearest_one():
-    with pytest.raises(SettingError, match=r"unknown parameter 'learning_rat'\. Did you mean 'learning_rate'\?"):
-        objective(quick_settings(), parameters=["learning_rat"])
-    with pytest.raises(SettingError, match=r"unknown sampler 'tp'\. Did you mean 'tpe'\?"):
-        make_sampler("tp", 0, 0)
-    with pytest.raises(SettingError, match=r"unknown pruner 'medan'\. Did you mean 'median'\?"):
-        make_pruner("medan", 1)

@@ -16,7 +16,7 @@ from agents.settings.layers import make_settings
 from agents.training.fit import fit
 from agents.tuning import rounds
 from agents.tuning.outcome import read_outcome
-from agents.tuning.plan import Plan, begin_study
+from agents.tuning.plan import Plan
 from agents.tuning.preset import preset_text
 from agents.tuning.rounds import check_winner, run_study
 from agents.tuning.storages import complete_url, open_storage
@@ -44,7 +44,7 @@ def quietly(title):
 def plan(**more):
     """The shortest of studies, whose trials do not depend on each other."""
     plain = {"seeds": 1, "finalists": 1, "final_seeds": 2, "sampler": "random", "pruner": "none"}
-    return Plan(settings=quick_settings(), **plain | more)
+    return Plan(**{"settings": quick_settings()} | plain | more)
 
 
 def trials_of(url, study):
@@ -82,8 +82,37 @@ def a_running_one(url, study, seconds=SECONDS):
             trials = trials_of(url, study)
             if trials and all(trial.state.is_finished() for trial in trials):
                 return None
-        time.sleep(0.02)
+        time.sleep(0.1)
     raise AssertionError("nothing runs")
+
+
+class InProcess:
+    """Runs the trials one after the other, in this process."""
+
+    def __init__(self, url, workers):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def run_trials(self, trials, total, show):
+        while (number := trials.claim(total)) is not None:
+            run_claimed_trial(trials, number)
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Run a study to its end in this process, with the plan of `command`."""
+
+    def in_process(url, study, trials):
+        with monkeypatch.context() as patch:
+            patch.setattr(rounds, "WorkerPool", InProcess)
+            return run_study(url, study, plan(settings=quick_settings(episodes=80)), trials, 1, quietly)
+
+    return in_process
 
 
 def test_as_many_trials_are_complete_as_were_asked_for_however_many_workers_there_are(storage_url, study_name):
@@ -99,9 +128,9 @@ def test_as_many_trials_are_complete_as_were_asked_for_however_many_workers_ther
     assert trials_of(url, name) == trials
 
 
-def test_workers_killed_at_random_change_nothing(tmp_path):
+def test_workers_killed_at_random_change_nothing(tmp_path, in_process):
     undisturbed, disturbed = (complete_url(f"journal:{tmp_path}/{which}.journal", "x") for which in "ab")
-    assert run(command(undisturbed, "x", KILLED_TRIALS, 2)).returncode == 0
+    in_process(undisturbed, "x", KILLED_TRIALS)
     chance, kills = random.Random(0), 0
     with open_storage(disturbed, create=True):
         pass
@@ -136,7 +165,7 @@ def test_two_commands_share_a_study(tmp_path):
     assert sum(trial.state.is_finished() for trial in trials_of(url, "x")) == 4
 
 
-def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
+def test_ctrl_c_ends_cleanly_and_the_study_goes_on_from_there(tmp_path, in_process):
     url = complete_url(f"journal:{tmp_path}/x.journal", "x")
     with open_storage(url, create=True):
         pass
@@ -145,33 +174,15 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
         process.send_signal(signal.SIGINT)
         error = errors_of(process)
     assert process.returncode == 130
-    assert "the same command again goes on" in error
+    assert "repeat the command to resume" in error
     assert "Traceback" not in error
     assert not running(url, "x")
     assert pid is not None
     states = {trial.state for trial in trials_of(url, "x")}
     assert states <= {TrialState.WAITING, TrialState.COMPLETE}
-    out = run(command(url, "x", 4, 2))
-    assert out.returncode == 0, out.stderr
+    in_process(url, "x", 4)
     assert len(values_of(url, "x")) == 4
     assert {owner_of(trial).attempt for trial in trials_of(url, "x")} == {1}
-
-
-class InProcess:
-    """Runs the trials one after the other, in this process."""
-
-    def __init__(self, url, workers):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-    def run_trials(self, trials, total, show):
-        while (number := trials.claim(total)) is not None:
-            run_claimed_trial(trials, number)
 
 
 def test_two_studies_of_one_seed_suggest_the_same_parameters(tmp_path, monkeypatch):
@@ -240,52 +251,42 @@ def test_a_check_trains_the_winner_and_what_it_has_to_beat_on_a_fourth_set(finis
 def test_a_check_with_other_versions_is_refused(finished, monkeypatch):
     url, _ = finished
     monkeypatch.setattr("agents.tuning.plan.versions", lambda: {"python": "3.11.0", "torch": "1.0"})
-    with pytest.raises(SettingError, match=r"was made with \w+.*, is installed here; install "):
+    with pytest.raises(SettingError, match=r"was made with \w+.*, installed here: .*; install that version"):
         check_winner(url, "x", 2, quietly)
 
 
-class PretendPool:
-    """Ends what waits: the first ones as failed, the others with a value."""
+def test_what_failed_after_the_trials_is_trained_again_by_the_next_command(tmp_path, monkeypatch):
+    url, failing = complete_url(f"journal:{tmp_path}/x.journal", "x"), ["x.final"]
 
-    def __init__(self, failing):
-        self.failing, self.ran = failing, []
+    class FailsOnce(InProcess):
+        def run_trials(self, trials, total, show):
+            if trials.study in failing:
+                failing.remove(trials.study)
+                trials.fail(trials.claim(total), "MemoryError: no more")
+            super().run_trials(trials, total, show)
 
-    def run_trials(self, trials, total, show):
-        for trial in trials.all():
-            if trial.state == TrialState.WAITING:
-                self.ran.append(trial.number)
-                if len(self.ran) <= self.failing:
-                    trials.fail(trial.number, "MemoryError: no more")
-                else:
-                    trials.end(trial.number, TrialState.COMPLETE, 0.5)
-
-
-@pytest.fixture
-def begun(tmp_path):
-    """A study without trials."""
-    with open_storage(complete_url(f"journal:{tmp_path}/x.journal", "x"), create=True) as storage:
-        begin_study(storage, "x", plan())
-        yield storage
-
-
-def test_what_failed_after_the_trials_is_trained_again_by_the_next_command(begun):
-    arguments = (begun, "x", "final", {"trial 0": quick_settings()}, quietly)
+    monkeypatch.setattr(rounds, "WorkerPool", FailsOnce)
     with pytest.raises(SettingError, match=r"a training of trial 0 failed: MemoryError"):
-        rounds._run_stage(PretendPool(1), *arguments)
-    again = PretendPool(0)
-    (found,) = rounds._run_stage(again, *arguments)
-    assert found.scores == (0.5, 0.5)
-    assert len(again.ran) == 1
-    assert rounds._run_stage(PretendPool(0), *arguments) == [found]
+        run_study(url, "x", plan(), 1, 1, quietly)
+    outcome = run_study(url, "x", plan(), 1, 1, quietly)
+    assert len(outcome.winner.test_scores) == 2
+    assert [trial.state.name for trial in trials_of(url, "x.final")] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert run_study(url, "x", plan(), 1, 1, quietly).winner == outcome.winner
+    assert len(trials_of(url, "x.final")) == 3
 
 
-def test_what_two_hosts_have_added_is_trained_once(begun, monkeypatch):
-    arguments = (begun, "x", "final", {"trial 0": quick_settings()}, quietly)
-    add, pool = Trials.add, PretendPool(0)
-    monkeypatch.setattr(Trials, "add", lambda self, trials: [add(self, [trial, trial]) for trial in trials])
-    rounds._run_stage(pool, *arguments)
-    assert len(pool.ran) == 2
-    assert len(Trials(begun, "x.final").all()) == 4
+def test_what_two_hosts_have_added_is_trained_once(tmp_path, monkeypatch):
+    url, add = complete_url(f"journal:{tmp_path}/x.journal", "x"), Trials.add
+    monkeypatch.setattr(rounds, "WorkerPool", InProcess)
+
+    def by_two(self, trials):
+        for trial in trials:
+            add(self, [trial, trial] if self.study == "x.final" else [trial])
+
+    monkeypatch.setattr(Trials, "add", by_two)
+    assert len(run_study(url, "x", plan(), 1, 1, quietly).winner.test_scores) == 2
+    states = [trial.state for trial in trials_of(url, "x.final")]
+    assert sorted(state.name for state in states) == ["COMPLETE", "COMPLETE", "PRUNED", "PRUNED"]
 
 
 def test_more_trials_go_on_from_those_that_are_there(finished):

@@ -64,9 +64,11 @@ def test_a_constant_rate_is_not_called_falling():
     assert figures_of(row)["learning_rate"] == "1e-6"
 
 
-def test_every_metric_is_defined_in_words():
+def test_every_metric_is_defined_in_a_sentence_with_more_words_than_its_heading():
     for metric in METRICS.values():
-        assert len(metric.definition) > 20, metric.name
+        assert len(metric.definition.split()) > len(metric.label.split()), metric.name
+        assert metric.definition[0].isupper(), metric.name
+        assert metric.definition.endswith("."), metric.name
 
 
 def noisy(levels, seed=0):

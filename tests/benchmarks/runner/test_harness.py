@@ -14,7 +14,7 @@ from benchmarks.measures.results_file import append, read_rows, results_file
 from benchmarks.runner.harness import run_benchmark
 from tests.support.benchmark_rows import make_row
 from tests.support.harness import SEEDS, SOAK, command, first_worker, gone, measured, run_to_the_end
-from tests.support.processes import errors_of, run, started
+from tests.support.processes import errors_of, started
 from token_env import SettingError
 
 KILLS = 10 if SOAK else 2  # of the harness, then of a worker
@@ -74,15 +74,15 @@ def test_a_finished_run_is_never_repeated_and_tells_how_it_was_made(undisturbed,
     assert 0 < row.training.cpu_seconds < 2 * row.training.seconds + 1
 
 
-def test_a_worker_that_fails_costs_its_run_alone(tmp_path):
+def test_a_worker_that_fails_costs_its_run_alone(tmp_path, run):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "tiny").mkdir()
     (tmp_path / "runs" / "tiny" / "tiny-ppo").write_text("in the way")
-    out = run(command(tmp_path, 1))
-    assert out.returncode == 1
-    assert "tiny/ppo seed 0 failed with exit code 2: error: cannot create the directory" in out.stderr
-    assert "1 runs failed: tiny/ppo seed 0. Repeat the command to retry them." in out.stderr
-    assert "Traceback" not in out.stderr
+    code, _, error = run(f"benchmarks run tiny --seeds 1 --workers 2 --results {tmp_path} --runs {tmp_path / 'runs'}")
+    assert code == 1
+    assert "tiny/ppo seed 0 failed with exit code 2: error: cannot create the directory" in error
+    assert "1 runs failed: tiny/ppo seed 0. Repeat the command to retry them." in error
+    assert "Traceback" not in error
     assert [row.case for row in read_rows("tiny", tmp_path).accepted] == ["tiny/a2c"]
 
 
@@ -104,10 +104,8 @@ def test_results_of_other_versions_are_not_mixed_with_new_ones(tmp_path):
     assert len(results_file("tiny", tmp_path).read_text().splitlines()) == 1
 
 
-def test_a_damaged_row_is_named_and_its_run_made_again(tmp_path, capsys, monkeypatch):
+def test_a_damaged_row_is_named_and_its_run_made_again(tmp_path, capsys, submitted):
     results_file("tiny", tmp_path).write_text("nonsense\n")
-    made = []
-    monkeypatch.setattr("benchmarks.runner.harness._run_jobs", lambda jobs, *rest: made.extend(map(str, jobs)) or [])
     run_benchmark("tiny", tmp_path, tmp_path / "runs", seeds=1, cases=["tiny/a2c"])
-    assert made == ["tiny/a2c seed 0"]
+    assert submitted == ["tiny/a2c seed 0"]
     assert "line 1, is left out: it is damaged" in capsys.readouterr().err

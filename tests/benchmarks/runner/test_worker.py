@@ -74,10 +74,8 @@ def test_an_agent_trained_with_masks_is_measured_without_them_too(declared, tmp_
     assert len(read_rows("brief", tmp_path).accepted) == 2
 
 
-def test_no_more_seeds_are_made_than_the_case_allows(declared, tmp_path, monkeypatch):
-    made = []
-    monkeypatch.setattr("benchmarks.runner.harness._run_jobs", lambda jobs, *rest: made.extend(map(str, jobs)) or [])
+def test_no_more_seeds_are_made_than_the_case_allows(declared, tmp_path, submitted):
     run_benchmark("brief", tmp_path, tmp_path / "runs", seeds=2)
-    assert made == [
+    assert submitted == [
         "large/hybrid seed 0", "large/alone seed 0", "small/masks seed 0", "large/hybrid seed 1", "small/masks seed 1",
     ]  # fmt: skip

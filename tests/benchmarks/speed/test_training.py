@@ -1,8 +1,13 @@
+import os
+import time
+from types import SimpleNamespace
+
 import pytest
 import torch
 from stable_baselines3 import PPO
 
 from agents.machine.matmul import Cpu
+from agents.machine.usage import peak_memory_mb
 from agents.policies.bf16 import Bf16Linear
 from agents.policies.distributions import LargeCategoricalDistribution
 from agents.settings.layers import make_settings, preset_layer
@@ -15,7 +20,9 @@ from benchmarks.speed.training import (
     measure,
     measure_growth,
     one_thread,
+    rollout_steps,
 )
+from tests.support.processes import cell_with_its_process
 
 
 @pytest.fixture
@@ -77,19 +84,22 @@ def test_threads_are_as_many_as_before_afterwards():
 
 def test_a_larger_vocabulary_is_measured(monkeypatch):
     monkeypatch.setattr("benchmarks.speed.training.REPEAT_FLOPS", 1.0)
+    started = time.process_time()
     rate, share, memory = measure_growth(FAST, 64, 1)
-    assert rate > 0
+    seconds = time.process_time() - started
+    assert rate > rollout_steps(shared_settings("fast")) / seconds  # a rollout is a part of what was done
     assert 0 < share < 2
-    assert memory > 100
+    assert memory == pytest.approx(peak_memory_mb(), rel=0.05)
 
 
-def fake_grown(trainer, vocab_size, repeats):
-    return 1234.0, 0.5, float(vocab_size)
-
-
-def test_every_vocabulary_has_its_line(monkeypatch):
-    monkeypatch.setattr("benchmarks.speed.training.GROWTH_TRAINERS", (FAST,))
+def test_every_cell_is_measured_in_a_process_of_its_own(monkeypatch):
+    refused = {"a": "", "b": "", "c": "there is no such processor"}
+    trainers = [SimpleNamespace(name=name, products=SimpleNamespace(refused=why)) for name, why in refused.items()]
+    monkeypatch.setattr("benchmarks.speed.training.GROWTH_TRAINERS", trainers)
     monkeypatch.setattr("benchmarks.speed.training.GROWTH_VOCABULARIES", (7000,))
-    monkeypatch.setattr("benchmarks.speed.training.measure_growth", fake_grown)
-    columns = [list(column.cells) for column in growth_table(1).columns]
-    assert columns == [["7,000"], ["1,234"], ["50%"], ["7,000"]]
+    monkeypatch.setattr("benchmarks.speed.training.measure_growth", cell_with_its_process)
+    tokens, *cells = ([*column.cells] for column in growth_table(3).columns)
+    assert tokens == ["7,000"]
+    assert cells[:2] == cells[3:5] == [["21,000"], ["50%"]]
+    assert len(cells) == 6  # what cannot be measured here has no columns
+    assert len({cells[2][0], cells[5][0], f"{os.getpid():,}"}) == 3

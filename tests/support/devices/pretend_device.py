@@ -1,7 +1,7 @@
 """A device that is not there: it computes on the CPU, and refuses what an accelerator without float64 refuses.
 
 `python -m tests.support.devices.pretend_device` trains every algorithm with every head there and on the CPU, then makes
-mistakes on purpose, and prints what came of it as JSON. It changes torch for the whole process, so it has one of its own.
+mistakes on purpose, and prints what came of it as JSON. It changes torch for the whole process, which is its own.
 """
 
 import json

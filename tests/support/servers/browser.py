@@ -16,11 +16,9 @@ def why_not():
     """Why pages cannot be tested here; None if they can."""
     if not (CHROMIUM and DRIVER):
         return "Chromium is not installed; type apt-get install chromium chromium-driver"
-    return (
-        None
-        if importlib.util.find_spec("selenium")
-        else "Selenium is not installed; type pip install -c constraints.txt '.[dev]'"
-    )
+    if importlib.util.find_spec("selenium") is None:
+        return "Selenium is not installed; type pip install -c constraints.txt '.[dev]'"
+    return None
 
 
 @contextmanager

@@ -1,0 +1,158 @@
+"""What the commands of agents print and write."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.models import saved
+
+
+def test_training_ends_with_a_table_messages_in_words_and_what_to_type_next(run, tmp_path):
+    code, out, error = run("train ppo --size tiny --episodes 80 --set evaluation.problems=4 --out run --device cpu")
+    assert code == 0
+    for expected in ("4 test problems", "agent (greedy)", "greedy", "fluent", "message", "said", "learning_curve.png"):
+        assert expected in out
+    assert "\x1b[" not in out  # no colours off a terminal
+    mean = json.loads((tmp_path / "run" / "summary.json").read_text())["mean_last_100"]
+    assert re.search(rf"episode 80 of 80 .* mean of the last 100 {re.escape(f'{mean:+.3f}')} ", error)
+    assert "python -m agents.evaluate run" in out
+
+    code, out, _ = run("evaluate run --problems 4 --split validation")
+    assert code == 0
+    assert "4 validation problems" in out
+    assert "agent (sampled)" in out
+
+    said = [run(f"watch run {option} --problem 3") for option in ("", "--sampled", "--sampled")]
+    assert [code for code, *_ in said] == [0, 0, 0]
+    assert all("test problem 3   step 8 of 8" in out for _, out, _ in said)
+    assert said[0] != said[1] == said[2]  # samples are the same at every call
+
+
+def test_two_runs_are_compared_on_the_same_problems(run, tmp_path):
+    saved(tmp_path / "a")
+    saved(tmp_path / "b", policy={"head": "fast"})
+    code, out, _ = run("evaluate a b --problems 50")
+    assert code == 0
+    for expected in ("50 test problems of 64 tokens and 8 steps", "mean difference A - B", "verdict"):
+        assert expected in out
+
+
+def test_an_ensemble_is_evaluated_beside_its_members(run, tmp_path):
+    saved(tmp_path / "a")
+    saved(tmp_path / "b", algorithm="maskable-ppo", env={"vocab_size": 100})
+    saved(tmp_path / "other", env={"language_seed": 1})
+    code, out, _ = run("evaluate --ensemble mean-prob a b --problems 20")
+    assert code == 0
+    for expected in ("20 test problems of 64 tokens and 8 steps", "ensemble (mean-prob)", "b (masked)", "CPU ms/token"):
+        assert expected in out
+    assert "ensemble" in out.splitlines()[-1]
+    for line, message in (
+        ("a other", "the agents speak different languages"),
+        ("a", "an ensemble has at least 2 members, 1 was given"),
+    ):
+        code, out, error = run(f"evaluate --ensemble vote {line}")
+        assert (code, out) == (2, "")
+        assert message in error
+
+
+@pytest.mark.parametrize("algorithm", ["maskable-ppo", "recurrent-ppo", "trpo"])
+def test_every_command_plays_agents_with_masks_or_memory(run, tmp_path, algorithm):
+    common = "--size tiny --no-progress --device cpu --episodes 40 --set evaluation.problems=2"
+    out = run(f"train {algorithm} {common} --set recurrent-ppo.lstm_hidden_size=8 --out a")[1]
+    assert ("masked (greedy)" in out) == (algorithm == "maskable-ppo")
+    saved(tmp_path / "b")
+    assert ("masked (sampled)" in run("evaluate a --problems 4")[1]) == (algorithm == "maskable-ppo")
+    code, out, _ = run("evaluate a b --problems 4")
+    assert code == 0
+    assert ("A  a (masked)" in out) == (algorithm == "maskable-ppo")
+    assert "step 8 of 8" in run("watch a --sampled --problem 3")[1]
+
+
+def test_no_progress_is_quiet_and_the_default_directory_tells_what_ran(run, tmp_path):
+    code, _, error = run(
+        "train a2c --size tiny --episodes 16 --seed 3 --no-progress --device cpu --set evaluation.problems=2"
+    )
+    assert (code, error) == (0, "")
+    assert [path.name.rsplit("-", 2)[0] for path in (tmp_path / "runs").iterdir()] == ["a2c-tiny-3"]
+
+
+def test_a_config_file_stands_alone_or_over_a_size(run, tmp_path):
+    (tmp_path / "mine.yaml").write_text("name: mine\nepisodes: 16\nevaluation: {problems: 2}\na2c: {n_envs: 2}\n")
+    assert run("train a2c --size tiny --config mine.yaml --out over --no-progress --device cpu")[0] == 0
+    assert "hidden:\n  - 64" in (tmp_path / "over" / "config.yaml").read_text()
+    code, _, error = run("train a2c --config mine.yaml --out alone")
+    assert code == 2  # Stable-Baselines3's n_steps=5 cuts episodes of 30 steps
+    assert "a2c.n_steps=5 cuts episodes" in error
+
+
+def test_reference_policies_are_evaluated_by_name(run):
+    code, out, _ = run("evaluate greedy fluent --size tiny --problems 20")
+    assert code == 0
+    assert out.index("greedy") < out.index("fluent")
+    assert "random" not in out
+
+
+def test_the_doctor_tells_what_it_found_and_writes_it_down(run, tmp_path):
+    code, out, _ = run("doctor --size tiny --json found.json")
+    assert code == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert list(found["training"]) == ["tiny"]
+    for told in ("torch", "device cuda", "GFLOP/s", "tiny", *(sentence.split("(")[0] for sentence in found["advice"])):
+        assert told in " ".join(out.split())
+
+
+def test_without_its_extra_the_package_says_what_to_install():
+    code = "import sys; sys.modules['stable_baselines3'] = None; import agents"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert out.returncode == 1
+    assert "pip install -c constraints.txt '.[agents]'" in out.stderr
+
+
+STUDY = (
+    "--size tiny --trials 3 --seeds 1 --finalists 1 --final-seeds 2 --episodes 16 --set device=cpu "
+    "--set evaluation.problems=4"
+)
+
+
+def test_a_study_is_run_shown_exported_and_never_mixed_with_another_or_other_versions(run, tmp_path, monkeypatch):
+    code, out, error = run(f"tune run a2c {STUDY}")
+    assert code == 0, error
+    assert "trial 0 complete" in error
+    assert "The mean test score of 2 new seeds will lie in" in out
+    journal = tmp_path / "runs" / "studies" / "a2c-tiny.journal"
+    before = journal.read_bytes()
+
+    code, out, _ = run("tune show a2c-tiny")
+    assert code == 0
+    page = (tmp_path / "runs" / "studies" / "a2c-tiny.html").read_text()
+    for title in ("History", "Importances", "Parallel coordinates", "Best trials", "The mean test score of"):
+        assert title in page
+    assert "plotly.js" in page
+    assert 'src="http' not in page
+
+    code, out, _ = run("tune export a2c-tiny")
+    assert (code, out) == (0, "python -m agents.train a2c --config a2c-tiny.yaml\n")
+    code, _, error = run("tune export a2c-tiny")
+    assert code == 2
+    assert "'a2c-tiny.yaml' exists already" in error
+    assert run("train a2c --config a2c-tiny.yaml --device cpu --no-progress --out run")[0] == 0
+
+    for other, message in (
+        (f"tune run a2c {STUDY} --set a2c.gamma=0.7", "has settings.a2c.gamma=0.5, not 0.7"),
+        (f"tune run ppo --study a2c-tiny {STUDY} --episodes 40", "has settings.algorithm='a2c', not 'ppo'"),
+        (f"tune run a2c {STUDY} --sampler random", "has sampler='tpe', not 'random'"),
+        (f"tune run a2c --study a2c-tiny {STUDY} --size fast", "has settings.name='tiny', not 'fast'"),
+        ("tune show a2c-tyni", "unknown study 'a2c-tyni'. Did you mean 'a2c-tiny'?"),
+    ):
+        code, _, error = run(other)
+        assert code == 2
+        assert message in error
+    assert journal.read_bytes() == before
+
+    monkeypatch.setattr("agents.tuning.plan.versions", lambda: {"python": "3.11.0", "torch": "1.0"})
+    code, _, error = run(f"tune run a2c {STUDY}")
+    assert code == 2
+    assert re.search(r"the study 'a2c-tiny' has versions\.\w+=.*; type --study with another name", error)
