@@ -15,8 +15,8 @@ from types import TracebackType
 from optuna.trial import FrozenTrial, TrialState
 
 from agents.machine.processes import one_thread_each
+from agents.tuning.trial_worker import STOPPED_EXIT_CODE, run_trial
 from agents.tuning.trials import Show, Trials, count_finished, owner_of
-from agents.tuning.worker import STOPPED_EXIT_CODE, run_trial
 from token_env.errors import SettingError
 
 POLL_SECONDS = 0.5  # interval between two reads of the trials

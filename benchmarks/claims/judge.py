@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from benchmarks.claims.budget_rules import BUDGET_CLAIMS
+from benchmarks.claims.curve_rules import CURVE_CLAIMS
 from benchmarks.claims.evidence import Evidence, read_evidence
-from benchmarks.claims.on_budgets import BUDGET_CLAIMS
-from benchmarks.claims.on_curves import CURVE_CLAIMS
 from benchmarks.claims.open_questions import OPEN_QUESTIONS
 from benchmarks.claims.recommendations import recommend
 from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED, ClaimVerdict

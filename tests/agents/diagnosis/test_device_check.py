@@ -8,7 +8,7 @@ import torch
 
 from agents.cli.console import WRONG_INPUT, run_command
 from agents.diagnosis import device_check
-from agents.diagnosis.device_check import growth_per_update, check_draws, check_update, check_memory
+from agents.diagnosis.device_check import check_draws, check_memory, check_update, growth_per_update
 from agents.doctor import CHECK_FAILED, doctor
 
 

@@ -20,8 +20,8 @@ from agents.tuning.plan import Plan
 from agents.tuning.preset import preset_text
 from agents.tuning.rounds import check_winner, run_study
 from agents.tuning.storages import complete_url, open_storage
+from agents.tuning.trial_worker import run_claimed_trial
 from agents.tuning.trials import Trials, owner_of
-from agents.tuning.worker import run_claimed_trial
 from tests.support.processes import SECONDS, errors_of, python, run, started
 from tests.support.settings import quick_settings
 from token_env.errors import SettingError

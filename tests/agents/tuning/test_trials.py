@@ -10,11 +10,11 @@ from optuna.trial import TrialState
 
 from agents.machine.processes import Process, this_process
 from agents.tuning import trials as trials_module
-from agents.tuning import worker as trial_module
+from agents.tuning import trial_worker as trial_module
 from agents.tuning.plan import Plan, begin_study
 from agents.tuning.storages import open_storage
+from agents.tuning.trial_worker import run_claimed_trial
 from agents.tuning.trials import Trials, count_finished, owner_of, waiting_trial
-from agents.tuning.worker import run_claimed_trial
 from tests.support.settings import quick_settings
 
 COUNT = 4
