@@ -67,19 +67,21 @@ def test_the_tasks_page_tells_the_shape_of_observations(kind):
     assert f"`Box` of shape `{shape}`" in TASK_PAGE.partition("## Description")[0]
 
 
-SHORT = {
+FEWER = "--seeds 1 --finalists 1 --final-seeds 2 --workers 1"
+OPTIONS = {  # the last of an option that is given twice counts
     "train ppo": "--device cpu --episodes 80 --set evaluation.problems=2 --no-progress",
     "train --resume": "--device cpu --episodes 160 --no-progress",
     "evaluate": "--problems 2",
-    "tune run": "--trials 1 --seeds 1 --finalists 1 --final-seeds 2 --episodes 80 --workers 1 --set evaluation.problems=2",
+    "tune run": f"--trials 1 --episodes 80 --set evaluation.problems=2 {FEWER}",
     "doctor": "--size tiny",
 }
+OUTPUT = {"tune": "agents.tune export", "doctor": "Training runs on", "watch": "return"}
 
 
 def shortened(line):
-    """A command of README with its task and its work made small: the last of an option given twice counts."""
+    """A command of README with a small task and little work."""
     words = line.removeprefix("python -m agents.").replace("--size fast", "--size tiny")
-    return words + " " + next((more for begin, more in SHORT.items() if words.startswith(begin)), "")
+    return words + " " + next((options for command, options in OPTIONS.items() if words.startswith(command)), "")
 
 
 def test_the_commands_of_readme_run_one_after_another(tmp_path, monkeypatch, capsys):
@@ -90,9 +92,9 @@ def test_the_commands_of_readme_run_one_after_another(tmp_path, monkeypatch, cap
         monkeypatch.setattr(sys, "argv", [module, *words])
         with pytest.raises(SystemExit) as end:
             runpy.run_module(f"agents.{module}", run_name="__main__")
-        assert not end.value.code, f"{line}: {capsys.readouterr().err}"
-        out = capsys.readouterr().out
-        assert {"tune": "agents.tune export", "doctor": "Training runs on", "watch": "return"}.get(module, "greedy") in out
+        out, err = capsys.readouterr()
+        assert not end.value.code, f"{line}: {err}"
+        assert OUTPUT.get(module, "greedy") in out
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")

@@ -9,8 +9,8 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from agents.machine.processes import Process, this_process
-from agents.tuning import trials as trials_module
 from agents.tuning import trial_worker as trial_module
+from agents.tuning import trials as trials_module
 from agents.tuning.plan import Plan, begin_study
 from agents.tuning.storages import open_storage
 from agents.tuning.trial_worker import run_claimed_trial
