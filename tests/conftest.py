@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import multiprocessing
 import os
 from collections import Counter
 
@@ -14,6 +15,8 @@ from token_env.languages.language import from_arrays
 from token_env.optimum.cache import FOLDER_VARIABLE
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Whichever test starts the fork server of this process starts it with these, so that trials need not import them anew.
+multiprocessing.set_forkserver_preload(["agents.tuning.trial_worker", "torch._dynamo"])
 settings.register_profile("tests", deadline=None, max_examples=25, print_blob=True)
 settings.load_profile("tests")
 

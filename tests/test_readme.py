@@ -84,6 +84,7 @@ def shortened(line):
     return words + " " + next((options for command, options in OPTIONS.items() if words.startswith(command)), "")
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 def test_the_commands_of_readme_run_one_after_another(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert len(COMMANDS) == 6

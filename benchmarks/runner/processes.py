@@ -121,7 +121,7 @@ class ProcessExecutor:
 def _job_result(worker: WorkerProcess) -> JobResult:
     """Return the result of an ended worker; a failure quotes the last line of its output."""
     seconds = time.monotonic() - worker.started
-    with worker.output:
+    with worker.process, worker.output:  # closes its standard input, too
         if not worker.process.returncode:
             return JobResult(worker.job, seconds, "")
         worker.output.seek(0)
@@ -131,10 +131,9 @@ def _job_result(worker: WorkerProcess) -> JobResult:
 
 def _stop(worker: WorkerProcess) -> None:
     """Terminate a worker; kill it if it does not exit in time."""
-    worker.process.terminate()
-    try:
-        worker.process.wait(TERMINATE_SECONDS)
-    except subprocess.TimeoutExpired:
-        worker.process.kill()
-        worker.process.wait()
-    worker.output.close()
+    with worker.process, worker.output:
+        worker.process.terminate()
+        try:
+            worker.process.wait(TERMINATE_SECONDS)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()

@@ -109,7 +109,9 @@ def test_the_last_two_checkpoints_and_the_best_are_kept(whole):
 
 
 def test_a_finished_run_can_be_made_longer(tmp_path):
-    settings = short_settings(episodes=32, curriculum={"enabled": False}, ppo={"learning_rate_schedule": "constant"})
+    at_the_end = {"seconds": 3600.0, "episodes": None, "validations": 0}  # the only checkpoint is that of the end
+    constant = {"curriculum": {"enabled": False}, "ppo": {"learning_rate_schedule": "constant"}}
+    settings = short_settings(episodes=32, checkpoints=at_the_end, **constant)
     run = fit(settings, tmp_path / "run", progress=False).run
     with pytest.raises(SettingError, match=r"is finished; .* type for example --episodes 64 --allow-change"):
         resume(run, progress=False)
@@ -153,7 +155,6 @@ def finished(run):
 
 def test_killed_at_random_moments_a_run_ends_with_the_same_weights(tmp_path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.agents.training.test_resume"])
 
     def child(run):
         process = context.Process(target=train_on, args=(run,))

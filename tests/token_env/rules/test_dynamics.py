@@ -93,7 +93,7 @@ def test_observations_stay_within_their_finite_bounds(game):
 
 def test_features_hold_what_their_description_says():
     dynamics = Dynamics(Task(vocab_size=64, max_steps=4, lookahead=1))
-    language, problems = dynamics.language, dynamics.problems.draw(np.array([3, 4]))
+    language, problems = dynamics.language, dynamics.problems.draw(np.array([3, 8]))  # the last words have a rarity
     state = State(np.array([5, 9]), np.array([1, 3]), np.zeros(2), np.zeros(2))
     seen = dynamics.observe(problems, state)
     assert seen.shape == (2, 16 + 32 + 2 + 1)
