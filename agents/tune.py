@@ -12,13 +12,13 @@ from agents.algorithms.budget import check_budget
 from agents.algorithms.table import ALGORITHMS, tunable_parameters
 from agents.cli.console import handle_errors, make_app, stdout_console
 from agents.cli.outputs import check_new_file, make_folder, write_output
-from agents.evaluation.statistics import interval_text
+from agents.evaluation.formats import bounds_text, interval_text
 from agents.settings.layers import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer
 from agents.tuning.live_view import LiveView
 from agents.tuning.outcome import read_outcome
 from agents.tuning.page import best_trials_table, finalists_table, find_study, outcome_lines, study_page
 from agents.tuning.plan import STAGES, make_plan
-from agents.tuning.preset import bounds_text, preset_text, provenance_lines
+from agents.tuning.preset import preset_text, provenance_lines
 from agents.tuning.rounds import check_winner, run_study
 from agents.tuning.samplers import PRUNERS, SAMPLERS
 from agents.tuning.storages import JOURNAL_FOLDER, check_workers, complete_url, open_storage
@@ -142,9 +142,10 @@ def check(name: Name, workers: Workers = 1, storage: Storage = None) -> None:
     check_workers(url, checked_workers(workers))
     with LiveView() as view:
         result = check_winner(url, name, workers, view.begin_stage)
+    prediction = bounds_text(result.outcome.prediction, ".4f")
     print(
         f"{result.winner.label}: test score {result.mean:.4f} on {len(result.winner.test_scores)} new seeds, "
-        f"{'inside' if result.as_predicted else 'OUTSIDE'} the predicted {bounds_text(result.outcome.prediction)}"
+        f"{'inside' if result.as_predicted else 'OUTSIDE'} the predicted {prediction}"
     )
     for baseline in result.baselines:
         print(f"more than {baseline.label}: {interval_text(result.gain_over(baseline))}")

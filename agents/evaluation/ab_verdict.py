@@ -6,7 +6,8 @@ from typing import NamedTuple
 from scipy import stats
 
 from agents.evaluation.deployment_log import DeploymentLog
-from agents.evaluation.statistics import CONFIDENCE, Interval, difference_interval, interval_text
+from agents.evaluation.formats import interval_text
+from agents.evaluation.statistics import CONFIDENCE, Interval, difference_interval
 
 MIN_SPLIT_P_VALUE = 0.001  # below it, the requests were not split at the promised share
 POWER = 0.8  # probability of a decision after the recommended number of further requests

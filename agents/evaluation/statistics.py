@@ -33,13 +33,6 @@ class Interval(NamedTuple):
         return (self.high - self.low) / 2
 
 
-def interval_text(interval: Interval) -> str:
-    """Format an estimate with its bounds, as `+0.024 [+0.019, +0.028]`; without bounds if they are NaN."""
-    if np.isnan(interval.half_width):
-        return f"{interval.estimate:+.3f}"
-    return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
-
-
 def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Estimate the mean of independent values [n], one per seed, with Student's t interval.
 

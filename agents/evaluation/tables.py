@@ -9,9 +9,9 @@ from rich.table import Table
 from agents.evaluation.ab_verdict import QUANTILES, ABVerdict
 from agents.evaluation.comparison import Comparison, verdict
 from agents.evaluation.ensemble_scores import EnsembleScores
+from agents.evaluation.formats import NO_VALUE, interval_text, plus_minus_text
 from agents.evaluation.scores import GREEDY, SAMPLED, Scores
 from agents.evaluation.statistics import (
-    interval_text,
     mean_interval,
     problem_interval,
 )
@@ -36,12 +36,14 @@ def ab_test_table(verdict: ABVerdict, title: str) -> Table:
     total = len(log.a.returns) + len(log.b.returns)
     for name, variant, promised in (("A", log.a, 1 - log.share_b), ("B", log.b, log.share_b)):
         count = len(variant.returns)
-        mean_return, latencies = "—", ["—"] * len(QUANTILES)
+        mean_return, latencies = NO_VALUE, [NO_VALUE] * len(QUANTILES)
         if count:
             mean_return = interval_text(mean_interval(variant.returns))
             latencies = [f"{latency:.2f}" for latency in np.quantile(variant.latencies, QUANTILES)]
         share = f"{count / total:.1%}"
-        table.add_row(name, variant.model[:12] or "—", f"{count:,}", share, f"{promised:.1%}", mean_return, *latencies)
+        table.add_row(
+            name, variant.model[:12] or NO_VALUE, f"{count:,}", share, f"{promised:.1%}", mean_return, *latencies
+        )
     return table
 
 
@@ -77,7 +79,7 @@ def ensemble_table(scores: EnsembleScores, rule: str, title: str) -> Table:
         table.add_row(
             name,
             f"{timed.evaluation.score:.3f}",
-            f"{mean_return.estimate:+.3f} ± {mean_return.half_width:.3f}",
+            plus_minus_text(mean_return.estimate, mean_return.half_width),
             interval_text(scores.gain(name)) if member else "",
             str(timed.evaluation.distinct_tokens),
             f"{timed.ms_per_token_alone:.3f}",
@@ -114,19 +116,15 @@ def score_table(by_policy: Mapping[str, Scores], title: str, masked: bool = Fals
         is_agent = name in (GREEDY, SAMPLED)
         table.add_row(
             name.replace("agent", "masked") if is_agent and masked else name,
-            _with_interval(row.score, row.score_half_width),
-            _with_interval(row.mean_return, row.half_width, "+"),
+            plus_minus_text(row.score, row.score_half_width, ".3f"),
+            plus_minus_text(row.mean_return, row.half_width),
             f"{row.mean_adequacy:.3f}",
             f"{row.mean_fluency_penalty:.3f}",
-            " ".join("—" if share is None else f"{share:.2f}".removeprefix("0") for share in row.adequacy_by_rarity),
+            " ".join(
+                NO_VALUE if share is None else f"{share:.2f}".removeprefix("0") for share in row.adequacy_by_rarity
+            ),
             str(row.distinct_tokens),
             f"{row.token_perplexity:.1f}",
             style="bold" if is_agent else None,
         )
     return table
-
-
-def _with_interval(figure: float | None, half_width: float | None, sign: str = "") -> str:
-    if figure is None:
-        return "—"
-    return f"{figure:{sign}.3f}" + ("" if half_width is None else f" ± {half_width:.3f}")

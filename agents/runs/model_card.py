@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from agents.algorithms.table import find_algorithm
+from agents.evaluation.formats import plus_minus_text
 from agents.evaluation.scores import GREEDY, SAMPLED, Scores
 from agents.runs import checksums, run_dir
 from agents.runs.json_files import read_json, write_text
@@ -150,9 +151,8 @@ def _results(settings: dict[str, Any], summary: Summary | None) -> str:
 
 
 def _result_row(name: str, row: Scores) -> str:
-    width = "" if row.half_width is None else f" ± {row.half_width:.3f}"
-    score = "—" if row.score is None else f"{row.score:.3f}"
-    return f"| {name} | {row.mean_return:+.3f}{width} | {score} | {row.distinct_tokens} |"
+    mean_return, score = plus_minus_text(row.mean_return, row.half_width), plus_minus_text(row.score, None, ".3f")
+    return f"| {name} | {mean_return} | {score} | {row.distinct_tokens} |"
 
 
 def _training(settings: dict[str, Any], record: RunRecord, summary: Summary) -> str:

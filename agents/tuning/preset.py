@@ -2,7 +2,8 @@
 
 import configs
 from agents.algorithms.table import without_other_algorithms
-from agents.evaluation.statistics import Interval, mean_interval
+from agents.evaluation.formats import bounds_text
+from agents.evaluation.statistics import mean_interval
 from agents.tuning.outcome import StudyOutcome
 from agents.tuning.plan import AGAIN, FINAL, seed_set
 from token_env.errors import SettingError
@@ -37,6 +38,7 @@ def provenance_lines(name: str, outcome: StudyOutcome) -> list[str]:
     parameters = ", ".join(plan.parameters) or "the whole search space"
     seeds = {stage: _range_text(seed_set(stage, count)) for stage in (AGAIN, FINAL)}
     test_score = mean_interval(winner.test_scores).estimate
+    prediction = bounds_text(outcome.prediction, ".4f")
     return [
         f"{settings.algorithm} on {settings.name}, tuned by agents.tune: {winner.label} of the study {name!r}.",
         f"Study: {len(outcome.trials)} trials of {plan.seeds} seeds, sampler {plan.sampler}, pruner {plan.pruner}, "
@@ -45,16 +47,11 @@ def provenance_lines(name: str, outcome: StudyOutcome) -> list[str]:
         f"validation score {outcome.finalists[0].mean:.4f}.",
         f"On seeds {seeds[FINAL]}, which selected nothing: validation score {winner.mean:.4f}, "
         f"test score {test_score:.4f}.",
-        f"The mean test score of {count} new seeds will lie in {bounds_text(outcome.prediction)} in 95 % of the cases.",
+        f"The mean test score of {count} new seeds will lie in {prediction} in 95 % of the cases.",
         f"Made with {libraries}; revision {plan.revision or 'unknown'}.",
         f"Train it: python -m agents.train {settings.algorithm} --config FILE; "
         f"check the prediction: python -m agents.tune check {name}.",
     ]
-
-
-def bounds_text(interval: Interval) -> str:
-    """Format the bounds of an interval: `[0.8233, 0.8311]`."""
-    return f"[{interval.low:.4f}, {interval.high:.4f}]".replace("-", "−")
 
 
 def _range_text(seeds: list[int]) -> str:

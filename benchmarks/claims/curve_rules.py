@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from agents.evaluation.formats import number_text
 from agents.evaluation.statistics import difference_interval, mean_interval
 from benchmarks.claims.evidence import Evidence, as_array, claim_source, grid_source, size_source
 from benchmarks.claims.verdict import (
@@ -17,7 +18,6 @@ from benchmarks.claims.verdict import (
     above,
     below,
     estimate_text,
-    number_text,
     within,
 )
 from benchmarks.measures.figures import (
@@ -95,7 +95,7 @@ def _rates_of(size: str, runs: dict[str, list[Row]]) -> Parts:
     best = max(gains, key=lambda rate: gains[rate].estimate)
     outcomes = {below(gain) for gain in gains.values()}
     optimal = next((outcome for outcome in (CONTRADICTED, NOT_DECIDABLE) if outcome in outcomes), SUPPORTED)
-    means = ", ".join(f"{rate} {number_text(float(end.mean()))}" for rate, end in ends.items())
+    means = ", ".join(f"{rate} {number_text(float(end.mean()), '+.2f')}" for rate, end in ends.items())
     count = f"{len(runs[REPORTED_RATE][0].returns):,}"
     return [
         VerdictPart(
@@ -118,8 +118,8 @@ def _preset_rates(evidence: Evidence) -> VerdictPart:
     """Return the results of our preset of fast with these initial rates and with its own."""
     sources = {rate: claim_source(f"fast/preset-rate-{rate}") for rate in RATES}
     by_rate = {rate: evidence.mean(source, mean_last_100).estimate for rate, source in sources.items()}
-    means = ", ".join(f"{rate} {number_text(mean)}" for rate, mean in by_rate.items())
-    own = number_text(evidence.mean(size_source("fast"), mean_last_100).estimate)
+    means = ", ".join(f"{rate} {number_text(mean, '+.2f')}" for rate, mean in by_rate.items())
+    own = number_text(evidence.mean(size_source("fast"), mean_last_100).estimate, "+.2f")
     return VerdictPart(
         f"Our preset of fast, whose rate falls to 0, by the rate it begins with: {means}; its own, 2e-3, {own}."
     )

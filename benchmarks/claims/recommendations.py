@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
+from agents.evaluation.formats import number_text
 from benchmarks.claims.evidence import Evidence, TooFewRunsError, claim_source, grid_source, size_source
 from benchmarks.claims.open_questions import NEGLIGIBLE_POINTS
-from benchmarks.claims.verdict import CONTRADICTED, SUPPORTED, ClaimVerdict, number_text
+from benchmarks.claims.verdict import CONTRADICTED, SUPPORTED, ClaimVerdict
 from benchmarks.measures.figures import mean_last_100, score, test_return, training_minutes
 from benchmarks.suite.cases import AS_REPORTED
 from benchmarks.suite.claim_cases import RATES, REPORTED_RATE, UNITS
@@ -37,7 +38,8 @@ def stable(evidence: Evidence) -> str | None:
     returns = {size: evidence.mean(size_source(size), test_return).estimate for size in ("stable", "fast")}
     return (
         "Use stable when messages are 50 words long or what counts is the return of a message: "
-        f"{number_text(returns['stable'])} on held-out problems, where fast has {number_text(returns['fast'])}."
+        f"{number_text(returns['stable'], '+.2f')} on held-out problems, "
+        f"where fast has {number_text(returns['fast'], '+.2f')}."
     )
 
 
@@ -63,7 +65,7 @@ def learning_rate(evidence: Evidence) -> str | None:
     best_mean = evidence.mean(sources[best], mean_last_100).estimate
     return (
         f"With the report's other settings take a learning rate of {best} for fast, not {REPORTED_RATE}: the last 100 "
-        f"episodes average {number_text(best_mean)}, {number_text(gain.estimate, '.1f')} more."
+        f"episodes average {number_text(best_mean, '+.2f')}, {number_text(gain.estimate, '.1f')} more."
     )
 
 

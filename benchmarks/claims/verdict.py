@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from agents.evaluation.formats import interval_text
 from agents.evaluation.statistics import Interval
 from benchmarks.claims.evidence import Evidence, TooFewRunsError
 
@@ -79,12 +80,6 @@ def within(interval: Interval, low: float, high: float) -> str:
     return CONTRADICTED if interval.high < low or interval.low > high else NOT_DECIDABLE
 
 
-def number_text(value: float, form: str = "+.2f") -> str:
-    """Format a number with a typographic minus sign."""
-    return f"{value:{form}}".replace("-", "−")
-
-
 def estimate_text(interval: Interval, form: str = "+.2f") -> str:
     """Format an estimate with its 95 % interval: `+0.82 [+0.71, +0.93]`."""
-    estimate, low, high = (number_text(value, form) for value in interval)
-    return f"{estimate} [{low}, {high}]"
+    return interval_text(interval, form)

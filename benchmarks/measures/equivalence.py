@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from agents.evaluation.formats import interval_text
 from agents.evaluation.statistics import difference_interval
 
 MARGIN = 0.1  # largest difference of mean returns that counts as equal: a tenth of fast's return with plain logits
@@ -22,6 +23,6 @@ def equivalence_table(runs: pd.DataFrame) -> str:
         of_case, of_first = (runs[runs["case"] == name] for name in (case, first))
         intervals = [difference_interval(of_case[name], of_first[name], CONFIDENCE) for name in COMPARED]
         within = all(interval.low > -MARGIN and interval.high < MARGIN for interval in intervals)
-        cells = [f"{each.estimate:+.3f} [{each.low:+.3f}, {each.high:+.3f}]".replace("-", "−") for each in intervals]
+        cells = [interval_text(each) for each in intervals]
         rows.append([f"{case} − {first}", *cells, f"{len(of_case)}, {len(of_first)}", "yes" if within else "not shown"])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from agents.evaluation.formats import NO_VALUE, number_text
 from benchmarks.measures.metrics import SECTIONS, Metric
 from benchmarks.measures.row import Row, compared_versions, versions_text
 from benchmarks.measures.summary import Cell, compare, summarise
@@ -14,7 +15,6 @@ from benchmarks.suite.case import Benchmark
 from benchmarks.suite.cases import AS_REPORTED, PRESET
 from benchmarks.suite.reported import reported
 
-NO_VALUE = "—"
 UNLIMITED_WIDTH = 10_000  # characters, to measure the natural width of a table
 REPORTED = "reported"
 VARIANTS = {REPORTED: "reported", AS_REPORTED: "its settings, measured", PRESET: "our preset, measured"}
@@ -113,7 +113,7 @@ def cell_text(cell: Cell, metric: Metric, with_iqm: bool = False) -> str:
 def _number(value: float, format_spec: str) -> str:
     """Format a number with a minus sign; "g" formats show large numbers without an exponent."""
     as_integer = format_spec.endswith("g") and abs(value) >= 100
-    return f"{value:{',.0f' if as_integer else format_spec}}".replace("-", "−")
+    return number_text(value, ",.0f" if as_integer else format_spec)
 
 
 def _winner_text(metric: Metric, benchmark: Benchmark, runs: pd.DataFrame) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from agents.evaluation.formats import number_text, plus_minus_text
 from agents.evaluation.scores import score_policy
 from benchmarks.files import RESULTS
 from token_env import SIZES
@@ -90,5 +91,5 @@ def reference_table(figures: pd.DataFrame, language: str) -> str:
 
 
 def _cells(figures: pd.Series) -> tuple[str, str]:
-    mean_return = f"{figures['mean_return']:+.2f} ± {figures['half_width']:.2f}"
-    return mean_return.replace("-", "−"), f"{figures['score']:.3f}".replace("-", "−")
+    mean_return = plus_minus_text(figures["mean_return"], figures["half_width"], "+.2f")
+    return mean_return, number_text(figures["score"], ".3f")

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
+from agents.evaluation.formats import plus_minus_text
 from agents.evaluation.statistics import Interval
 from benchmarks.measures.series import label
 from benchmarks.suite.case import Case
@@ -121,7 +122,4 @@ def exact(values: ArrayLike) -> NDArray[np.float32]:
 
 def with_interval(interval: Interval, format_spec: str) -> str:
     """Format a mean ± half of its interval; the mean alone if the interval is unknown or empty."""
-    text = f"{interval.estimate:{format_spec}}"
-    if np.isfinite(interval.half_width) and interval.half_width > 0:
-        text += f" ± {interval.half_width:{format_spec.lstrip('+')}}"
-    return text.replace("-", "−")
+    return plus_minus_text(interval.estimate, interval.half_width or None, format_spec)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from agents.evaluation.formats import NO_VALUE
 from benchmarks.claims.evidence import Evidence, read_evidence
 from benchmarks.claims.judge import judge_evidence
 from benchmarks.claims.recommendations import recommend
@@ -15,7 +16,7 @@ from benchmarks.measures.frame import frame
 from benchmarks.measures.metrics import METRICS
 from benchmarks.measures.series import Runs, by_case
 from benchmarks.measures.summary import summarise
-from benchmarks.pages.table import NO_VALUE, cell_text
+from benchmarks.pages.table import cell_text
 from benchmarks.suite.cases import FAST_VS_STABLE, find_benchmark
 
 

@@ -47,7 +47,7 @@ def draws(generator, count, mean=2.4):
     return generator.normal(mean, 0.33, count)
 
 
-@pytest.mark.parametrize(("better", "words"), [("B", "B is better: B - A is +0."), ("A", "A is better: B - A is -0.")])
+@pytest.mark.parametrize(("better", "words"), [("B", "B is better: B - A is +0."), ("A", "A is better: B - A is −0.")])
 def test_a_planted_difference_is_found(log, better, words):
     generator = np.random.default_rng(0)
     worse, more = draws(generator, 500).tolist(), draws(generator, 500, 2.55).tolist()
@@ -195,4 +195,4 @@ def test_the_command_tells_shares_returns_latencies_and_the_verdict(log, monkeyp
     assert rows["B"][-4:-1:2] == ["10.00", "10.00"]
     *_, left_out, sentence = out.splitlines()
     assert left_out == "left out: 1 line that is no decision"
-    assert sentence.startswith("A is better: B - A is -1.00")
+    assert sentence.startswith("A is better: B - A is −1.00")
