@@ -10,9 +10,9 @@ PRESETS = [(name, a) for name in configs.names() for a in ALGORITHMS if a == "pp
 SHORT = {
     "device": "cpu",
     "episodes": 64,
-    "ppo": {"n_envs": 8, "batch_size": 32},
+    "ppo": {"n_envs": 8, "batch_size": 32, "n_epochs": 2},
     "a2c": {"n_envs": 8},
-    "trpo": {"n_envs": 8, "batch_size": 32},
+    "trpo": {"n_envs": 8, "batch_size": 32, "n_critic_updates": 2, "cg_max_steps": 4},
     "recurrent_ppo": {"lstm_hidden_size": 16},
     "curriculum": {"enabled": True, "threshold": 0.0, "window": 16},
     "evaluation": {"problems": 2},

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import agents
+from agents.algorithms.budget import check_budget
 from agents.algorithms.table import ALGORITHMS
 from agents.evaluation.scores import evaluate_agent, make_scores
 from agents.evaluation.statistics import problem_interval, running_mean
@@ -25,7 +26,7 @@ from token_env import REFERENCES, Evaluation, SettingError, Task, evaluate
 SHORT = {
     "device": "cpu",
     "episodes": 16,
-    "ppo": {"n_envs": 4, "batch_size": 32},
+    "ppo": {"n_envs": 4, "batch_size": 32, "n_epochs": 2},
     "a2c": {"n_envs": 4},
     "trpo": {"n_envs": 4, "batch_size": 32},
     "recurrent_ppo": {"lstm_hidden_size": 16},
@@ -50,6 +51,15 @@ def finished(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("name", "algorithm"), PRESETS)
+def test_every_preset_has_whole_rollouts_and_minibatches_for_every_algorithm(name, algorithm):
+    check_budget(make_settings(read_layer(name), {"algorithm": algorithm}))
+
+
+# Every preset with PPO, and every algorithm at the smallest and the largest size.
+TRAINED = [(name, algorithm) for name, algorithm in PRESETS if algorithm == "ppo" or name in ("tiny", "stable")]
+
+
+@pytest.mark.parametrize(("name", "algorithm"), TRAINED)
 def test_every_preset_trains_two_updates(name, algorithm, tmp_path):
     chosen = {"algorithm": algorithm, "device": "cpu", "evaluation": {"problems": 2}}
     chosen |= {"ppo": {"n_epochs": 1}, "trpo": {"n_critic_updates": 1, "cg_max_steps": 1, "sub_sampling_factor": 10}}
