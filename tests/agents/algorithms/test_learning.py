@@ -110,6 +110,7 @@ def test_settings_reach_sb3_under_its_own_names():
         ({"episodes": 5, "ppo": {"n_steps": 60}}, "type --episodes 6.$"),
         ({"algorithm": "maskable-ppo", "ppo": {"n_steps": 45}}, "--set maskable_ppo.n_steps=60"),
         ({"algorithm": "trpo", "trpo": {"n_steps": 60, "batch_size": 7}}, "--set trpo.batch_size=6"),
+        ({"episodes": 5, "env": {"max_steps": 7}, "ppo": {"n_steps": 7, "batch_size": 2}}, "--set ppo.batch_size=7"),
     ],
 )
 def test_a_budget_that_is_no_whole_number_of_rollouts_is_refused_with_the_nearest_fit(layer, message):

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import agents
-from agents.algorithms.budget import check_budget
 from agents.algorithms.table import ALGORITHMS
 from agents.evaluation.scores import evaluate_agent, make_scores
 from agents.evaluation.statistics import problem_interval, running_mean
@@ -48,11 +47,6 @@ def finished(tmp_path_factory):
     result = fit(short_settings(env=env), folder / "run", progress=False)
     text.unlink()  # the run must not need it any more
     return result
-
-
-@pytest.mark.parametrize(("name", "algorithm"), PRESETS)
-def test_every_preset_has_whole_rollouts_and_minibatches_for_every_algorithm(name, algorithm):
-    check_budget(make_settings(read_layer(name), {"algorithm": algorithm}))
 
 
 # Every preset with PPO, and every algorithm at the smallest and the largest size.
