@@ -85,6 +85,7 @@ def test_convergence_is_where_the_last_lower_block_ends():
 def test_no_convergence_without_learning_or_while_still_learning():
     assert convergence_episode(noisy([-90] * 10)) is None
     assert convergence_episode(noisy(range(0, 20, 2))) is None
+    assert convergence_episode(noisy([1, -50, 1, 1, 1, 1, 1, 1, 1, 1])) is None  # it began as well as it ended
     assert convergence_episode(noisy([0, 1])) is None
     assert convergence_episode([]) is None
 
