@@ -44,9 +44,8 @@ def sample(logits: Tensor) -> Tensor:
     """
     weights = logits.softmax(dim=1)
     if logits.device.type in WITHOUT_FLOAT64:
-        waits = (
-            torch.empty_like(weights).exponential_().clamp_(min=SMALLEST_FLOAT32)
-        )  # argmax would choose 0 / 0, a nan
+        # clamped, because argmax would choose 0 / 0, a nan
+        waits = torch.empty_like(weights).exponential_().clamp_(min=SMALLEST_FLOAT32)
         return (weights / waits).argmax(dim=1)
     cdf = weights.double().cumsum(dim=1)
     total = cdf[:, -1:].contiguous()

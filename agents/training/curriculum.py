@@ -54,9 +54,7 @@ class Schedule:
         self.levels = make_levels(settings)
         self.goal = section.threshold * task.adequacy_scale * task.max_steps  # mean return at which the level rises
         self._window = section.window
-        self._easy_episodes = (
-            section.full_by * settings.episodes
-        )  # number of episodes that may be below full difficulty
+        self._easy_episodes = section.full_by * settings.episodes  # that may be below full difficulty
         self._last = len(self.levels) - 1
 
     def begin(self, count: int) -> CurriculumState:

@@ -52,9 +52,8 @@ class Trials:
     def __init__(self, storage: BaseStorage, study: str) -> None:
         self.storage, self.study = storage, study
         self.study_id = storage.get_study_id_from_name(study)
-        self._last_changes: dict[
-            int, tuple[Any, float]
-        ] = {}  # running trial: last progress, monotonic time of its change
+        # By number of a running trial: its last progress, and the monotonic time when that changed.
+        self._last_changes: dict[int, tuple[Any, float]] = {}
 
     def all(self, total: int | None = None) -> list[FrozenTrial]:
         """Return the first `total` trials, or all trials if None."""
