@@ -33,8 +33,9 @@ def learning_curve(returns: Sequence[float], title: str, levels: Mapping[str, fl
     Returns:
         The content of the PNG file.
     """
-    figure = Figure(figsize=(8, 4.5), layout="constrained", dpi=150)
+    figure = Figure(figsize=(8, 4.5), dpi=150)
     axes = figure.add_subplot()
+    figure.subplots_adjust(left=0.08, right=0.85, bottom=0.11, top=0.93)
     episodes = np.arange(1, len(returns) + 1)
     axes.scatter(episodes, returns, s=4, color=POINT_COLOUR, linewidths=0, label="an episode")
     axes.plot(

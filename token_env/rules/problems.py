@@ -23,6 +23,7 @@ NUM_CLASSES = 16
 HASHED_TOKENS = 8  # tokens of the message that are hashed, besides the start token
 BLOCK = 8  # number of consecutive problem ids that are drawn together
 MAX_ATTEMPTS = 4096  # the smallest splits take 16 on average
+CANDIDATES = 1024  # number of messages that are drawn together: below it numpy's calls cost more than its work
 ENDLESS = 2**62  # number of problem ids in an unrestricted split
 MESSAGE_STREAM, NOISE_STREAM = 0, 1
 
@@ -137,24 +138,32 @@ class ProblemSampler:
         path = np.empty((self._length + 1, num_problems), dtype=np.int64)
         uniforms = np.empty((self._length + 1, num_problems))
         pending = np.arange(num_problems)
-        for attempt in range(MAX_ATTEMPTS):
+        attempt = 0
+        while pending.size:
+            if attempt >= MAX_ATTEMPTS:
+                raise SettingError(
+                    f"the split {self.split!r} of this language is empty: {MAX_ATTEMPTS} messages in a row belong to "
+                    "other splits; type a larger vocab_size or max_steps."
+                )
+            tries = max(1, min(CANDIDATES // pending.size, NUM_CLASSES // len(self._classes)))
             pending_blocks, positions = np.unique(pending // BLOCK, return_inverse=True)
-            candidates = self._uniforms(blocks[pending_blocks], attempt).take(
-                positions * BLOCK + pending % BLOCK, axis=1
-            )
-            prefix = self._walk(candidates[:hashed])
-            classes = content_class(prefix.T)
+            columns = positions * BLOCK + pending % BLOCK
+            candidates = np.stack(
+                [
+                    self._uniforms(blocks[pending_blocks], attempt + number).take(columns, axis=1)
+                    for number in range(tries)
+                ],
+                axis=1,
+            )  # [L + 1, tries, pending]
+            prefix = self._walk(candidates[:hashed].reshape(hashed, -1))
+            classes = content_class(prefix.T).reshape(tries, -1)
             accepted = (classes >= self._classes.start) & (classes < self._classes.stop)
-            path[:hashed, pending[accepted]] = prefix[:, accepted]
-            uniforms[:, pending[accepted]] = candidates[:, accepted]
-            pending = pending[~accepted]
-            if not pending.size:
-                break
-        else:
-            raise SettingError(
-                f"the split {self.split!r} of this language is empty: {MAX_ATTEMPTS} messages in a row belong to "
-                "other splits; type a larger vocab_size or max_steps."
-            )
+            done = np.flatnonzero(accepted.any(axis=0))
+            first = accepted.argmax(axis=0)[done]
+            path[:hashed, pending[done]] = prefix.reshape(hashed, tries, -1)[:, first, done]
+            uniforms[:, pending[done]] = candidates[:, first, done]
+            pending = np.delete(pending, done)
+            attempt += tries
         for t in range(hashed, self._length + 1):
             path[t] = self._chain.next(path[t - 1], uniforms[t])
         return path
