@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from functools import cache
 
 import numpy as np
 import onnxruntime
@@ -48,22 +49,40 @@ def command(monkeypatch, tmp_path, capsys):
     return command
 
 
-ONNX = [*((algorithm, "tied", "features") for algorithm in ALGORITHMS), ("recurrent-ppo", "fast", "features")]
+# An algorithm for each class of policies: their models are traced alike.
+TRACED = {row.policies["tied"]: name for name, row in ALGORITHMS.items()}.values()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """An agent of this algorithm, head and observation, and its ONNX model."""
+
+    @cache
+    def exported(algorithm, head, kind):
+        run = tmp_path_factory.mktemp("exported") / "run"
+        agent = moved(agents.load(make_run(run, algorithm, head, env={"observation": kind})))
+        return agent, onnx_bytes(agent)
+
+    return exported
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "head", "kind"), [*ONNX, ("ppo", "stock", "features"), ("recurrent-ppo", "fast", "tokens")]
+    ("algorithm", "head", "kind"),
+    [
+        *((algorithm, "tied", "features") for algorithm in TRACED),
+        ("ppo", "stock", "features"),
+        ("recurrent-ppo", "fast", "tokens"),
+    ],
 )
-def test_an_onnx_model_says_what_the_agent_says(tmp_path, algorithm, head, kind):
-    agent = moved(agents.load(make_run(tmp_path / "run", algorithm, head, env={"observation": kind})))
-    content = onnx_bytes(agent)
+def test_an_onnx_model_says_what_the_agent_says(exported, algorithm, head, kind):
+    agent, content = exported(algorithm, head, kind)
     assert count_disagreements(agent, OnnxPlayer(content)) == (0, 1000)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_logits_of_an_onnx_model_are_the_agents_for_any_number_of_rows(tmp_path, algorithm):
-    agent = moved(agents.load(make_run(tmp_path / "run", algorithm)))
-    session = onnxruntime.InferenceSession(onnx_bytes(agent))
+@pytest.mark.parametrize("algorithm", TRACED)
+def test_logits_of_an_onnx_model_are_the_agents_for_any_number_of_rows(exported, algorithm):
+    agent, content = exported(algorithm, "tied", "features")
+    session = onnxruntime.InferenceSession(content)
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["tokentask.tokens"]) == list(agent.language.surface)
     assert json.loads(metadata["tokentask.settings"])["algorithm"] == algorithm
@@ -82,10 +101,10 @@ def test_logits_of_an_onnx_model_are_the_agents_for_any_number_of_rows(tmp_path,
         assert not agent.uses_mask or masks[np.arange(rows), tokens].all()
 
 
-def test_what_a_recurrent_onnx_model_remembers_matters(tmp_path):
+def test_what_a_recurrent_onnx_model_remembers_matters(exported):
     """The control of the comparison: without its memory it says something else."""
-    agent = moved(agents.load(make_run(tmp_path / "run", "recurrent-ppo", "fast")))
-    player = OnnxPlayer(onnx_bytes(agent))
+    agent, content = exported("recurrent-ppo", "fast", "tokens")
+    player = OnnxPlayer(content)
     act = player.act
 
     def forgets(observations, episode_starts, action_masks):

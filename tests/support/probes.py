@@ -1,4 +1,4 @@
-"""Five environments with a known answer, each of which one thing alone can get wrong.
+"""Three environments with a known answer, each of which one thing alone can get wrong.
 
 Every algorithm must solve each of them. Learning rate, discount and reward order are the usual suspects.
 """
@@ -42,15 +42,6 @@ class Probe(gymnasium.Env[np.ndarray, int]):
         return np.ones(4, dtype=bool)
 
 
-class OneStep(Probe):
-    """The same reward whatever happens: the value must be 1."""
-
-    best = 1.0
-
-    def pay(self, action: int, done: bool) -> float:
-        return 1.0
-
-
 class TwoPrompts(Probe):
     """The reward is the prompt: the value must tell prompts apart."""
 
@@ -69,15 +60,6 @@ class DelayedReward(Probe):
         return float(done)
 
 
-class ActionMatters(Probe):
-    """One action of four pays: the policy must find it."""
-
-    best = 1.0
-
-    def pay(self, action: int, done: bool) -> float:
-        return float(action == 2)
-
-
 class ActionTimesPrompt(Probe):
     """Which action pays depends on the prompt: the policy must look."""
 
@@ -87,4 +69,4 @@ class ActionTimesPrompt(Probe):
         return float(action == 1 + 2 * self.prompt)
 
 
-PROBES = (OneStep, TwoPrompts, DelayedReward, ActionMatters, ActionTimesPrompt)
+PROBES = (TwoPrompts, DelayedReward, ActionTimesPrompt)

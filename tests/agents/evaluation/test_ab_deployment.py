@@ -21,7 +21,7 @@ from token_env import Task, evaluate
 
 ROOT = Path(__file__).parents[3]
 KINDS = {
-    "plain": {},
+    "plain": {"head": "stock"},
     "masked": {"algorithm": "maskable-ppo", "env": {"vocab_size": 100, "max_steps": 12}},
     "recurrent": {"algorithm": "recurrent-ppo", "head": "fast"},
 }
@@ -156,7 +156,9 @@ def test_what_cannot_be_deployed_is_refused(exported, tmp_path, monkeypatch, cap
     if {"other", "wider"} & set(words.split()):
         env = {"language_seed": 1} if "other" in words else {"lookahead": 2}
         kind = words.split()[1]
-        (tmp_path / f"{kind}.onnx").write_bytes(onnx_bytes(agents.load(make_run(tmp_path / kind, env=env))))
+        (tmp_path / f"{kind}.onnx").write_bytes(
+            onnx_bytes(agents.load(make_run(tmp_path / kind, head="stock", env=env)))
+        )
     monkeypatch.chdir(tmp_path)
     a, b, *options = words.split()
     files = [str(exported[kind][1] if kind in exported else tmp_path / f"{kind}.onnx") for kind in (a, b)]

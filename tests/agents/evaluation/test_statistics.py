@@ -95,10 +95,11 @@ def test_the_truths_of_the_study_are_true():
 
 def test_the_published_coverage_is_what_the_study_measures():
     published = pd.read_csv(ROOT / "benchmarks" / "results" / "coverage.csv").set_index(["runs", "interval", "seeds"])
-    measured = coverage(200, seed=1).set_index(["runs", "interval", "seeds"])
+    trials = 120
+    measured = coverage(trials, seed=1).set_index(["runs", "interval", "seeds"])
     assert set(published.index) == set(measured.index)
     share = published.coverage
-    error = np.sqrt(share * (1 - share) / 200 + share * (1 - share) / published.trials)
+    error = np.sqrt(share * (1 - share) / trials + share * (1 - share) / published.trials)
     assert (abs(measured.coverage - share) / error).max() < 4.5  # the largest of 66 normal deviates
 
 

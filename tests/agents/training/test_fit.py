@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import agents
-from agents.algorithms.table import ALGORITHMS
 from agents.evaluation.scores import evaluate_agent, make_scores
 from agents.evaluation.statistics import problem_interval, running_mean
 from agents.machine.usage import peak_memory_mb
@@ -26,9 +25,6 @@ SHORT = {
     "device": "cpu",
     "episodes": 16,
     "ppo": {"n_envs": 4, "batch_size": 32, "n_epochs": 2},
-    "a2c": {"n_envs": 4},
-    "trpo": {"n_envs": 4, "batch_size": 32},
-    "recurrent_ppo": {"lstm_hidden_size": 16},
     "evaluation": {"problems": 5},
 }
 
@@ -49,24 +45,23 @@ def finished(tmp_path_factory):
     return result
 
 
-# Every preset with PPO, and every algorithm at the smallest and the largest size.
-TRAINED = [(name, algorithm) for name, algorithm in PRESETS if algorithm == "ppo" or name in ("tiny", "stable")]
+# Every preset with PPO, and every algorithm at the smallest size.
+TRAINED = [(name, algorithm) for name, algorithm in PRESETS if algorithm == "ppo" or name == "tiny"]
 
 
 @pytest.mark.parametrize(("name", "algorithm"), TRAINED)
-def test_every_preset_trains_two_updates(name, algorithm, tmp_path):
+def test_every_preset_trains(name, algorithm, tmp_path):
     chosen = {"algorithm": algorithm, "device": "cpu", "evaluation": {"problems": 2}}
     chosen |= {"ppo": {"n_epochs": 1}, "trpo": {"n_critic_updates": 1, "cg_max_steps": 1, "sub_sampling_factor": 10}}
     if name.startswith("reported/"):  # one environment: two episodes make a short rollout
         chosen["ppo"] |= {"n_steps": 2 * make_settings(read_layer(name)).env.max_steps}
-    section = make_settings(read_layer(name), chosen).hyperparameters
-    length = make_settings(read_layer(name)).env.max_steps
-    episodes = 2 * section.n_envs * section.n_steps // length
-    settings = make_settings(read_layer(name), chosen, {"episodes": episodes})
-    result = fit(settings, tmp_path / "run", progress=False)
+    settings = make_settings(read_layer(name), chosen)
+    section = settings.hyperparameters
+    episodes = section.n_envs * section.n_steps // settings.env.max_steps
+    result = fit(settings.model_copy(update={"episodes": episodes}), tmp_path / "run", progress=False)
     metrics = agents.load_metrics(result.run)
     assert len(metrics.episodes) == episodes
-    assert len(metrics.updates) == 2
+    assert len(metrics.updates) == 1
     assert np.isfinite(metrics.updates.loss).all()
 
 
@@ -79,19 +74,6 @@ def test_exactly_the_episodes_asked_for_are_played(finished):
     assert finished.summary.mean_last_100 == pytest.approx(metrics.episodes["return"].mean())
     assert metrics.updates.episodes.tolist() == [4, 8, 12, 16]
     assert (metrics.updates.distinct_tokens > 1).all()
-
-
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_loss_of_every_algorithm_is_policy_entropy_and_value_loss_together(algorithm, tmp_path):
-    settings = short_settings(algorithm=algorithm)
-    updates = agents.load_metrics(fit(settings, tmp_path / algorithm, progress=False).run).updates
-    section = settings.hyperparameters
-    if algorithm == "trpo":  # whose value is learned apart
-        expected = -updates.policy_objective
-    else:
-        policy_loss = updates["policy_loss" if algorithm == "a2c" else "policy_gradient_loss"]
-        expected = policy_loss + section.ent_coef * updates.entropy_loss + section.vf_coef * updates.value_loss
-    assert updates.loss.to_numpy() == pytest.approx(expected.to_numpy())
 
 
 def test_a_run_leaves_everything_behind(finished):

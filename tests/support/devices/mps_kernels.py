@@ -23,9 +23,9 @@ INSTEAD = {
     "aten::mkldnn_rnn_layer_backward": ("aten::lstm_mps_backward",),
 }
 SHORT = {
-    "ppo": {"n_envs": 4, "batch_size": 16, "n_epochs": 2},
+    "ppo": {"n_envs": 4, "batch_size": 16, "n_epochs": 1},
     "a2c": {"n_envs": 4},
-    "trpo": {"n_envs": 4, "batch_size": 16, "n_critic_updates": 2},
+    "trpo": {"n_envs": 4, "batch_size": 16, "n_critic_updates": 2, "cg_max_steps": 2},
     "recurrent_ppo": {"lstm_hidden_size": 16},
 }
 
