@@ -21,9 +21,10 @@ def main(updates: int = 400, rows: int = 64, seed: int = 0) -> list[float]:
     size, tokens = env.single_observation_space.shape[0], int(env.single_action_space.n)
     policy = nn.Sequential(nn.Linear(size, 128), nn.Tanh(), nn.Linear(128, tokens))
     optimizer = torch.optim.Adam(policy.parameters(), lr=3e-3)
-    observation, _ = env.reset(seed=seed)
+    env.reset(seed=seed)
     means = []
     for update in range(updates):
+        observation, _ = env.reset()
         log_probs, rewards, done = [], [], False
         while not done:
             distribution = torch.distributions.Categorical(logits=policy(torch.as_tensor(observation)))

@@ -33,8 +33,11 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
 
     Args:
         num_envs: Number of rows N.
-        autoreset_mode: "SameStep" (default), "NextStep", "Disabled", or an `AutoresetMode`. When disabled, start
-            new episodes with `reset(options={"reset_mask": bool [N]})`.
+        autoreset_mode: What happens at the end of an episode; a string or an `AutoresetMode`. "NextStep" (default, as
+            in Gymnasium's own vector environments, and what its wrappers expect): the next step starts a new episode,
+            ignores the row's action and pays 0. "SameStep": the last step of an episode already returns the first
+            observation of the next one, and its own observation and infos in `final_obs` and `final_info`.
+            "Disabled": start new episodes with `reset(options={"reset_mask": bool [N]})`.
         render_mode: None, "ansi" or "rgb_array".
         **keywords: Fields of `token_env.Task`.
 
@@ -42,12 +45,12 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         SettingError: An unknown keyword or mode, or a value that is not allowed.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
     def __init__(
         self,
         num_envs: int = 1,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
         **keywords: Any,
     ) -> None:

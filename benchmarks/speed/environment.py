@@ -79,7 +79,9 @@ def _plain_env(size: str, envs: Sequence[TimedEnv]) -> Subject:  # noqa: ARG001
 
 
 def _make_vec(size: str, envs: Sequence[TimedEnv]) -> Subject:
-    env: Any = gymnasium.make_vec("TokenTask-v0", num_envs=len(envs), **SIZES[size])
+    env: Any = gymnasium.make_vec(
+        "TokenTask-v0", num_envs=len(envs), autoreset_mode=AutoresetMode.SAME_STEP, **SIZES[size]
+    )
     return Subject(partial(env.reset, seed=0), env.step, env.action_masks, env.close)
 
 

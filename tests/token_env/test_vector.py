@@ -80,11 +80,11 @@ def test_rows_out_of_step_agree_under_every_autoreset_mode(mode):
         assert_same(ours.step(actions), theirs.step(actions))
 
 
-def test_same_step_is_the_default_and_names_are_accepted():
-    assert TokenVectorEnv(2, **SMALL).metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
-    env = gymnasium.make_vec("TokenTask-v0", num_envs=2, autoreset_mode="NextStep")
-    assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
-    assert TokenVectorEnv.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+def test_next_step_is_the_default_and_names_are_accepted():
+    assert TokenVectorEnv(2, **SMALL).metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    env = gymnasium.make_vec("TokenTask-v0", num_envs=2, autoreset_mode="SameStep")
+    assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    assert TokenVectorEnv.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
