@@ -3,6 +3,9 @@
 import pytest
 
 from agents.machine.devices import available_devices
+from benchmarks.files import RESULTS
+from benchmarks.measures.results_file import results_file
+from benchmarks.suite.cases import FAST_VS_STABLE
 
 
 @pytest.fixture
@@ -12,6 +15,9 @@ def things(tmp_path):
     (tmp_path / "empty").write_text("")
     (tmp_path / "short.txt").write_text("one two three one two")
     (tmp_path / "taken").mkdir()
+    (tmp_path / "few").mkdir()
+    with results_file(FAST_VS_STABLE, RESULTS).open(encoding="utf-8") as rows:
+        results_file(FAST_VS_STABLE, tmp_path / "few").write_text(rows.readline(), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -109,8 +115,8 @@ def things(tmp_path):
         ("benchmarks claims --results taken", "there are no results in 'taken' that claims can be tested with; type"),
         ("benchmarks claims --results empty", "cannot read"),
         ("benchmarks claims --readme --format markdown", "--readme writes the committed results; leave"),
-        ("benchmarks table --metric test_retrun", "Did you mean 'test_return'?"),
-        ("benchmarks table --case fast/presett", "Did you mean 'fast/preset'?"),
+        ("benchmarks table --metric test_retrun --results few", "Did you mean 'test_return'?"),
+        ("benchmarks table --case fast/presett --results few", "Did you mean 'fast/preset'?"),
         ("benchmarks table tiny --readme", "--readme writes the committed results of fast-vs-stable"),
         ("benchmarks plots tiny --results taken", "there are no results of 'tiny'"),
         ("benchmarks plots --out empty", "cannot write 'empty'"),

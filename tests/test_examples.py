@@ -11,13 +11,13 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def test_the_plain_loop_earns_more_with_fluent_tokens(capsys):
-    means = plain_loop.main(episodes=3)
+    means = plain_loop.main(episodes=2)
     assert means["any token"] < -60 < -5 < means["fluent tokens"]
     assert "fluent tokens: mean return" in capsys.readouterr().out
 
 
 def test_stock_ppo_learns_and_stands_beside_the_reference_policies(capsys):
-    means = stock_sb3.main(steps=3_072, problems=20)
+    means = stock_sb3.main(steps=2_048, problems=10)
     assert means["PPO, trained"] > means["PPO, untrained"] + 10
     assert means["random"] < means["fluent"] < means["greedy"]
     shown = capsys.readouterr().out

@@ -41,12 +41,21 @@ def run(tmp_path_factory):
     return fit(settings, tmp_path_factory.mktemp("readme") / "run", progress=False).run
 
 
+SHORTER = {  # where the pages train for longer
+    "50_000": "64",
+    '"token_env:TokenTask-v0")': '"token_env:TokenTask-v0", n_steps=64)',
+    '"episodes": 80': '"episodes": 16',
+}
+
+
 @pytest.mark.parametrize(
     "code", [code for page in (README, TASK_PAGE, ENGLISH_PAGE, TUNING_PAGE) for code in blocks("python", page)]
 )
 def test_the_python_examples_run(code, run):
     names = {"observations": np.zeros((3, agents.load(run).policy.observation_space.shape[0]), dtype=np.float32)}
-    exec(code.replace("50_000", "2_048").replace("RUN", str(run)), names)
+    for written, shorter in SHORTER.items():
+        code = code.replace(written, shorter)
+    exec(code.replace("RUN", str(run)), names)
     if "tokens" in names:
         assert names["tokens"].shape == (3,)
         assert len(names["episodes"]) == 40
@@ -69,10 +78,10 @@ def test_the_tasks_page_tells_the_shape_of_observations(kind):
 
 FEWER = "--seeds 1 --finalists 1 --final-seeds 2 --workers 1"
 OPTIONS = {  # the last of an option that is given twice counts
-    "train ppo": "--device cpu --episodes 80 --set evaluation.problems=2 --no-progress",
-    "train --resume": "--device cpu --episodes 160 --no-progress",
+    "train ppo": "--device cpu --episodes 40 --set evaluation.problems=2 --no-progress",
+    "train --resume": "--device cpu --episodes 80 --no-progress",
     "evaluate": "--problems 2",
-    "tune run": f"--trials 1 --episodes 80 --set evaluation.problems=2 {FEWER}",
+    "tune run": f"--trials 1 --episodes 40 --set evaluation.problems=2 {FEWER}",
     "doctor": "--size tiny",
 }
 OUTPUT = {"tune": "agents.tune export", "doctor": "Training runs on", "watch": "return"}
@@ -101,12 +110,15 @@ def test_the_commands_of_readme_run_one_after_another(tmp_path, monkeypatch, cap
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 def test_make_demo_trains_on_pythons_documentation_and_shows_real_words(tmp_path):
     assert "make demo" in README
-    options = f"--device cpu --episodes 40 --set evaluation.problems=3 --out {tmp_path / 'run'}"
+    options = (
+        f"--device cpu --episodes 40 --set env.vocab_size=300 --set evaluation.problems=3 --out {tmp_path / 'run'}"
+    )
+    environment = {"MAKEFLAGS": "", "OMP_NUM_THREADS": "1"}  # threads of so small a training wait for each other
     interpreter = Path(sys.executable).parent
     command = ["make", f"BIN={interpreter}", f"DEMO_TEXT={tmp_path / 'text.txt'}", f"DEMO_OPTIONS={options}", "demo"]
     ready = ["-o", ".venv/ready"]  # the environment that runs this test is ready
     out = subprocess.run(
-        [command[0], *ready, *command[1:]], cwd=ROOT, capture_output=True, text=True, env=os.environ | {"MAKEFLAGS": ""}
+        [command[0], *ready, *command[1:]], cwd=ROOT, capture_output=True, text=True, env=os.environ | environment
     )
     assert out.returncode == 0, out.stderr
     assert "agent (greedy)" in out.stdout

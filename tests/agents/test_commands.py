@@ -11,13 +11,13 @@ from tests.support.models import saved
 
 
 def test_training_ends_with_a_table_messages_in_words_and_what_to_type_next(run, tmp_path):
-    code, out, error = run("train ppo --size tiny --episodes 80 --set evaluation.problems=4 --out run --device cpu")
+    code, out, error = run("train ppo --size tiny --episodes 40 --set evaluation.problems=4 --out run --device cpu")
     assert code == 0
     for expected in ("4 test problems", "agent (greedy)", "greedy", "fluent", "message", "said", "learning_curve.png"):
         assert expected in out
     assert "\x1b[" not in out  # no colours off a terminal
     mean = json.loads((tmp_path / "run" / "summary.json").read_text())["mean_last_100"]
-    assert re.search(rf"episode 80 of 80 .* mean of the last 100 {re.escape(f'{mean:+.3f}')} ", error)
+    assert re.search(rf"episode 40 of 40 .* mean of the last 100 {re.escape(f'{mean:+.3f}')} ", error)
     assert "python -m agents.evaluate run" in out
 
     code, out, _ = run("evaluate run --problems 4 --split validation")
@@ -34,9 +34,9 @@ def test_training_ends_with_a_table_messages_in_words_and_what_to_type_next(run,
 def test_two_runs_are_compared_on_the_same_problems(run, tmp_path):
     saved(tmp_path / "a")
     saved(tmp_path / "b", policy={"head": "fast"})
-    code, out, _ = run("evaluate a b --problems 50")
+    code, out, _ = run("evaluate a b --problems 20")
     assert code == 0
-    for expected in ("50 test problems of 64 tokens and 8 steps", "mean difference A - B", "verdict"):
+    for expected in ("20 test problems of 64 tokens and 8 steps", "mean difference A - B", "verdict"):
         assert expected in out
 
 
@@ -44,9 +44,9 @@ def test_an_ensemble_is_evaluated_beside_its_members(run, tmp_path):
     saved(tmp_path / "a")
     saved(tmp_path / "b", algorithm="maskable-ppo", env={"vocab_size": 100})
     saved(tmp_path / "other", env={"language_seed": 1})
-    code, out, _ = run("evaluate --ensemble mean-prob a b --problems 20")
+    code, out, _ = run("evaluate --ensemble mean-prob a b --problems 8")
     assert code == 0
-    for expected in ("20 test problems of 64 tokens and 8 steps", "ensemble (mean-prob)", "b (masked)", "CPU ms/token"):
+    for expected in ("8 test problems of 64 tokens and 8 steps", "ensemble (mean-prob)", "b (masked)", "CPU ms/token"):
         assert expected in out
     assert "ensemble" in out.splitlines()[-1]
     for line, message in (
@@ -64,8 +64,8 @@ def test_every_command_plays_agents_with_masks_or_memory(run, tmp_path, algorith
     out = run(f"train {algorithm} {common} --set recurrent-ppo.lstm_hidden_size=8 --out a")[1]
     assert ("masked (greedy)" in out) == (algorithm == "maskable-ppo")
     saved(tmp_path / "b")
-    assert ("masked (sampled)" in run("evaluate a --problems 4")[1]) == (algorithm == "maskable-ppo")
-    code, out, _ = run("evaluate a b --problems 4")
+    assert ("masked (sampled)" in run("evaluate a --problems 2")[1]) == (algorithm == "maskable-ppo")
+    code, out, _ = run("evaluate a b --problems 2")
     assert code == 0
     assert ("A  a (masked)" in out) == (algorithm == "maskable-ppo")
     assert "step 8 of 8" in run("watch a --sampled --problem 3")[1]
@@ -89,7 +89,7 @@ def test_a_config_file_stands_alone_or_over_a_size(run, tmp_path):
 
 
 def test_reference_policies_are_evaluated_by_name(run):
-    code, out, _ = run("evaluate greedy fluent --size tiny --problems 20")
+    code, out, _ = run("evaluate greedy fluent --size tiny --problems 8")
     assert code == 0
     assert out.index("greedy") < out.index("fluent")
     assert "random" not in out

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from agents.machine.matmul import Cpu
+from agents.settings.layers import merge_layers, preset_layer
 from benchmarks.measures.results_file import append, results_file
 from tests.support.benchmark_rows import make_row
 
@@ -82,7 +83,10 @@ def test_speed_compares_every_interface_and_leaves_no_process_behind(run, monkey
 
 
 def test_speed_of_training_compares_our_trainers_with_stock_sb3(run, monkeypatch):
+    brief = {"ppo": {"n_envs": 8, "batch_size": 64, "n_epochs": 1}}
     monkeypatch.setattr("benchmarks.speed.training.SIZES", ("tiny",))
+    monkeypatch.setattr("benchmarks.speed.trainers.SHARED", {"n_envs": 16, "n_steps": 8, "batch_size": 64})
+    monkeypatch.setattr("benchmarks.speed.trainers.preset_layer", lambda size: merge_layers(preset_layer(size), brief))
     monkeypatch.setattr("benchmarks.speed.training.REPEAT_FLOPS", 1.0)
     monkeypatch.setattr(
         "agents.machine.matmul.this_cpu", lambda: Cpu("AuthenticAMD", frozenset({"avx512f", "avx512_bf16"}))
@@ -108,7 +112,9 @@ def test_speed_of_the_solver_is_told_beside_the_plain_pass(run, monkeypatch):
 
 
 def test_speed_of_runs_tells_what_each_care_takes_of_the_training(run, monkeypatch):
+    brief = {"episodes": 400, "evaluation": {"problems": 20}}
     monkeypatch.setattr("benchmarks.speed.overheads.SIZES", ("tiny",))
+    monkeypatch.setattr("benchmarks.speed.overheads.preset_layer", lambda size: merge_layers(preset_layer(size), brief))
     code, out, _ = run("benchmarks speed runs --repeats 1")
     assert code == 0
     cells = next([cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "tiny" in line)

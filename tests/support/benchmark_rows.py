@@ -1,5 +1,7 @@
 """Rows of results without a training behind them, whose figures can be worked out by hand."""
 
+from functools import cache
+
 import numpy as np
 
 from agents.machine.provenance import versions
@@ -7,6 +9,7 @@ from benchmarks.measures.row import Row
 from benchmarks.suite.cases import find_benchmark
 from token_env.languages.find import find_language
 
+versions_here = cache(versions)  # which reads files
 FIGURES = {
     "problems": 50,
     "mean_return": 1.0,
@@ -38,7 +41,7 @@ def make_row(benchmark="tiny", case="tiny/ppo", seed=0, **changes):
         "seed": seed,
         "started": "2026-01-02T03:04:05+0000",
         "revision": "0123456789ab",
-        "versions": versions(),
+        "versions": dict(versions_here()),
         "machine": {"host": "h", "system": "s", "processor": "p", "cores": 2, "device": "cpu"},
         "settings": settings.to_dict(),
         "language": find_language(env.language, env.vocab_size, env.language_seed).fingerprint,

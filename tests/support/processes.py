@@ -1,17 +1,50 @@
 """Commands as processes of their own, which Ctrl-C reaches wherever the tests were started, and which always end."""
 
+import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 SECONDS = 300.0  # after which a process hangs, even on a machine with ten times as much to do
 
-Process = subprocess.Popen[str]
+
+class Forked:
+    """A command in a process forked from the fork server, with as much of `subprocess.Popen` as the tests need."""
+
+    def __init__(self, process: BaseProcess, errors: Path) -> None:
+        assert process.pid
+        self.pid, self._process, self._errors = process.pid, process, errors
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float) -> int | None:
+        self._process.join(timeout)
+        assert self._process.exitcode is not None, "it hangs"
+        return self._process.exitcode
+
+    def communicate(self, timeout: float = 0.0) -> tuple[None, str]:
+        """Nothing, and what it has written to standard error when it has ended."""
+        self.wait(timeout)
+        return None, self._errors.read_text()
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+
+Process = subprocess.Popen[str] | Forked
 
 
 def python(module: str, *words: str) -> list[str]:
@@ -38,6 +71,32 @@ def started(words: Sequence[str], **options: Any) -> Iterator[Process]:
             yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def forked(words: Sequence[str], errors: Path) -> Iterator[Forked]:
+    """As `started`, of the words of `python -m`, by a process that has its imports: it is forked from the fork server.
+
+    Args:
+        words: The module and its words.
+        errors: The file that receives standard error.
+    """
+    process = multiprocessing.get_context("forkserver").Process(target=_run_module, args=(list(words), str(errors)))
+    process.start()
+    try:
+        yield Forked(process, errors)
+    finally:
+        process.kill()
+        process.join()
+
+
+def _run_module(words: list[str], errors: str) -> None:
+    """Be `python -m` of these words, as a person starts it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for path, descriptor in ((os.devnull, 1), (errors, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+    sys.argv = list(words)
+    runpy.run_module(words[0], run_name="__main__")
 
 
 def errors_of(process: Process) -> str:

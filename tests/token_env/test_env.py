@@ -1,5 +1,6 @@
 import copy
 import doctest
+import inspect
 import math
 import pickle
 import subprocess
@@ -145,10 +146,10 @@ def play_some(env, seed):
 
 
 def test_the_same_seed_gives_the_same_trajectory_in_another_process():
-    code = (
-        "import gymnasium, token_env; from tests.token_env.test_env import play_some; "
-        "print(play_some(gymnasium.make('TokenTask-Tiny-v0'), 7).tobytes().hex())"
-    )
+    code = f"""import gymnasium, token_env, numpy as np
+{inspect.getsource(play_some)}
+print(play_some(gymnasium.make('TokenTask-Tiny-v0'), 7).tobytes().hex())
+"""
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == play_some(gymnasium.make("TokenTask-Tiny-v0"), 7).tobytes().hex()
 

@@ -28,7 +28,7 @@ WRAPPERS = {
     "FlattenObservation": vector.FlattenObservation,
     "ReshapeObservation": lambda env: vector.ReshapeObservation(env, (3, 17)),
     "RescaleObservation": lambda env: vector.RescaleObservation(env, np.float32(0.0), np.float32(1.0)),
-    "DtypeObservation": lambda env: vector.DtypeObservation(env, np.float64),
+    "DtypeObservation": lambda env: vector.DtypeObservation(env, np.float32),
     "NormalizeObservation": vector.NormalizeObservation,
     "TransformAction": lambda env: vector.TransformAction(env, lambda tokens: tokens // 2),
     "TransformReward": lambda env: vector.TransformReward(env, lambda rewards: 2 * rewards),

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 
@@ -94,7 +96,14 @@ def test_devices_that_are_not_asked_for_are_not_tried(machine, monkeypatch):
 
 def test_a_trial_is_a_process_that_computes():
     assert smoke_test_failure("cpu") == ""
-    assert "exit code 1" in smoke_test_failure("cuda:77")
+
+
+def test_a_trial_fails_on_a_device_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["-c", "cuda:77"])
+    with pytest.raises((AssertionError, RuntimeError)):
+        exec(devices.SMOKE_TEST, {})
+    monkeypatch.setattr(devices, "SMOKE_TEST", "import sys; sys.exit(f'{sys.argv[1]} is not there')")
+    assert smoke_test_failure("cuda:77") == "exit code 1, cuda:77 is not there"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -122,6 +123,19 @@ def short_run(folder, **layer):
     return fit(make_settings(preset_layer("tiny"), short, layer), folder, progress=False)
 
 
+@pytest.fixture(scope="module")
+def bf16_run(tmp_path_factory):
+    """A run in bf16 with a head, by a processor that has it; others emulate."""
+
+    @cache
+    def bf16_run(head):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("agents.machine.matmul.this_cpu", lambda: ZEN)
+            return short_run(tmp_path_factory.mktemp("bf16") / "run", precision="bf16", policy={"head": head})
+
+    return bf16_run
+
+
 def test_training_and_agents_multiply_by_the_rule(tmp_path, monkeypatch):
     monkeypatch.setattr("agents.machine.matmul.this_cpu", lambda: ZEN)
     used = set()
@@ -138,9 +152,9 @@ def test_training_and_agents_multiply_by_the_rule(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("head", ["stock", "fast", "tied"])
-def test_a_run_in_bf16_is_loaded_in_float32(head, tmp_path, monkeypatch):
-    monkeypatch.setattr("agents.machine.matmul.this_cpu", lambda: ZEN)  # other processors emulate
-    result = short_run(tmp_path / "run", precision="bf16", policy={"head": head})
+def test_a_run_in_bf16_is_loaded_in_float32(head, bf16_run, monkeypatch):
+    monkeypatch.setattr("agents.machine.matmul.this_cpu", lambda: ZEN)
+    result = bf16_run(head)
     assert json.loads((result.run / "run.json").read_text())["products"]["precision"] == "bf16"
     seen = np.random.default_rng(0).normal(size=(20, 51)).astype(np.float32)
     np.testing.assert_array_equal(agents.load(result.run).logits(seen), result.agent.logits(seen))
@@ -154,9 +168,9 @@ def test_a_run_says_that_there_is_no_bf16(tmp_path, monkeypatch, capsys):
     assert json.loads((result.run / "run.json").read_text())["products"]["precision"] == "float32"
 
 
-def test_runs_in_bf16_repeat(tmp_path, monkeypatch):
+def test_runs_in_bf16_repeat(bf16_run, tmp_path, monkeypatch):
     monkeypatch.setattr("agents.machine.matmul.this_cpu", lambda: ZEN)
-    one, other = (short_run(tmp_path / name, precision="bf16") for name in ("one", "other"))
+    one, other = bf16_run("tied"), short_run(tmp_path / "other", precision="bf16", policy={"head": "tied"})
     assert (one.run / "model.safetensors").read_bytes() == (other.run / "model.safetensors").read_bytes()
 
 

@@ -7,24 +7,30 @@ import signal
 import pytest
 
 import agents
+from agents.machine.processes import ONE_THREAD
 from agents.machine.signals import STOP_NOTICE
 from agents.runs import run_dir
 from agents.runs.checkpoints import last_checkpoint
 from agents.training.fit import fit
 from agents.training.recorder import Recorder
 from agents.training.resume import resume
-from tests.support.processes import SECONDS, errors_of, python, started, wait_until
+from tests.support.processes import SECONDS, errors_of, forked, python, started, wait_until
 from tests.support.settings import short_settings
 
-TRAIN = python("agents.train", "ppo", "--size", "tiny", "--device", "cpu")
+TRAIN = ["agents.train", "ppo", "--size", "tiny", "--device", "cpu"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
+def typed(words, errors):
+    """A process that a shell has started, as the other commands of these tests are not: that takes ten seconds."""
+    return started(python(*words), env=os.environ | ONE_THREAD)
+
+
+@pytest.mark.parametrize(("number", "started_as"), [(signal.SIGINT, typed), (signal.SIGTERM, forked)])
+def test_a_signal_saves_and_says_how_to_go_on(number, started_as, tmp_path):
     run = tmp_path / "run"
     options = ["--episodes", "400000", "--set", "checkpoints.validations=0", "--set", "evaluation.problems=4"]
     updates = run / run_dir.UPDATES
-    with started([*TRAIN, *options, "--out", str(run)]) as process:
+    with started_as([*TRAIN, *options, "--out", str(run)], tmp_path / "told") as process:
         wait_until(lambda: updates.exists() and updates.read_text(), process)
         process.send_signal(number)
         errors = errors_of(process)
@@ -46,7 +52,7 @@ def test_a_second_signal_stops_at_once(tmp_path):
     run = tmp_path / "run"
     options = ["--episodes", "40000", "--set", "ppo.n_steps=8000", "--set", "ppo.batch_size=40000"]
     told = tmp_path / "told"
-    with told.open("w") as file, started([*TRAIN, *options, "--out", str(run)], stderr=file) as process:
+    with forked([*TRAIN, *options, "--out", str(run)], told) as process:
         wait_until(lambda: (run / run_dir.EPISODES).exists() and (run / run_dir.EPISODES).read_text(), process)
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: STOP_NOTICE in told.read_text(), process)  # or both would be received as one

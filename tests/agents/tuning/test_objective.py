@@ -178,8 +178,10 @@ def test_one_seed_suggests_the_same_whichever_process_asks(name):
             study.tell(trial, -((x - 0.3) ** 2) - y)
         return [trial.params for trial in study.trials]
 
-    assert parameters(0) == parameters(0) != parameters(1)
-    assert len({str(one) for one in parameters(0)}) == 12
+    first = parameters(0)
+    assert first == parameters(0)
+    assert first != parameters(1)
+    assert len({str(one) for one in first}) == 12
 
 
 @pytest.mark.parametrize("name", PRUNERS)

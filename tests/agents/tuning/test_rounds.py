@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import signal
+import threading
 import time
 
 import optuna
@@ -16,18 +17,28 @@ from agents.settings.layers import make_settings
 from agents.training.fit import fit
 from agents.tuning import rounds
 from agents.tuning.outcome import read_outcome
-from agents.tuning.plan import Plan
 from agents.tuning.preset import preset_text
 from agents.tuning.rounds import check_winner, run_study
 from agents.tuning.storages import complete_url, open_storage
-from agents.tuning.trial_worker import run_claimed_trial
 from agents.tuning.trials import Trials, owner_of
-from tests.support.processes import SECONDS, errors_of, python, run, started
+from tests.agents.tuning.studies import (
+    EPISODES,
+    SOAK,
+    InProcess,
+    a_running_one,
+    command,
+    plan,
+    quietly,
+    running,
+    trials_of,
+    typed,
+    values_of,
+)
+from tests.support.processes import errors_of, forked, wait_until
 from tests.support.settings import quick_settings
 from token_env.errors import SettingError
 
-SOAK = bool(os.environ.get("SOAK"))
-TRIALS, WORKERS = (40, 4) if SOAK else (6, 3)
+TRIALS, WORKERS = (40, 4) if SOAK else (4, 3)
 KILLS = 12 if SOAK else 2  # of a worker, then of the command
 KILLED_TRIALS = 24 if SOAK else 4
 
@@ -37,82 +48,23 @@ def quiet():
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def quietly(title):
-    return lambda trials, news: None
-
-
-def plan(**more):
-    """The shortest of studies, whose trials do not depend on each other."""
-    plain = {"seeds": 1, "finalists": 1, "final_seeds": 2, "sampler": "random", "pruner": "none"}
-    return Plan(**{"settings": quick_settings()} | plain | more)
-
-
-def trials_of(url, study):
-    with open_storage(url) as storage:
-        return Trials(storage, study).all()
-
-
-def command(url, study, trials, workers, *more):
-    words = ["run", "a2c", "--size", "tiny", "--study", study, "--storage", url, "--trials", str(trials)]
-    words += ["--workers", str(workers), "--seeds", "1", "--finalists", "1", "--final-seeds", "2", "--episodes", "80"]
-    words += ["--sampler", "random", "--pruner", "none", "--set", "device=cpu", "--set", "evaluation.problems=4"]
-    return python("agents.tune", *words, *more)
-
-
-def values_of(url, study):
-    """By what was suggested."""
-    trials = trials_of(url, study)
-    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
-    return {str(sorted(trial.params.items())): trial.value for trial in trials}
-
-
-def running(url, study):
-    """Process ids of the trials that run."""
-    told = [owner_of(trial) for trial in trials_of(url, study) if trial.state == TrialState.RUNNING]
-    return [worker.process.pid for worker in told if worker and worker.process.is_running]
-
-
-def a_running_one(url, study, seconds=SECONDS):
-    """One of them, as soon as there is one; None if all have ended meanwhile."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        with contextlib.suppress(KeyError):  # the study has not been begun
-            if found := running(url, study):
-                return found[0]
-            trials = trials_of(url, study)
-            if trials and all(trial.state.is_finished() for trial in trials):
-                return None
-        time.sleep(0.1)
-    raise AssertionError("nothing runs")
-
-
-class InProcess:
-    """Runs the trials one after the other, in this process."""
-
-    def __init__(self, url, workers):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-    def run_trials(self, trials, total, show):
-        while (number := trials.claim(total)) is not None:
-            run_claimed_trial(trials, number)
-
-
 @pytest.fixture
 def in_process(monkeypatch):
-    """Run a study to its end in this process, with the plan of `command`."""
+    """Run a study to its end in this process, with the plan of `command`, one trial after the other."""
 
     def in_process(url, study, trials):
         with monkeypatch.context() as patch:
             patch.setattr(rounds, "WorkerPool", InProcess)
-            return run_study(url, study, plan(settings=quick_settings(episodes=80)), trials, 1, quietly)
+            return run_study(url, study, plan(settings=quick_settings(episodes=EPISODES)), trials, 1, quietly)
 
     return in_process
+
+
+@pytest.fixture
+def new_journal(tmp_path):
+    url = complete_url(f"journal:{tmp_path}/x.journal", "x")
+    with open_storage(url, create=True):
+        return url
 
 
 def test_as_many_trials_are_complete_as_were_asked_for_however_many_workers_there_are(storage_url, study_name):
@@ -128,14 +80,12 @@ def test_as_many_trials_are_complete_as_were_asked_for_however_many_workers_ther
     assert trials_of(url, name) == trials
 
 
-def test_workers_killed_at_random_change_nothing(tmp_path, in_process):
-    undisturbed, disturbed = (complete_url(f"journal:{tmp_path}/{which}.journal", "x") for which in "ab")
+def test_workers_killed_at_random_change_nothing(new_journal, run, in_process, tmp_path):
+    undisturbed, disturbed = complete_url(f"journal:{tmp_path}/undisturbed.journal", "x"), new_journal
     in_process(undisturbed, "x", KILLED_TRIALS)
     chance, kills = random.Random(0), 0
-    with open_storage(disturbed, create=True):
-        pass
     while kills < KILLS:
-        with started(command(disturbed, "x", KILLED_TRIALS, 2)) as process:
+        with forked(command(disturbed, "x", KILLED_TRIALS, 2), tmp_path / "told") as process:
             while process.poll() is None and kills < KILLS:
                 pid = a_running_one(disturbed, "x")
                 time.sleep(chance.uniform(0.0, 0.2))
@@ -146,8 +96,8 @@ def test_workers_killed_at_random_change_nothing(tmp_path, in_process):
         if pid is None:
             break  # all trials have ended
     assert kills == KILLS
-    out = run(command(disturbed, "x", KILLED_TRIALS, 2))
-    assert out.returncode == 0, out.stderr
+    code, _, error = run(typed(command(disturbed, "x", KILLED_TRIALS, 2)))
+    assert code == 0, error
     assert len(trials_of(disturbed, "x")) == KILLED_TRIALS
     found, expected = values_of(disturbed, "x"), values_of(undisturbed, "x")
     same = found.keys() & expected.keys()
@@ -155,46 +105,54 @@ def test_workers_killed_at_random_change_nothing(tmp_path, in_process):
     assert {one: found[one] for one in same} == {one: expected[one] for one in same}
 
 
-def test_two_commands_share_a_study(tmp_path):
-    url = complete_url(f"journal:{tmp_path}/x.journal", "x")
-    with started(command(url, "x", 4, 1)) as one, started(command(url, "x", 4, 1)) as other:
-        told = [errors_of(process) for process in (one, other)]
-    assert (one.returncode, other.returncode) == (0, 0), told
-    trials = trials_of(url, "x")[:4]
+def test_two_commands_share_a_study(new_journal, run, tmp_path):
+    words = command(new_journal, "x", 4, 1)
+    with forked(words, tmp_path / "told") as other:
+        assert a_running_one(new_journal, "x")
+        code, _, error = run(typed(words))
+        told = errors_of(other)
+    assert (code, other.returncode) == (0, 0), (error, told)
+    trials = trials_of(new_journal, "x")[:4]
     assert all(trial.state == TrialState.COMPLETE for trial in trials)
-    assert sum(trial.state.is_finished() for trial in trials_of(url, "x")) == 4
+    assert sum(trial.state.is_finished() for trial in trials_of(new_journal, "x")) == 4
 
 
-def test_ctrl_c_ends_cleanly_and_the_study_goes_on_from_there(tmp_path, in_process):
-    url = complete_url(f"journal:{tmp_path}/x.journal", "x")
-    with open_storage(url, create=True):
-        pass
-    with started(command(url, "x", 4, 2)) as process:
-        pid = a_running_one(url, "x")
-        process.send_signal(signal.SIGINT)
-        error = errors_of(process)
-    assert process.returncode == 130
+def test_ctrl_c_ends_cleanly_and_the_study_goes_on_from_there(new_journal, run, in_process):
+    def press():
+        if a_running_one(new_journal, "x"):
+            wait_until(lambda: len(running(new_journal, "x")) == 2, seconds=60)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread, before = threading.Thread(target=press), signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        thread.start()
+        code, out, error = run(typed(command(new_journal, "x", 4, 2)))
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert code == 130
     assert "repeat the command to resume" in error
-    assert "Traceback" not in error
-    assert not running(url, "x")
-    assert pid is not None
-    states = {trial.state for trial in trials_of(url, "x")}
+    assert "Traceback" not in out + error
+    assert not running(new_journal, "x")
+    states = {trial.state for trial in trials_of(new_journal, "x")}
     assert states <= {TrialState.WAITING, TrialState.COMPLETE}
-    in_process(url, "x", 4)
-    assert len(values_of(url, "x")) == 4
-    assert {owner_of(trial).attempt for trial in trials_of(url, "x")} == {1}
+    in_process(new_journal, "x", 4)
+    assert len(values_of(new_journal, "x")) == 4
+    assert {owner_of(trial).attempt for trial in trials_of(new_journal, "x")} == {1}
 
 
 def test_two_studies_of_one_seed_suggest_the_same_parameters(tmp_path, monkeypatch):
-    def suggested(which, seed):
+    def suggested(which, seed, trials=12):
         url = complete_url(f"journal:{tmp_path}/{which}.journal", "x")
-        run_study(url, "x", plan(sampler="tpe", pruner="median", seed=seed), 12, 1, quietly)
+        run_study(url, "x", plan(sampler="tpe", pruner="median", seed=seed), trials, 1, quietly)
         return [trial.params for trial in trials_of(url, "x")]
 
     first = suggested("a", 0)  # ten trials at random, then two that the sampler has learned from them
     monkeypatch.setattr(rounds, "WorkerPool", InProcess)  # another process, with other hashes, and much sooner
     assert first == suggested("b", 0)
-    assert first != suggested("c", 1)
+    begun_alike, *others = suggested("c", 1, trials=3)
+    assert begun_alike == first[0]  # the preset
+    assert others != first[1:3]
     assert len({str(parameters) for parameters in first}) == 12
 
 
@@ -202,15 +160,15 @@ def test_two_studies_of_one_seed_suggest_the_same_parameters(tmp_path, monkeypat
 def finished(tmp_path_factory):
     """A study that has ended: its storage and outcome."""
     url = complete_url(f"journal:{tmp_path_factory.mktemp('study')}/x.journal", "x")
-    return url, run_study(url, "x", plan(finalists=2, final_seeds=3), 4, 2, quietly)
+    return url, run_study(url, "x", plan(finalists=2, final_seeds=2), 4, 2, quietly)
 
 
 def test_sets_of_seeds_do_what_they_are_for(finished):
     url, outcome = finished
     trials, again, final = (trials_of(url, study) for study in ("x", "x.again", "x.final"))
     assert trials[0].params["learning_rate"] == quick_settings().a2c.learning_rate  # begins with the preset
-    assert sorted(trial.user_attrs["seed"] for trial in again) == [2000, 2000, 2001, 2001, 2002, 2002]
-    assert sorted(trial.user_attrs["seed"] for trial in final) == [3000, 3001, 3002]
+    assert sorted(trial.user_attrs["seed"] for trial in again) == [2000, 2000, 2001, 2001]
+    assert sorted(trial.user_attrs["seed"] for trial in final) == [3000, 3001]
     assert not any("test_score" in trial.user_attrs for trial in [*trials, *again])
     assert all("test_score" in trial.user_attrs for trial in final)
     best = sorted(trials, key=lambda trial: -trial.value)[:2]
@@ -233,18 +191,18 @@ def test_the_promise_is_the_prediction_interval_of_seeds_that_selected_nothing(f
     _, outcome = finished
     text = preset_text("x", outcome)
     assert f"{outcome.prediction.low:.4f}".replace("-", "−") in text
-    assert "seeds 3000 to 3002, which selected nothing" in text
+    assert "seeds 3000 to 3001, which selected nothing" in text
     scores = outcome.winner.test_scores
-    assert outcome.prediction == prediction_interval(scores, 3)
+    assert outcome.prediction == prediction_interval(scores, 2)
 
 
 def test_a_check_trains_the_winner_and_what_it_has_to_beat_on_a_fourth_set(finished):
     url, outcome = finished
     checked = check_winner(url, "x", 2, quietly)
-    assert {trial.user_attrs["seed"] for trial in trials_of(url, "x.check")} == {4000, 4001, 4002}
+    assert {trial.user_attrs["seed"] for trial in trials_of(url, "x.check")} == {4000, 4001}
     assert checked.winner.settings == outcome.winner.settings
     assert [one.label for one in checked.baselines] == [rounds.PRESET, rounds.DEFAULTS]
-    mean = sum(checked.winner.test_scores) / 3
+    mean = sum(checked.winner.test_scores) / 2
     assert checked.as_predicted == (outcome.prediction.low <= mean <= outcome.prediction.high)
 
 
@@ -292,7 +250,7 @@ def test_what_two_hosts_have_added_is_trained_once(tmp_path, monkeypatch):
 def test_more_trials_go_on_from_those_that_are_there(finished):
     url, _ = finished
     before = trials_of(url, "x")
-    run_study(url, "x", plan(finalists=2, final_seeds=3), 5, 2, quietly)
+    run_study(url, "x", plan(finalists=2, final_seeds=2), 5, 2, quietly)
     assert trials_of(url, "x")[:4] == before[:4]
     assert len(trials_of(url, "x")) == 5
     with open_storage(url) as storage:

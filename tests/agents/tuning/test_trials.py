@@ -1,8 +1,9 @@
 """Trials are claimed once, given back when their process is gone, and ended once, on every storage."""
 
-import multiprocessing
+import contextlib
 import os
 import platform
+import subprocess
 
 import pytest
 from optuna.exceptions import StorageInternalError
@@ -12,29 +13,46 @@ from agents.machine.processes import Process, this_process
 from agents.tuning import trial_worker as trial_module
 from agents.tuning import trials as trials_module
 from agents.tuning.plan import Plan, begin_study
-from agents.tuning.storages import open_storage
+from agents.tuning.storages import complete_url, open_storage
 from agents.tuning.trial_worker import run_claimed_trial
 from agents.tuning.trials import Trials, count_finished, owner_of, waiting_trial
+from tests.support.servers import postgres
 from tests.support.settings import quick_settings
 
 COUNT = 4
 
 
+@pytest.fixture(scope="module")
+def plan():
+    return Plan(settings=quick_settings(), seeds=1, sampler="random", pruner="none")
+
+
+@pytest.fixture(scope="module", params=["journal", "postgresql", "grpc"])
+def storages(request, tmp_path_factory):
+    """A storage of each kind, opened twice, as by two processes. Each test has a study of its own."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "journal":
+            url = f"journal:{tmp_path_factory.mktemp('trials')}/x.journal"
+        else:
+            url = complete_url(request.getfixturevalue("postgres_url"), "x")
+            if request.param == "grpc":
+                url = stack.enter_context(postgres.proxied(url))
+        yield stack.enter_context(open_storage(url, create=True)), stack.enter_context(open_storage(url))
+
+
 @pytest.fixture
-def trials(storage_url, study_name):
+def trials(storages, plan, study_name):
     """Some that wait, as one process sees them."""
-    with open_storage(storage_url, create=True) as storage:
-        begin_study(storage, study_name, Plan(settings=quick_settings(), seeds=1, sampler="random", pruner="none"))
-        seen = Trials(storage, study_name)
-        seen.add(waiting_trial() for _ in range(COUNT))
-        yield seen
+    begin_study(storages[0], study_name, plan)
+    seen = Trials(storages[0], study_name)
+    seen.add(waiting_trial() for _ in range(COUNT))
+    return seen
 
 
 @pytest.fixture
-def another(storage_url, trials):
+def another(storages, trials):
     """The same trials as another process sees them."""
-    with open_storage(storage_url) as storage:
-        yield Trials(storage, trials.study)
+    return Trials(storages[1], trials.study)
 
 
 @pytest.fixture
@@ -54,11 +72,8 @@ def pretend(monkeypatch, process):
 
 def dead_process():
     """One of this host that has ended."""
-    process = multiprocessing.get_context("spawn").Process(target=os.getpid)
-    process.start()
-    dead_process = this_process()._replace(pid=process.pid or 0, started="0")
-    process.join()
-    return dead_process
+    with subprocess.Popen(["true"]) as process:
+        return this_process()._replace(pid=process.pid, started="0")
 
 
 def test_a_trial_is_claimed_once_and_no_more_than_there_are(trials, another):
@@ -146,17 +161,21 @@ def test_a_result_of_a_trial_that_waits_again_by_mistake_counts(trials, another,
     assert states(another) == "CWWW"
 
 
-@pytest.mark.parametrize("error", [MemoryError("no more"), FloatingPointError("weights are not finite")])
-def test_an_exception_fails_that_trial_alone(trials, monkeypatch, error):
-    def raise_it(*_):
-        raise error
+def test_an_exception_or_a_value_that_is_no_number_fails_that_trial_alone(trials, monkeypatch):
+    errors = [MemoryError("no more"), FloatingPointError("weights are not finite")]
+    outcomes = iter([*errors, float("nan"), 0.5])
 
-    monkeypatch.setattr(trial_module, "try_out", raise_it)
-    run_claimed_trial(trials, trials.claim())
-    monkeypatch.setattr(trial_module, "try_out", lambda *_: 0.5)
-    run_claimed_trial(trials, trials.claim())
-    assert states(trials) == "FCWW"
-    assert trials.all()[0].user_attrs["error"] == f"{type(error).__name__}: {error}"
+    def try_out(*_):
+        if isinstance(outcome := next(outcomes), Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(trial_module, "try_out", try_out)
+    for so_far in ("FWWW", "FFWW", "FFFW", "FFFC"):
+        run_claimed_trial(trials, trials.claim())
+        assert states(trials) == so_far
+    for trial, error in zip(trials.all(), errors, strict=False):
+        assert trial.user_attrs["error"] == f"{type(error).__name__}: {error}"
 
 
 def test_a_storage_that_does_not_answer_fails_no_trial(trials, monkeypatch):
@@ -167,9 +186,3 @@ def test_a_storage_that_does_not_answer_fails_no_trial(trials, monkeypatch):
     with pytest.raises(StorageInternalError):
         run_claimed_trial(trials, trials.claim())
     assert states(trials) == "RWWW"  # until its process is gone
-
-
-def test_a_value_that_is_no_number_fails_that_trial_alone(trials, monkeypatch):
-    monkeypatch.setattr(trial_module, "try_out", lambda *_: float("nan"))
-    run_claimed_trial(trials, trials.claim())
-    assert states(trials) == "FWWW"

@@ -1,14 +1,18 @@
 """Verdicts follow from the numbers by their rules, whichever way these point."""
 
 import re
+from functools import cache
 
 import numpy as np
 import pytest
 
 from agents.evaluation.scores import Figures
 from agents.evaluation.statistics import Interval
+from benchmarks.claims.budget_rules import BUDGET_CLAIMS
+from benchmarks.claims.curve_rules import CURVE_CLAIMS
 from benchmarks.claims.evidence import Evidence, TooFewRunsError, read_evidence, size_source
 from benchmarks.claims.judge import judge_evidence, markdown_text, recommendations, terminal_text, verdicts
+from benchmarks.claims.open_questions import OPEN_QUESTIONS
 from benchmarks.claims.recommendations import recommend
 from benchmarks.claims.verdict import (
     CONTRADICTED,
@@ -30,6 +34,7 @@ from token_env import SettingError
 OPTIMUM = {30: 4.0, 50: 6.0}  # of made-up runs, by steps: a score of 80 is a mean return of 3.2 in 30
 SEEDS = (0, 1, 2)
 BENCHMARKS = {"as-reported": "fast-vs-stable", "preset": "fast-vs-stable", "fast": "heads"}  # by variant
+CLAIMS = {claim.name: claim for claim in (*CURVE_CLAIMS, *BUDGET_CLAIMS, *OPEN_QUESTIONS)}
 REPORTED = {"fast/as-reported": {"ends": -90.0}, "stable/as-reported": {"ends": -190.0}}
 PRESETS = {
     "fast/preset": {"ends": 2.3, "score": 80, "peak": 3.5, "rarest": 59, "minutes": 0.3},
@@ -44,10 +49,13 @@ def no_solving(monkeypatch):
     monkeypatch.setattr("benchmarks.measures.figures.mean_optimum", lambda task, *of: OPTIMUM[task.max_steps])
 
 
+plain_row = cache(make_row)
+
+
 def made(case, seed, **figure):
     """A run with these figures, each a little different from seed to seed."""
     shift = 0.01 * (seed - 1)
-    row = make_row(benchmark_of(case), case, seed)
+    row = plain_row(benchmark_of(case), case, seed)
     return row.model_copy(
         update={
             "returns": made_returns(len(row.returns), seed, shift, **figure),
@@ -104,7 +112,7 @@ def evidence(*layers):
 
 
 def verdict(name, *layers):
-    return next(found for found in judge_evidence(evidence(*layers)) if found.name == name)
+    return CLAIMS[name].verdict(evidence(*layers))
 
 
 def rates(sizes=("fast", "stable"), **by_rate):

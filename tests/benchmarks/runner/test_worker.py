@@ -1,9 +1,11 @@
 """What a row tells of a run that began with another's weights, and of one that was trained with masks."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from agents.settings.layers import merge_layers, preset_layer
-from benchmarks.measures.results_file import append, read_rows, read_rows_if_any
+from benchmarks.measures.results_file import read_rows, read_rows_if_any
 from benchmarks.runner.harness import run_benchmark
 from benchmarks.runner.worker import measure
 from benchmarks.suite.case import Benchmark, Case
@@ -20,62 +22,75 @@ CASES = (
 )
 
 
-@pytest.fixture
-def declared(monkeypatch):
+NAMES = [case.name for case in CASES]
+
+
+@contextmanager
+def declared(*cases):
     """A benchmark of brief runs."""
-
-    def declare(*cases):
-        monkeypatch.setitem(BENCHMARKS, "brief", Benchmark("Brief", cases, (cases[0].name, cases[-1].name)))
-
-    declare(*CASES)
-    return declare
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BENCHMARKS, "brief", Benchmark("Brief", cases, (cases[0].name, cases[-1].name)))
+        yield
 
 
-def measured(folder, case):
-    assert measure("brief", case, 0, folder, folder / "runs" / case.replace("/", "-"))
-    (row,) = (row for row in read_rows("brief", folder).accepted if row.case == case)
-    return row
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Results of a run of every case; the first one was cut off before."""
+    folder = tmp_path_factory.mktemp("brief")
+    for case in ("large-hybrid", "large-hybrid-start"):
+        (folder / "runs" / case).mkdir(parents=True)
+        (folder / "runs" / case / "half").write_text("")
+    with declared(*CASES):
+        for name in NAMES:
+            assert measure("brief", name, 0, folder, folder / "runs" / name.replace("/", "-"))
+    return folder
 
 
-def test_a_run_begins_with_the_weights_of_its_start_and_tells_what_that_took(declared, tmp_path):
-    hybrid, alone = measured(tmp_path, "large/hybrid"), measured(tmp_path, "large/alone")
+@pytest.fixture(scope="module")
+def rows(folder):
+    with declared(*CASES):
+        accepted = read_rows("brief", folder).accepted
+    assert [row.case for row in accepted] == NAMES
+    return accepted
+
+
+def test_a_run_begins_with_the_weights_of_its_start_and_tells_what_that_took(folder, rows):
+    hybrid, alone, _ = rows
     assert hybrid.returns != alone.returns  # the same seed and settings, other weights
     assert hybrid.start.settings.env.vocab_size == 64
     assert hybrid.start.training.cpu_seconds > 0
     assert alone.start is None
-    assert str(tmp_path) not in hybrid.model_dump_json()
+    assert str(folder) not in hybrid.model_dump_json()
 
 
-def test_a_run_that_was_cut_off_begins_with_its_start_again(declared, tmp_path):
-    for name in ("seed-0", "seed-0-start"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "half").write_text("")
-    assert measure("brief", "large/hybrid", 0, tmp_path, tmp_path / "seed-0")
-    assert not list(tmp_path.glob("*/half"))
+def test_a_run_that_was_cut_off_begins_with_its_start_again(folder):
+    runs = folder / "runs"
+    assert {path.name for path in runs.iterdir()} == {
+        "large-hybrid", "large-hybrid-start", "large-alone", "small-masks",
+    }  # fmt: skip
+    assert not list(runs.glob("*/half"))
 
 
-def test_a_run_with_another_start_than_declared_is_left_out(declared, tmp_path):
-    measured(tmp_path, "large/hybrid")
-    declared(CASES[0]._replace(start=merge_layers(SMALL, {"ppo": {"gamma": 0.25}})))
-    (reason,) = read_rows_if_any("brief", tmp_path).refused.values()
+def test_a_run_with_another_start_than_declared_is_left_out(folder):
+    with declared(CASES[0]._replace(start=merge_layers(SMALL, {"ppo": {"gamma": 0.25}})), *CASES[1:]):
+        (reason,) = read_rows_if_any("brief", folder).refused.values()
     assert "large/hybrid has start.env.discount=0.25 today, this run had 0.5" in reason
-    declared(CASES[0]._replace(start=None))
-    (reason,) = read_rows_if_any("brief", tmp_path).refused.values()
+    with declared(CASES[0]._replace(start=None), *CASES[1:]):
+        (reason,) = read_rows_if_any("brief", folder).refused.values()
     assert "large/hybrid has start.run=None today, this run had 'tiny'" in reason
 
 
-def test_an_agent_trained_with_masks_is_measured_without_them_too(declared, tmp_path):
-    masked, alone = measured(tmp_path, "small/masks"), measured(tmp_path, "large/alone")
+def test_an_agent_trained_with_masks_is_measured_without_them_too(folder, rows):
+    _, alone, masked = rows
     assert alone.without_masks is None
     free = masked.without_masks
     assert free.problems == 20
     assert free.mean_fluency_penalty > masked.held_out["agent (greedy)"].mean_fluency_penalty == 0.0
-    append("brief", tmp_path, masked)
-    assert len(read_rows("brief", tmp_path).accepted) == 2
 
 
-def test_no_more_seeds_are_made_than_the_case_allows(declared, tmp_path, submitted):
-    run_benchmark("brief", tmp_path, tmp_path / "runs", seeds=2)
+def test_no_more_seeds_are_made_than_the_case_allows(tmp_path, submitted):
+    with declared(*CASES):
+        run_benchmark("brief", tmp_path, tmp_path / "runs", seeds=2)
     assert submitted == [
         "large/hybrid seed 0", "large/alone seed 0", "small/masks seed 0", "large/hybrid seed 1", "small/masks seed 1",
     ]  # fmt: skip

@@ -184,7 +184,7 @@ def test_another_process_fits_the_same_bytes(wordnet, tmp_path):
     ("arguments", "message"),
     [
         (["none"], "none/data.noun': No such file"),
-        (["wordnet"], "5000 were asked for"),
+        (["wordnet"], "too few for vocab_size=5000"),
         (["wordnet", "--words", "8", "--out", "none/file"], "cannot write"),
     ],
 )

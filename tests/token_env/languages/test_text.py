@@ -1,15 +1,16 @@
 import os
 import pydoc_data.topics
-from collections import Counter
+import re
+import time
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from tests.support.text import TEXT
 from token_env import SettingError, find_language
-from token_env.languages.text import _factors, _pair_counts, from_passages, from_words, split_words
+from token_env.languages.text import _factors, from_passages, from_words, split_words
 
 DOCUMENTATION = "\n".join(pydoc_data.topics.topics.values())
 
@@ -30,8 +31,25 @@ def log_likelihood(words, language, context):
     return (scores[previous, token] - log_normalizer[previous]).mean()
 
 
-def test_words_are_letters_with_apostrophes_in_lower_case():
-    assert split_words("Don't PANIC: it's 42 naïve_words.") == ["don't", "panic", "it's", "naïve", "words"]
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Don't PANIC: it's 42 naïve_words.", ["don't", "panic", "it's", "naïve", "words"]),
+        ("don't panic: '42' it's", ["don't", "panic", "it's"]),
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("বাংলা ভাষা", ["বাংলা", "ভাষা"]),
+        ("தமிழ் மொழி", ["தமிழ்", "மொழி"]),
+        ("తెలుగు భాష", ["తెలుగు", "భాష"]),
+        ("שָׁלוֹם ג׳ירפה", ["שָׁלוֹם", "ג׳ירפה"]),
+        ("العَرَبِيَّة", ["العَرَبِيَّة"]),
+        ("می\u200cخواهم \u200cخواهم", ["می\u200cخواهم", "خواهم"]),
+        ("cafe\u0301 caf\u00e9", ["caf\u00e9", "caf\u00e9"]),
+        ("co\u00adoperate \u200fab\u200e", ["cooperate", "ab"]),
+        ("中文分词", ["中文分词"]),  # has to be segmented first
+    ],
+)
+def test_words_are_letters_with_their_marks_and_apostrophes_in_lower_case(text, words):
+    assert split_words(text) == words
 
 
 def test_ranks_fall_with_frequency():
@@ -91,7 +109,9 @@ def test_pairs_rarer_than_chance_do_not_repel():
 
 def test_the_largest_entry_of_every_factor_is_positive(documentation):
     words, language = documentation
-    left, _ = _factors(_pair_counts(Counter(pairwise(words)), list(language.surface)))
+    rank = {word: place for place, word in enumerate(language.surface)}
+    known = [(rank[a], rank[b]) for a, b in pairwise(words) if a in rank and b in rank]
+    left, _ = _factors(csr_array(coo_array((np.ones(len(known)), np.transpose(known)), shape=(1000, 1000))))
     assert (left[np.argmax(np.abs(left), axis=0), np.arange(16)] > 0).all()
 
 
@@ -125,6 +145,46 @@ def test_a_word_with_a_zero_vector_is_left_out_and_the_next_takes_its_place():
     language = from_words(words, 5)
     assert language.surface == ("a", "b", "c", "d", "e")
     assert np.isfinite(language.context).all()
+
+
+def random_words(distinct, count):
+    return [f"w{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in np.random.default_rng(0).integers(distinct, size=count)]
+
+
+@pytest.mark.parametrize("words", [DOCUMENTATION.split()[:300], DOCUMENTATION.split()[5000:5200], ["a", "b"] * 50])
+@pytest.mark.parametrize("vocab_size", [1000, 150])
+def test_the_size_that_is_suggested_works(words, vocab_size):
+    with pytest.raises(SettingError) as error:
+        from_words(words, vocab_size)
+    suggested = int(re.search(r"Type vocab_size=(\d+),", str(error.value))[1])
+    assert from_words(words, suggested).vocab_size == suggested < vocab_size
+
+
+@pytest.mark.parametrize("words", [[f"word{n}" for n in range(200)], random_words(26**2, 300), ["a"] * 50])
+def test_words_that_hardly_repeat_are_refused_without_a_suggestion(words):
+    with pytest.raises(SettingError, match=r"no smaller size works either, because its words hardly repeat"):
+        from_words(words, 100)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 10**6])
+def test_a_file_read_in_pieces_gives_the_language_of_the_whole(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr("token_env.languages.text.CHUNK", chunk)
+    text = TEXT + " naïve café\nnaïve café\u2028 café " + "naïvecafé" * 3
+    path = tmp_path / "text.txt"
+    path.write_text(text, encoding="utf-8-sig")
+    assert find_language(f"text:{path}", 9).fingerprint == from_words(split_words(text), 9).fingerprint
+
+
+def test_reading_for_long_prints_a_line_of_progress(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    find_language(f"text:{path}", 9)
+    assert capsys.readouterr().err == ""
+    os.utime(path, ns=(2, 2))
+    clock = iter(range(0, 1000, 3))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    find_language(f"text:{path}", 9)
+    assert capsys.readouterr().err == "reading 'text.txt': 0 of 0 MB\n"
 
 
 @pytest.mark.parametrize(
