@@ -1,17 +1,20 @@
 """Fit a language to a text: count words and neighbouring pairs, and factorise their association."""
 
+import codecs
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Sequence
-from functools import lru_cache
-from itertools import chain, pairwise
+import sys
+import time
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
-from scipy.sparse.linalg import svds
+from scipy.sparse.linalg import ArpackError, svds
 
 from token_env.errors import SettingError
 from token_env.languages.language import MIN_VOCAB, Language, row_chunks, unit
@@ -22,19 +25,52 @@ CONTEXT_POWER = 0.75  # exponent of the context distribution in the PMI (Levy, G
 ZERO_LENGTH = 1e-6  # vectors shorter than this share of the longest one count as zero
 KAPPA_BOUNDS = (0.0, 50.0)
 NEWTON_STEPS = 50
-WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+CHUNK = 1 << 20  # bytes that are read at a time
+PROGRESS_SECONDS = 2.0  # time between lines of progress
+# Soft hyphens and marks of direction, which nobody sees, are removed from words.
+INVISIBLE = re.compile(r"[\u00ad\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# Letters with their combining marks; joiners, apostrophes and the Hebrew geresh and gershayim may stand between them.
+WORD = r"\p{L}[\p{L}\p{M}]*(?:(?:[\u200c\u200d]+|['’\u05f3\u05f4])\p{L}[\p{L}\p{M}]*)*"
+ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")  # what WORD finds in lower-case ASCII, in a tenth of the time
+
+
+class Corpus(NamedTuple):
+    """The words of a text, each distinct word stored once."""
+
+    words: list[str]  # distinct words, in the order of their first occurrence
+    sequence: NDArray[np.int32]  # indices into `words` in the order of the text; SEPARATOR between passages
+
+
+SEPARATOR = -1
+
+
+@cache
+def _word_pattern() -> Any:
+    import regex  # imported late: only texts need it
+
+    return regex.compile(WORD)
 
 
 def split_words(text: str) -> list[str]:
-    """Return the lower-case words of a text: runs of letters, with apostrophes inside."""
-    return WORD.findall(text.lower())
+    """Return the lower-case words of a text, in Unicode's composed form (NFC).
+
+    A word is a run of letters with their combining marks, and with apostrophes and joiners inside. Scripts without
+    spaces between words give one word per run of letters; segment such a text first.
+    """
+    if text.isascii():
+        return ASCII_WORD.findall(text.lower())
+    composed = unicodedata.normalize("NFC", text.lower())
+    words: list[str] = _word_pattern().findall(INVISIBLE.sub("", composed))
+    return words
 
 
 def from_file(path: str | Path, vocab_size: int) -> Language:
     """Fit a language to the `vocab_size` most frequent words of a UTF-8 text file.
 
+    The file is read a piece at a time; a line of progress is printed on standard error if that takes long.
+
     Raises:
-        SettingError: A file that is missing, empty, not text, or has too few distinct words.
+        SettingError: A file that is missing, empty, not text, or has too few words that can be used.
     """
     file = Path(path).expanduser()
     try:
@@ -44,84 +80,172 @@ def from_file(path: str | Path, vocab_size: int) -> Language:
 
 
 @lru_cache(maxsize=8)
-def _from_file(file: Path, modified_ns: int, vocab_size: int) -> Language:  # noqa: ARG001  # cache key
-    content = file.read_bytes()
+def _from_file(file: Path, modified_ns: int, vocab_size: int) -> Language:
     try:
-        if b"\0" in content:
-            raise ValueError("it holds a NUL byte")
-        text = content.decode("utf-8-sig")
-    except ValueError as error:
-        raise SettingError(
-            f"{str(file)!r} is not text ({error}); type text:PATH with the path of a UTF-8 text file."
-        ) from error
-    try:
-        return from_words(split_words(text), vocab_size)
+        return from_corpus(_read_corpus(file, modified_ns), vocab_size)
     except SettingError as error:
         raise SettingError(f"{str(file)!r}: {error}") from error
 
 
+@lru_cache(maxsize=1)
+def _read_corpus(file: Path, modified_ns: int) -> Corpus:  # noqa: ARG001  # cache key
+    try:
+        return _index_words(split_words(piece) for piece in _pieces(file))
+    except ValueError as error:
+        raise SettingError(f"it is not text ({error}); type text:PATH with the path of a UTF-8 text file.") from error
+
+
+def _pieces(file: Path) -> Iterator[str]:
+    """Read a text in pieces that end between two words.
+
+    Raises:
+        ValueError: The file is not UTF-8 text.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    size, done, printed = file.stat().st_size, 0, time.monotonic()
+    rest = ""
+    with file.open("rb") as stream:
+        while content := stream.read(CHUNK):
+            if b"\0" in content:
+                raise ValueError("it holds a NUL byte")
+            text = decoder.decode(content)
+            end = max(text.rfind(" "), text.rfind("\n"))
+            if end >= 0:
+                yield rest + text[:end]
+                rest = ""
+            rest += text[end + 1 :] if end >= 0 else text
+            done += len(content)
+            if time.monotonic() - printed > PROGRESS_SECONDS:
+                print(f"reading {file.name!r}: {done / 1e6:.0f} of {size / 1e6:.0f} MB", file=sys.stderr)
+                printed = time.monotonic()
+    yield rest + decoder.decode(b"", final=True)
+
+
+def _index_words(pieces: Iterable[list[str]]) -> Corpus:
+    index = _Index()
+    parts = [np.fromiter(map(index.__getitem__, words), np.int32, count=len(words)) for words in pieces]
+    return Corpus(list(index), np.concatenate(parts) if parts else np.empty(0, dtype=np.int32))
+
+
+class _Index(dict[str, int]):  # numbers each key when it is first asked for
+    def __missing__(self, word: str) -> int:
+        self[word] = number = len(self)
+        return number
+
+
 def from_words(words: list[str], vocab_size: int) -> Language:
-    """Fit a language to the `vocab_size` most frequent words of one text; see `from_passages`."""
+    """Fit a language to the `vocab_size` most frequent words of one text; see `from_corpus`."""
     return from_passages([words], vocab_size)
 
 
 def from_passages(passages: Sequence[list[str]], vocab_size: int) -> Language:
-    """Fit a language to the `vocab_size` most frequent words of several independent passages.
+    """Fit a language to the `vocab_size` most frequent words of several independent passages; see `from_corpus`."""
+    words, sequence = _index_words(passages)
+    ends = np.cumsum([len(passage) for passage in passages])
+    return from_corpus(Corpus(words, np.insert(sequence, ends, SEPARATOR)), vocab_size)
+
+
+def from_corpus(corpus: Corpus, vocab_size: int) -> Language:
+    """Fit a language to the `vocab_size` most frequent words of a corpus.
 
     The positive PMI of neighbouring pairs is factorised by a truncated SVD `U S Wᵀ`; `o = unit(W √S)` and
     `q = κ unit(U √S)`, with κ fitted by maximum likelihood. A word with a zero vector is replaced by the next most
-    frequent one. Words of equal frequency are ordered by spelling.
+    frequent one. Words of equal frequency are ordered by spelling. Pairs are counted within passages only.
 
     Args:
-        passages: The words of each passage; pairs of neighbours are counted within passages only.
+        corpus: The words.
         vocab_size: Number of words V.
 
     Raises:
-        SettingError: Fewer than 2 tokens, or too few distinct words in the passages.
+        SettingError: Fewer than 2 tokens, or too few words that can be used; the message names a size that works.
     """
     if vocab_size < MIN_VOCAB:
         raise SettingError(f"vocab_size is {vocab_size}; a language has at least {MIN_VOCAB} tokens.")
-    counts = Counter(chain.from_iterable(passages))
-    if not counts:
+    if not corpus.words:
         raise SettingError("the text has no words; type the path of a text that has some.")
-    ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    neighbours = Counter(chain.from_iterable(map(pairwise, passages)))
-    excluded: set[str] = set()
-    while True:
-        vocabulary = [word for word in ranked if word not in excluded][:vocab_size]
-        if len(vocabulary) < vocab_size:
-            smaller = f"Type vocab_size={len(vocabulary)} or less, or name" if len(vocabulary) >= MIN_VOCAB else "Name"
-            raise SettingError(
-                f"the text has {len(ranked)} distinct words, of which {len(vocabulary)} can be used; "
-                f"{vocab_size} were asked for. {smaller} a longer text."
-            )
-        pairs = _pair_counts(neighbours, vocabulary)
-        left, right = _factors(pairs)
-        lengths = np.minimum(_relative_lengths(left), _relative_lengths(right))
-        if (lengths > ZERO_LENGTH).all():
-            break
-        excluded.update(word for word, length in zip(vocabulary, lengths, strict=True) if length <= ZERO_LENGTH)
-    frequency = np.array([counts[word] for word in vocabulary], dtype=np.float64)
-    log_unigram = np.log(frequency / frequency.sum())
-    direction, output = unit(left), unit(right)
-    context = fit_kappa(pairs, direction, output, log_unigram) * direction
+    try:
+        chosen = _choose_words(corpus, vocab_size)
+    except _TooFewWordsError as error:
+        raise SettingError(_suggestion(corpus, vocab_size, error.usable)) from None
+    vocabulary = [corpus.words[index] for index in chosen.indices]
+    log_unigram = np.log(chosen.frequency / chosen.frequency.sum())
+    direction, output = unit(chosen.left), unit(chosen.right)
+    context = fit_kappa(chosen.pairs, direction, output, log_unigram) * direction
     recipe = {
         "kind": "text",
         "version": VERSION,
         "vocab_size": vocab_size,
         "dimension": DIMENSION,
-        "counts": _counts_digest(vocabulary, frequency, pairs),
+        "counts": _counts_digest(vocabulary, chosen.frequency, chosen.pairs),
     }
     return Language(log_unigram, context, output, output, tuple(vocabulary), recipe)
 
 
-def _pair_counts(neighbours: Counter[tuple[str, str]], vocabulary: list[str]) -> csr_array:
-    """Count how often word j follows word i, sparse [V, V], with sorted rows and columns."""
-    rank = {word: index for index, word in enumerate(vocabulary)}
-    counts = sorted((rank[a], rank[b], n) for (a, b), n in neighbours.items() if a in rank and b in rank)
-    table = np.array(counts, dtype=np.int64).reshape(-1, 3)
-    size = len(vocabulary)
-    return csr_array(coo_array((table[:, 2].astype(np.float64), (table[:, 0], table[:, 1])), shape=(size, size)))
+class _TooFewWordsError(Exception):
+    """Fewer words than asked for have vectors."""
+
+    def __init__(self, usable: int) -> None:
+        super().__init__(usable)
+        self.usable = usable
+
+
+class _Chosen(NamedTuple):
+    indices: NDArray[np.int64]  # [V] indices of the vocabulary's words, the most frequent first
+    frequency: NDArray[np.float64]  # [V] their numbers of occurrences
+    pairs: csr_array  # [V, V] how often word j follows word i
+    left: NDArray[np.float64]  # [V, d] U √S
+    right: NDArray[np.float64]  # [V, d] W √S
+
+
+def _choose_words(corpus: Corpus, vocab_size: int) -> _Chosen:
+    """Choose the most frequent words that have vectors.
+
+    Raises:
+        _TooFewWordsError: There are fewer than `vocab_size`.
+    """
+    counts = np.bincount(corpus.sequence[corpus.sequence >= 0], minlength=len(corpus.words))
+    ranked = np.array(sorted(range(len(counts)), key=lambda index: (-counts[index], corpus.words[index])))
+    while len(ranked) >= vocab_size:
+        indices = ranked[:vocab_size]
+        pairs = _pair_counts(corpus, indices)
+        try:
+            left, right = _factors(pairs)
+        except ArpackError:  # the association is degenerate: all of its singular values are equal, say
+            raise _TooFewWordsError(0) from None
+        has_vector = np.minimum(_relative_lengths(left), _relative_lengths(right)) > ZERO_LENGTH
+        if has_vector.all():
+            return _Chosen(indices, counts[indices].astype(np.float64), pairs, left, right)
+        ranked = np.concatenate([indices[has_vector], ranked[vocab_size:]])
+    raise _TooFewWordsError(len(ranked))
+
+
+def _suggestion(corpus: Corpus, vocab_size: int, usable: int) -> str:
+    """Say how many words can be used, and name a size for which a language can be fitted, found by trying."""
+    facts = (
+        f"the text has {len(corpus.words)} distinct words, of which too few have vectors for vocab_size={vocab_size}"
+    )
+    if len(corpus.words) < vocab_size:
+        facts = f"the text has {len(corpus.words)} distinct words, too few for vocab_size={vocab_size}"
+    size = min(usable or vocab_size // 2, vocab_size - 1, len(corpus.words))
+    while size >= MIN_VOCAB:
+        try:
+            _choose_words(corpus, size)
+        except _TooFewWordsError as error:
+            size = min(error.usable or size, 9 * size // 10)
+        else:
+            return f"{facts}. Type vocab_size={size}, or name a longer text."
+    return f"{facts}, and no smaller size works either, because its words hardly repeat. Name a longer text."
+
+
+def _pair_counts(corpus: Corpus, indices: NDArray[np.int64]) -> csr_array:
+    """Count how often word j follows word i, sparse [V, V], for the words with these indices, [V]."""
+    size = len(indices)
+    rank = np.full(len(corpus.words) + 1, -1)  # the last entry is that of SEPARATOR
+    rank[indices] = np.arange(size)
+    ranks = rank[corpus.sequence]
+    both = (ranks[:-1] >= 0) & (ranks[1:] >= 0)
+    codes, counts = np.unique(ranks[:-1][both] * size + ranks[1:][both], return_counts=True)
+    return csr_array(coo_array((counts.astype(np.float64), np.divmod(codes, size)), shape=(size, size)))
 
 
 def _factors(pairs: csr_array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
