@@ -16,6 +16,7 @@ import pytest
 import agents
 from agents.settings.layers import make_settings, preset_layer
 from agents.training.fit import fit
+from tests.support.commands import run_line
 from token_env import Task
 from token_env.env import TokenEnv
 
@@ -108,23 +109,27 @@ def test_the_commands_of_readme_run_one_after_another(tmp_path, monkeypatch, cap
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
-def test_make_demo_trains_on_pythons_documentation_and_shows_real_words(tmp_path):
+def test_make_demo_trains_on_pythons_documentation_and_shows_real_words(tmp_path, monkeypatch, capsys):
     assert "make demo" in README
     options = (
         f"--device cpu --episodes 40 --set env.vocab_size=300 --set evaluation.problems=3 --out {tmp_path / 'run'}"
     )
-    environment = {"MAKEFLAGS": "", "OMP_NUM_THREADS": "1"}  # threads of so small a training wait for each other
     interpreter = Path(sys.executable).parent
     command = ["make", f"BIN={interpreter}", f"DEMO_TEXT={tmp_path / 'text.txt'}", f"DEMO_OPTIONS={options}", "demo"]
-    ready = ["-o", ".venv/ready"]  # the environment that runs this test is ready
-    out = subprocess.run(
-        [command[0], *ready, *command[1:]], cwd=ROOT, capture_output=True, text=True, env=os.environ | environment
-    )
+    ready = ["--just-print", "-o", ".venv/ready"]  # the environment that runs this test is ready
+    environment = os.environ | {"MAKEFLAGS": ""}
+    out = subprocess.run([*command, *ready], cwd=ROOT, capture_output=True, text=True, env=environment)
     assert out.returncode == 0, out.stderr
-    assert "agent (greedy)" in out.stdout
+    *preparations, training = out.stdout.splitlines()
+    subprocess.run("\n".join(preparations), shell=True, check=True, cwd=tmp_path)
+    typed = f"{interpreter}/python -m agents."
+    assert training.startswith(f"{typed}train ")
+    code, told, error = run_line(training.removeprefix(typed), monkeypatch, capsys)
+    assert code == 0, error
+    assert "agent (greedy)" in told
     assert agents.load(tmp_path / "run").language.surface[0] == "the"
     assert (tmp_path / "run" / "learning_curve.png").exists()
-    message = next(line for line in out.stdout.splitlines() if line.startswith("message"))
+    message = next(line for line in told.splitlines() if line.startswith("message"))
     assert set(message.split()[1:]) <= set(agents.load(tmp_path / "run").language.surface)
 
 

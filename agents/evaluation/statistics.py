@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -175,8 +176,14 @@ def _t_interval(sample: NDArray[np.float64], variance_factor: float, confidence:
 
 def _resamples(sample: NDArray[np.float64]) -> NDArray[np.float64]:
     """Draw bootstrap samples [RESAMPLES, n]; equal sample sizes get equal indices."""
-    generator = np.random.default_rng(BOOTSTRAP_SEED)
-    return sample[generator.integers(len(sample), size=(RESAMPLES, len(sample)))]
+    return sample[_resample_indices(len(sample))]
+
+
+@lru_cache(maxsize=2)
+def _resample_indices(count: int) -> NDArray[np.int64]:
+    indices = np.random.default_rng(BOOTSTRAP_SEED).integers(count, size=(RESAMPLES, count))
+    indices.setflags(write=False)
+    return indices
 
 
 def _percentiles(resampled: NDArray[np.float64], confidence: float) -> Sequence[float]:

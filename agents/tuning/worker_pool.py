@@ -90,9 +90,9 @@ class WorkerPool:
             process = self._context.Process(
                 target=run_trial, args=(self._url, trials.study, total, str(log)), daemon=True
             )
+            self._processes.append(process)  # first, so that a Ctrl-C in between leaves no process behind
             with one_thread_each():
                 process.start()
-            self._processes.append(process)
 
     def _reap(self) -> None:
         """Remove exited processes; stop the study if they keep crashing."""
@@ -107,15 +107,15 @@ class WorkerPool:
 
     def _stop(self) -> None:
         """Stop all processes and requeue their trials."""
-        for process in self._processes:
+        started, self._processes = [process for process in self._processes if process.pid], []
+        for process in started:
             process.terminate()
-        for process in self._processes:
+        for process in started:
             process.join(JOIN_SECONDS)
             if process.exitcode is None:
                 process.kill()
                 process.join()
-        stopped, self._processes = self._processes, []
-        for process in stopped:
+        for process in started:
             with suppress(Exception):  # if the storage is gone, the next command requeues the trial as lost
                 if self._trials and process.pid:
                     self._trials.requeue_trial_of(process.pid)

@@ -49,8 +49,8 @@ def command(monkeypatch, tmp_path, capsys):
     return command
 
 
-# An algorithm for each class of policies: their models are traced alike.
-TRACED = {row.policies["tied"]: name for name, row in ALGORITHMS.items()}.values()
+# An algorithm for each signature of a model: with masks, with memory, or with neither.
+TRACED = {(row.uses_mask, row.recurrent): name for name, row in ALGORITHMS.items()}.values()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from token_env import Task, evaluate
 ROOT = Path(__file__).parents[3]
 KINDS = {
     "plain": {"head": "stock"},
-    "masked": {"algorithm": "maskable-ppo", "env": {"vocab_size": 100, "max_steps": 12}},
+    "masked": {"algorithm": "maskable-ppo", "head": "stock", "env": {"vocab_size": 100, "max_steps": 12}},
     "recurrent": {"algorithm": "recurrent-ppo", "head": "fast"},
 }
 

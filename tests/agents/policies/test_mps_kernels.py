@@ -10,10 +10,9 @@ import torch
 
 from agents.algorithms.table import ALGORITHMS
 from agents.policies import categorical
-from agents.policies.actor_critic import PLAIN
-from tests.support.devices.mps_kernels import kernels, lacking, recorded, short_model
+from tests.support.devices.mps_kernels import HEADS, kernels, lacking, recorded, short_model
 
-TRAININGS = [(algorithm, head) for algorithm in ALGORITHMS for head in PLAIN]
+TRAININGS = [(algorithm, head) for algorithm in ALGORITHMS for head in HEADS]
 
 
 @pytest.fixture(autouse=True)

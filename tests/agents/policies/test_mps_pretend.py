@@ -9,14 +9,13 @@ from torch.utils import backend_registration
 
 from agents.algorithms.table import ALGORITHMS
 from agents.diagnosis.device_check import DEFAULT_TOLERANCE, TOLERANCE
-from agents.policies.actor_critic import PLAIN
-from tests.support.devices.mps_kernels import lacking
+from tests.support.devices.mps_kernels import HEADS, lacking
 
 pytestmark = pytest.mark.skipif(
     not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
     reason="this torch cannot pretend a device in Python",
 )
-TRAININGS = [f"{algorithm}/{head}" for algorithm in ALGORITHMS for head in PLAIN]
+TRAININGS = [f"{algorithm}/{head}" for algorithm in ALGORITHMS for head in HEADS]
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,8 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 
 from agents.algorithms.table import ALGORITHMS
 from agents.policies import categorical
-from agents.policies.actor_critic import PLAIN
 from agents.runs.weights import unique_weights
-from tests.support.devices.mps_kernels import short_model
+from tests.support.devices.mps_kernels import HEADS, short_model
 
 NAME = "pretend"
 COPIES = ("aten::copy_", "aten::_to_copy")  # the ways from a device to another
@@ -174,5 +173,5 @@ def refusal(mistake):
 if __name__ == "__main__":
     kept = install()
     with torch.backends.mkldnn.flags(enabled=False):  # whose LSTM rounds otherwise
-        found = {f"{algorithm}/{head}": compared(algorithm, head) for algorithm in ALGORITHMS for head in PLAIN}
+        found = {f"{algorithm}/{head}": compared(algorithm, head) for algorithm in ALGORITHMS for head in HEADS}
     print(json.dumps({"trained": found, "refused": {mistake.__name__: refusal(mistake) for mistake in MISTAKES}}))
