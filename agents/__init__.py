@@ -1,8 +1,29 @@
 """Train agents on TokenTask with Stable-Baselines3, and load trained agents."""
 
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+
+def check_neighbour(name: str) -> None:
+    """Check that an import finds the package beside this one, not a package of that name in the user's directory.
+
+    Raises:
+        ImportError: Another package is found.
+        SystemExit: The same while a command starts; the message is printed on standard error.
+    """
+    spec, ours = find_spec(name), Path(__file__).parents[1] / name / "__init__.py"
+    if spec is None or not ours.exists() or (spec.origin and Path(spec.origin).resolve() == ours.resolve()):
+        return
+    message = f"{spec.origin} hides tokentask's package {name!r}; rename its folder, or start Python in another one."
+    if sys.argv[:1] == ["-m"]:  # as it is while Python imports the packages of `python -m agents.train`
+        print(f"error: {message}", file=sys.stderr)
+        raise SystemExit(2)
+    raise ImportError(message)
+
+
+check_neighbour("token_env")
 if find_spec("stable_baselines3") is None:
     raise ImportError(
         "the agents need packages beyond those of the environment; type pip install -c constraints.txt '.[agents]'"

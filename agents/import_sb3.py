@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-import configs
 from agents.cli.console import run_command
 from agents.cli.targets import load_runs
 from agents.exports.sb3_zip import load_zip_weights
 from agents.runs import model_files, run_dir
 from agents.runs.model_card import write_card
+from agents.settings.yaml_text import dump
 from token_env.errors import SettingError
 
 
@@ -28,7 +28,7 @@ def import_sb3(
         )
     (agent,) = load_runs([like], None, None, 1, "--like with the directory of a run")
     load_zip_weights(agent.policy, file)
-    path = run_dir.create_run_dir(out, {run_dir.CONFIG: configs.dump(agent.settings.to_dict()).encode()})
+    path = run_dir.create_run_dir(out, {run_dir.CONFIG: dump(agent.settings.to_dict()).encode()})
     model_files.save(path, agent.settings, agent.dynamics, agent.policy)
     write_card(path, None)
     print(f"{path}: the weights of {file}, the task and the policy of {like}")

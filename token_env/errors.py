@@ -1,14 +1,35 @@
 """Define the exception for wrong settings, and word the errors of table look-ups."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 Row = TypeVar("Row")
+_VALUES = reprlib.Repr()
+_VALUES.maxstring = _VALUES.maxother = 200
+
+
+MAX_MESSAGE = 2000  # characters of an error's message
 
 
 class SettingError(ValueError):
-    """A setting that cannot be used; the message says what is wrong, what is allowed and what to type."""
+    """A setting that cannot be used; the message says what is wrong, what is allowed and what to type.
+
+    A message of more than `MAX_MESSAGE` characters loses its middle.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_without_middle(message, MAX_MESSAGE))
+
+
+def shortened(value: object) -> str:
+    """Return the representation of a value for a message, however large the value is."""
+    return _VALUES.repr(value)
+
+
+def _without_middle(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length // 2]} … {text[-length // 2 :]}"
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> SettingError:

@@ -5,12 +5,12 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-import configs
+from agents.settings.presets import names, read_preset
 from agents.settings.schema import Settings
-from token_env.errors import SettingError, unknown_name
+from agents.settings.yaml_text import parse, parse_value
+from token_env.errors import SettingError, shortened, unknown_name
 
 DEFAULT_SIZE = "fast"
 PPO_VARIANTS = ("maskable_ppo", "recurrent_ppo")  # sections whose missing keys default to those of section ppo
@@ -52,12 +52,12 @@ def read_layer(source: str) -> dict[str, Any]:
     """
     path = Path(source).expanduser()
     try:
-        return configs.parse(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        if source in configs.names():
-            return configs.read_preset(source)
+        if source in names():
+            return read_preset(source)
         if isinstance(error, FileNotFoundError):
-            known = ", ".join(configs.names())
+            known = ", ".join(names())
             raise SettingError(f"there is no file {source!r} and no preset of that name; presets: {known}.") from None
         raise SettingError(f"cannot read settings from {source!r}: {error}.") from error
 
@@ -68,10 +68,10 @@ def preset_layer(size: str) -> dict[str, Any]:
     Raises:
         SettingError: The size is unknown.
     """
-    known = [name for name in configs.names() if "/" not in name]
+    known = [name for name in names() if "/" not in name]
     if size not in known:
         raise unknown_name("size", size, known)
-    return configs.read_preset(size)
+    return read_preset(size)
 
 
 def assignment_layer(assignment: str) -> dict[str, Any]:
@@ -86,9 +86,9 @@ def assignment_layer(assignment: str) -> dict[str, Any]:
             f"--set takes KEY=VALUE, not {assignment!r}; type, for example, --set ppo.learning_rate=1e-4."
         )
     try:
-        layer: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SettingError(f"the value in --set {assignment!r} is not valid YAML: {error}.") from error
+        layer: Any = parse_value(value)
+    except ValueError as error:
+        raise SettingError(f"--set cannot read the value of {assignment!r}: {error}.") from error
     for part in reversed(key.replace("-", "_").split(".")):
         layer = {part: layer}
     return dict(layer)
@@ -117,7 +117,7 @@ def _to_setting_error(error: ValidationError) -> SettingError:
     ):  # a section's own validator names its key
         separator = "" if not keys else ": " if reason.startswith("unknown") else "."
         return SettingError(f"{'.'.join(keys)}{separator}{reason}.")
-    return SettingError(f"{'.'.join(keys)} cannot be {first['input']!r}: {reason}.")
+    return SettingError(f"{'.'.join(keys)} cannot be {shortened(first['input'])}: {reason}.")
 
 
 def _locate(location: list[str]) -> tuple[list[str], list[str]]:

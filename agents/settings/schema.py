@@ -10,19 +10,25 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from token_env.errors import find
 from token_env.languages.language import MIN_VOCAB
-from token_env.rules.task import Task
+from token_env.rules.task import Task, make_task
 
 
 class Frozen(BaseModel):
-    """Base class of immutable settings; rejects unknown keys, infinities and NaN."""
+    """Base class of immutable records; rejects unknown keys, infinities and NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class PolicySettings(Frozen):
+class Strict(Frozen):
+    """Base class of settings; also rejects values of another type: neither `true` nor "010" is an integer."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class PolicySettings(Strict):
     """Networks of the agent: two multilayer perceptrons of equal shape, one for the policy and one for the value."""
 
-    hidden: tuple[int, ...] = Field((64, 64), max_length=16)  # number of units of each hidden layer
+    hidden: tuple[int, ...] = Field((64, 64), max_length=16, strict=False)  # number of units of each hidden layer
     activation: Literal["tanh", "relu"] = "tanh"
     embedding: int = Field(32, ge=1)  # length of a token's learned vectors; used with env.observation=tokens
     # stock: SB3's classes. fast: policies/categorical.py computes the categorical, and Adam is fused. tied: as fast,
@@ -40,7 +46,7 @@ class PolicySettings(Frozen):
         return hidden
 
 
-class OnPolicySettings(Frozen):
+class OnPolicySettings(Strict):
     """Hyper-parameters of every algorithm. Names and defaults are those of SB3's and sb3-contrib's constructors."""
 
     n_envs: int = Field(1, ge=1)  # environments that run in parallel
@@ -108,7 +114,7 @@ class TRPOSettings(OnPolicySettings):
     sub_sampling_factor: int = Field(1, ge=1)  # the policy update uses every n-th step of the rollout
 
 
-class CurriculumSettings(Frozen):
+class CurriculumSettings(Strict):
     """Curriculum settings (`training/curriculum.py`). Evaluations always run at full difficulty."""
 
     enabled: bool = False
@@ -120,7 +126,7 @@ class CurriculumSettings(Frozen):
     full_by: float = Field(0.5, ge=0, le=0.9)  # share of the episodes after which difficulty is full in any case
 
 
-class CheckpointSettings(Frozen):
+class CheckpointSettings(Strict):
     """Checkpoint settings (`training/saver.py`), and validations that select the best policy."""
 
     seconds: float = Field(60.0, ge=0)  # longest training time that a crash may lose; 0: save after every rollout
@@ -130,14 +136,14 @@ class CheckpointSettings(Frozen):
     problems: int = Field(50, ge=1)  # problems per validation: the first ones of the validation split
 
 
-class EvaluationSettings(Frozen):
+class EvaluationSettings(Strict):
     """Settings of the evaluation at the end of a run."""
 
     split: Literal["validation", "test"] = "test"
     problems: int = Field(200, ge=1)  # number of problems: the first ones of the split
 
 
-class Settings(Frozen):
+class Settings(Strict):
     """All settings of a run."""
 
     name: str = Field("custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")  # name of the preset
@@ -158,6 +164,11 @@ class Settings(Frozen):
     curriculum: CurriculumSettings = CurriculumSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+
+    @field_validator("env", mode="before")
+    @classmethod
+    def _checked_by_task(cls, env: Any) -> Any:
+        return make_task(**env) if isinstance(env, dict) and all(isinstance(key, str) for key in env) else env
 
     @field_validator("env")
     @classmethod

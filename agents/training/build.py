@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-import configs
 from agents.algorithms.budget import check_budget
 from agents.algorithms.models import build_learner
 from agents.algorithms.table import find_algorithm
@@ -19,6 +18,7 @@ from agents.runs.json_files import json_bytes
 from agents.runs.language_file import is_stored, language_bytes
 from agents.runs.summary import RunRecord
 from agents.settings.schema import Settings
+from agents.settings.yaml_text import dump
 from agents.training.curriculum import Curriculum, CurriculumState, Schedule
 from agents.training.guards import CheckedVecEnv
 from agents.training.transfer import transfer_weights
@@ -46,7 +46,7 @@ class Training(NamedTuple):
 
 def initial_files(training: Training, record: RunRecord) -> dict[str, bytes]:
     """Return the content of the files that a new run starts with, by name; they suffice to repeat the training."""
-    config = configs.dump(training.settings.to_dict()).encode()
+    config = dump(training.settings.to_dict()).encode()
     files = {
         run_dir.CONFIG: config,
         run_dir.RUN: json_bytes(record.model_dump(mode="json", by_alias=True, exclude_unset=True)),

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import configs
 from agents.machine.devices import resolve_device
 from agents.machine.provenance import provenance
 from agents.machine.signals import Stopper
@@ -17,6 +16,7 @@ from agents.runs.metrics import truncate_metrics
 from agents.runs.summary import RunRecord, Summary, read_record
 from agents.settings.layers import differences, make_settings, read_layer
 from agents.settings.schema import Settings
+from agents.settings.yaml_text import dump
 from agents.training.build import Training, build, load_initial_weights, resolve_settings
 from agents.training.curriculum import CurriculumState as CurriculumState
 from agents.training.finish import Result
@@ -70,7 +70,7 @@ def resume(run: str | Path, *changes: Mapping[str, Any], allow_change: bool = Fa
             remove_leftovers(path)
             record.model_copy(update={"resumed": (*record.resumed, resumption)}).write(path / run_dir.RUN)
             if changed:
-                write_text(path / run_dir.CONFIG, configs.dump(settings.to_dict()))
+                write_text(path / run_dir.CONFIG, dump(settings.to_dict()))
         except OSError as error:
             raise SettingError(f"cannot write into {str(path)!r}: {error.strerror}; make it writable.") from error
         return train(path, training, recorder, checkpoint, stopper, progress)

@@ -1,9 +1,9 @@
 """Write the winner of a study as a preset, with comments on its provenance and its predicted score."""
 
-import configs
 from agents.algorithms.table import without_other_algorithms
 from agents.evaluation.formats import bounds_text
 from agents.evaluation.statistics import mean_interval
+from agents.settings.yaml_text import dump, parse
 from agents.tuning.outcome import StudyOutcome
 from agents.tuning.plan import AGAIN, FINAL, seed_set
 from token_env.errors import SettingError
@@ -23,9 +23,9 @@ def preset_text(name: str, outcome: StudyOutcome) -> str:
     """
     settings = outcome.winner.settings.model_copy(update={"name": name})
     layer = without_other_algorithms(settings, settings.algorithm)
-    text = configs.dump({key: value for key, value in layer.items() if key not in RUN_SETTINGS})
+    text = dump({key: value for key, value in layer.items() if key not in RUN_SETTINGS})
     commented = "".join(f"# {line}\n" for line in provenance_lines(name, outcome)) + text
-    if configs.parse(commented) != configs.parse(text):
+    if parse(commented) != parse(text):
         raise SettingError(f"the study {name!r} cannot be written as a preset.")
     return commented
 

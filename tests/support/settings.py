@@ -1,11 +1,11 @@
 """Settings of short trainings, and the list of shipped presets."""
 
-import configs
 from agents.algorithms.table import ALGORITHMS
 from agents.settings.layers import make_settings, preset_layer
+from agents.settings.presets import names
 
 # The reported settings are PPO's.
-PRESETS = [(name, a) for name in configs.names() for a in ALGORITHMS if a == "ppo" or "/" not in name]
+PRESETS = [(name, a) for name in names() for a in ALGORITHMS if a == "ppo" or "/" not in name]
 
 SHORT = {
     "device": "cpu",

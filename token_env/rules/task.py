@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from token_env.errors import SettingError, unknown_name
+from token_env.errors import SettingError, shortened, unknown_name
 from token_env.languages.language import MIN_VOCAB, Language
 from token_env.rules.problems import ENDLESS, SPLITS
 from token_env.rules.rewards import RewardFunction, find_reward
@@ -62,6 +62,10 @@ class Task:
         if not isinstance(self.optimum, bool):
             raise SettingError(f"optimum is True or False, {self.optimum!r} was given.")
         find_reward(self.reward)
+        if not isinstance(self.language, (str, Language)):
+            raise SettingError(
+                f"language is a name or a Language, {shortened(self.language)} was given; type language='english'."
+            )
         if self.split not in SPLITS:
             raise unknown_name("split", self.split, SPLITS)
         if self.observation not in OBSERVATIONS:
@@ -76,7 +80,9 @@ class Task:
 def _require_integer(task: Task, name: str, least: int, most: int | None = None) -> None:
     value = getattr(task, name)
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise SettingError(f"{name} is an integer, {value!r} was given; type {name}={Task.__dict__.get(name)}, say.")
+        raise SettingError(
+            f"{name} is an integer, {shortened(value)} was given; type {name}={Task.__dict__.get(name)}, say."
+        )
     if value < least or (most is not None and value > most):
         allowed = f"at least {least}" if most is None else f"from {least} to {most}"
         raise SettingError(f"{name} is {value}; it must be {allowed}.")
@@ -90,7 +96,9 @@ def _require_number(task: Task, name: str, least: float, most: float) -> None:
         or not isinstance(value, (int, float, np.integer, np.floating))
         or not math.isfinite(value)
     ):
-        raise SettingError(f"{name} is a finite number, {value!r} was given; type {name}={Task.__dict__.get(name)}.")
+        raise SettingError(
+            f"{name} is a finite number, {shortened(value)} was given; type {name}={Task.__dict__.get(name)}."
+        )
     if not least <= value <= most:
         allowed = f"at least {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"
         raise SettingError(f"{name} is {value}; it must be {allowed}.")

@@ -6,15 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 
-import configs
 from agents.algorithms.budget import check_budget
 from agents.algorithms.table import ALGORITHMS
 from agents.settings.layers import assignment_layer, make_settings, preset_layer, read_layer
+from agents.settings.presets import names
 from agents.settings.schema import PPOSettings, Settings
+from agents.settings.yaml_text import dump, parse
 from tests.support.settings import PRESETS
 from token_env import SIZES, SettingError, Task
 
-SIZE_PRESETS = [name for name in configs.names() if "/" not in name]
+SIZE_PRESETS = [name for name in names() if "/" not in name]
 
 
 @st.composite
@@ -43,7 +44,7 @@ def settings_layers(draw):
 @given(settings_layers())
 def test_settings_to_yaml_to_settings_is_the_identity(layer):
     settings = make_settings(layer)
-    assert make_settings(configs.parse(configs.dump(settings.to_dict()))) == settings
+    assert make_settings(parse(dump(settings.to_dict()))) == settings
 
 
 @pytest.mark.parametrize(("name", "algorithm"), PRESETS)
@@ -136,8 +137,8 @@ def test_assignments_are_read_as_yaml(assignment, value):
         ({"ppo": {"learning_rate": float("nan")}}, "ppo.learning_rate cannot be nan"),
         ({"ppo": 3}, "ppo cannot be 3"),
         ({"name": "../x"}, "name cannot be"),
-        ({"env": {"language": 3}}, "^env.language cannot be 3"),
-        ({"env": {"vocab_size": "x"}}, "^env.vocab_size cannot be 'x'"),
+        ({"env": {"language": 3}}, "^env.language is a name or a Language, 3 was given"),
+        ({"env": {"vocab_size": "x"}}, "^env.vocab_size is an integer, 'x' was given"),
         ({"policy": {"hidden": ["x"]}}, "^policy.hidden cannot be 'x'"),
         ({"env": {"split": "test"}}, "both 'test'.*--set env.split=train"),
     ],
@@ -169,3 +170,58 @@ def test_a_missing_file_is_refused_with_the_presets():
 def test_settings_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         Settings().episodes = 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("episodes: 100\nseed: 1\nepisodes: 200", "line 3: the key 'episodes' stands twice"),
+        ("ppo:\n  n_epochs: 1\n  n_epochs: 2", "line 3: the key 'n_epochs' stands twice"),
+        ("name: &x a\nalgorithm: *x", "line 1: anchors .* are not allowed"),
+        ("[1, 2]: 3", "a key must be a word"),
+        ("episodes: [", "expected the node content"),
+        ("episodes: " + "9" * 5000, "Exceeds the limit"),
+        ("a: !!python/object:os.system x", "could not determine a constructor"),
+        ("[" * 5000, "recursion"),
+        ("just words", "must be a mapping"),
+    ],
+)
+def test_what_is_no_strict_yaml_is_refused_in_one_line(text, message, tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingError, match=message) as error:
+        read_layer(str(path))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", ["true", "010", "1:30", "1_000", "0x10", "2.0", "'3'", "yes", "[3]", "2026-01-01"])
+@pytest.mark.parametrize("name", ["episodes", "env.vocab_size", "ppo.n_epochs"])
+def test_only_an_integer_is_an_integer(name, value):
+    with pytest.raises(SettingError, match=f"^{name} "):
+        make_settings(assignment_layer(f"{name}={value}"))
+
+
+@pytest.mark.parametrize("value", ["true", "'0.1'", "1:30", "0x1", "one"])
+@pytest.mark.parametrize("name", ["env.noise", "ppo.learning_rate"])
+def test_only_a_number_is_a_number(name, value):
+    with pytest.raises(SettingError, match=f"^{name} "):
+        make_settings(assignment_layer(f"{name}={value}"))
+
+
+@pytest.mark.parametrize(("value", "number"), [("1e-4", 1e-4), ("1", 1.0), (".5", 0.5), ("2.5E-1", 0.25)])
+def test_numbers_are_written_as_in_yaml_1_2(value, number):
+    assert make_settings(assignment_layer(f"ppo.learning_rate={value}")).ppo.learning_rate == number
+
+
+@pytest.mark.parametrize("text", ["1e5", "010", "yes", "null", "", "1.", "~", "0x10", "2026-01-01", "é: #"])
+def test_texts_that_look_like_something_else_come_back_as_texts(text):
+    assert parse(dump({"text": text})) == {"text": text}
+
+
+def test_a_message_does_not_grow_with_the_value():
+    with pytest.raises(SettingError) as error:
+        make_settings({"episodes": [["x" * 1000] * 1000] * 1000})
+    assert len(str(error.value)) < 2100
+    with pytest.raises(SettingError) as error:
+        make_settings({"x" * 10**6: 1})
+    assert len(str(error.value)) < 2100

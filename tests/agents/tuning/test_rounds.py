@@ -11,9 +11,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-import configs
 from agents.evaluation.statistics import prediction_interval
 from agents.settings.layers import make_settings
+from agents.settings.yaml_text import parse
 from agents.training.fit import fit
 from agents.tuning import rounds
 from agents.tuning.outcome import read_outcome
@@ -178,7 +178,7 @@ def test_sets_of_seeds_do_what_they_are_for(finished):
 
 def test_the_exported_preset_trains_to_the_scores_that_were_promised_from(finished, tmp_path):
     _, outcome = finished
-    layer = configs.parse(preset_text("x", outcome))
+    layer = parse(preset_text("x", outcome))
     assert layer["name"] == "x"
     assert "ppo" not in layer
     settings = make_settings(layer, {"seed": 3000, "device": "cpu"})
