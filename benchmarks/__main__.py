@@ -15,7 +15,7 @@ from agents.runs.model_files import load
 from benchmarks.claims.evidence import read_evidence
 from benchmarks.claims.judge import judge_evidence, markdown_text, terminal_text
 from benchmarks.claims.recommendations import recommend
-from benchmarks.files import RESULTS
+from benchmarks.files import NEW_RESULTS, RESULTS, results_option
 from benchmarks.measures.equivalence import equivalence_table
 from benchmarks.measures.frame import frame
 from benchmarks.measures.metrics import METRICS
@@ -82,7 +82,7 @@ def run(
         typer.Option(min=1, help="number of parallel runs, each on one thread; default 1, on Ray one per CPU"),
     ] = None,
     cases: CaseNames = None,
-    results: Results = RESULTS,
+    results: Results = NEW_RESULTS,
     runs: Annotated[Path, typer.Option(metavar="DIR", help="parent of the run directories")] = Path("runs/benchmarks"),
     executor: Annotated[str, typer.Option(help=", ".join(EXECUTORS))] = "local",
     address: Annotated[
@@ -101,7 +101,7 @@ def run(
         print(f"{len(failed)} runs failed: {jobs}. Repeat the command to retry them.", file=sys.stderr)
         raise typer.Exit(FAILED)
     next_command = CLAIMS if benchmark == CLAIMS else f"table {benchmark}"
-    print(f"python -m benchmarks {next_command}" + (f" --results {results}" if results != RESULTS else ""))
+    print(f"python -m benchmarks {next_command}{results_option(results)}")
 
 
 @app.command()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluation.statistics import Interval, difference_interval, mean_interval
-from benchmarks.files import RESULTS
+from benchmarks.files import results_option
 from benchmarks.measures.figures import Figure, MetricFunction
 from benchmarks.measures.results_file import Rows, read_rows_if_any
 from benchmarks.measures.row import Row
@@ -134,7 +134,7 @@ def read_evidence(folder: Path) -> Evidence:
     if not evidence.all_rows:
         if evidence.warning:
             raise SettingError(evidence.warning)
-        option = "" if folder == RESULTS else f" --results {folder}"
+        option = results_option(folder)
         raise SettingError(
             f"there are no results in {str(folder)!r} that claims can be tested with; "
             f"type python -m benchmarks run {CLAIMS}{option}, then the same for {FAST_VS_STABLE} and {HEADS}."

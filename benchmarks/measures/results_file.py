@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from agents.algorithms.table import without_other_algorithms
 from agents.settings.layers import differences
 from agents.settings.schema import Settings
-from benchmarks.files import RESULTS
+from benchmarks.files import results_option
 from benchmarks.measures.row import FORMAT, Row, compared_versions, versions_text
 from benchmarks.suite.case import Benchmark
 from benchmarks.suite.cases import find_benchmark
@@ -56,8 +56,8 @@ def read_rows(benchmark: str, folder: Path) -> Rows:
     if rows.refused:
         raise SettingError(rows.warning)
     raise SettingError(
-        f"there are no results of {benchmark!r} in {str(folder)!r}; type python -m benchmarks run {benchmark}"
-        + ("." if folder == RESULTS else f" --results {folder}.")
+        f"there are no results of {benchmark!r} in {str(folder)!r}; "
+        f"type python -m benchmarks run {benchmark}{results_option(folder)}."
     )
 
 

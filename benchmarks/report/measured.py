@@ -11,7 +11,7 @@ from benchmarks.claims.evidence import Evidence, read_evidence
 from benchmarks.claims.judge import judge_evidence
 from benchmarks.claims.recommendations import recommend
 from benchmarks.claims.verdict import ClaimVerdict
-from benchmarks.files import RESULTS
+from benchmarks.files import results_option
 from benchmarks.measures.frame import frame
 from benchmarks.measures.metrics import METRICS
 from benchmarks.measures.series import Runs, by_case
@@ -42,8 +42,7 @@ class Measured(NamedTuple):
 
     def command(self, benchmark: str) -> str:
         """Return the command line that runs a benchmark."""
-        option = f" --results {self.folder}" if self.folder != RESULTS else ""
-        return f"python -m benchmarks run {benchmark}{option}"
+        return f"python -m benchmarks run {benchmark}{results_option(self.folder)}"
 
 
 def read_measured(folder: Path) -> Measured:
