@@ -5,11 +5,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.error import InvalidAction
 from numpy.typing import NDArray
 
 from token_env.drawing.as_text import draw_text, print_text
 from token_env.episodes.batch import Batch, validate_options
-from token_env.errors import unknown_name
+from token_env.errors import shortened, unknown_name
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
 from token_env.rules.observations import Observations
@@ -158,7 +159,12 @@ class TokenEnv(gymnasium.Env[Observations, int]):
             gymnasium.error.InvalidAction: An action that is not an integer, or outside the vocabulary.
             gymnasium.error.ResetNeeded: Before the first reset, or after the end of the episode.
         """
-        transition = self._batch.step(self._batch.validate_actions(np.asarray(action)[None]))
+        token = np.asarray(action)
+        if token.ndim or token.dtype.kind not in "iu":
+            raise InvalidAction(
+                f"an action is one integer from 0 to {self.task.vocab_size - 1}, {shortened(action)} was given."
+            )
+        transition = self._batch.step(self._batch.validate_actions(token[None]))
         reward = float(self._batch.dynamics.rewards(transition)[0])
         terminated = bool(transition.done[0])
         if self.render_mode == "human":

@@ -23,6 +23,10 @@ class SettingError(ValueError):
         super().__init__(_without_middle(message, MAX_MESSAGE))
 
 
+class UnknownKeywordError(SettingError, TypeError):
+    """A keyword that a constructor does not have; a TypeError too, as callers expect of any constructor."""
+
+
 def shortened(value: object) -> str:
     """Return the representation of a value for a message, however large the value is."""
     return _VALUES.repr(value)

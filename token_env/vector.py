@@ -124,6 +124,8 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         if isinstance(seed, (int, np.integer)):
             seeds[:] = [int(seed) + row for row in range(self.num_envs)]
         elif seed is not None:
+            if not isinstance(seed, (Sequence, np.ndarray)) or isinstance(seed, str):
+                raise SettingError(f"a seed is an integer, or one integer for each environment; {seed!r} was given.")
             if len(seed) != self.num_envs:
                 raise SettingError(f"{len(seed)} seeds were given for {self.num_envs} environments; give one for each.")
             seeds[:] = seed

@@ -7,9 +7,11 @@ both are 0 at the start of an episode.
 """
 
 import copy
+import io
 import logging
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from typing import Any
 
@@ -57,8 +59,8 @@ def onnx_bytes(agent: Agent) -> bytes:
     examples = module.examples()
     first, *others = ({1 if name in module.memory else 0: BATCH} for name in examples)
     outputs = ["logits", "action", *(f"next_{name}" for name in module.memory)]
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns about its own code
+    with torch.no_grad(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # the exporter warns about its own code, and prints what it rewrites
         program: Any = torch.onnx.export(
             module,
             tuple(examples.values()),

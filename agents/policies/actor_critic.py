@@ -15,6 +15,7 @@ from agents.policies.distributions import LargeCategoricalDistribution, TorchCat
 from agents.policies.extractors import TokenExtractor
 from agents.policies.tied_head import Prior, SkipMlpExtractor, TiedHead, language_prior
 from agents.settings.schema import Settings
+from token_env.errors import SettingError
 from token_env.rules.dynamics import Dynamics
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU}
@@ -32,6 +33,11 @@ class FastMixin(BasePolicy):
     action_dist: Any
 
     def _build(self, lr_schedule: Schedule) -> None:
+        if not isinstance(self.action_space, spaces.Discrete):
+            raise SettingError(
+                f"{type(self).__name__} chooses from a Discrete action space, {self.action_space} was given; "
+                'type "MlpPolicy" for other spaces.'
+            )
         self.action_dist = self._make_distribution()
         super()._build(lr_schedule)  # type: ignore[misc]  # BasePolicy has no _build; the concrete policy has
 

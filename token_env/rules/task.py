@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from token_env.errors import SettingError, shortened, unknown_name
+from token_env.errors import SettingError, UnknownKeywordError, shortened, unknown_name
 from token_env.languages.language import MIN_VOCAB, Language
 from token_env.rules.problems import ENDLESS, SPLITS
 from token_env.rules.rewards import RewardFunction, find_reward
@@ -109,12 +109,13 @@ def make_task(**keywords: Any) -> Task:
     """Build a task from keywords, as `gymnasium.make` passes them.
 
     Raises:
-        SettingError: An unknown keyword, or a value that is not allowed.
+        UnknownKeywordError: An unknown keyword; a SettingError and a TypeError.
+        SettingError: A value that is not allowed.
     """
     known = [field.name for field in fields(Task)]
     for name in keywords:
         if name not in known:
-            raise unknown_name("keyword", name, known)
+            raise UnknownKeywordError(str(unknown_name("keyword", name, known)))
     return Task(**keywords)
 
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -16,6 +17,7 @@ from agents.algorithms.vec_env import TokenVecEnv
 from agents.policies import categorical
 from agents.policies.actor_critic import FastActorCriticPolicy
 from agents.policies.distributions import LargeCategorical, LargeCategoricalDistribution
+from token_env import SettingError
 
 INF = float("inf")
 
@@ -166,3 +168,10 @@ def test_an_update_with_fast_heads_is_the_update_of_stock_sb3(algorithm):
     for name, weights in stock.policy.state_dict().items():
         assert not torch.equal(weights, before[name])
         torch.testing.assert_close(fast.policy.state_dict()[name], weights, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("space", [spaces.MultiDiscrete([3, 3]), spaces.Box(-1.0, 1.0, (2,)), spaces.MultiBinary(4)])
+def test_a_space_that_is_not_discrete_is_refused(space):
+    seen = spaces.Box(-1.0, 1.0, (2,))
+    with pytest.raises(SettingError, match="FastActorCriticPolicy chooses from a Discrete action space"):
+        FastActorCriticPolicy(seen, space, lambda _: 1e-3)
