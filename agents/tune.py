@@ -15,7 +15,7 @@ from agents.cli.outputs import check_new_file, make_folder, write_output
 from agents.evaluation.formats import bounds_text, interval_text
 from agents.settings.layers import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer
 from agents.tuning.live_view import LiveView
-from agents.tuning.outcome import read_outcome
+from agents.tuning.outcome import MIN_SEEDS_FOR_PREDICTION, read_outcome
 from agents.tuning.page import best_trials_table, finalists_table, find_study, outcome_lines, study_page
 from agents.tuning.plan import STAGES, make_plan
 from agents.tuning.preset import preset_text, provenance_lines
@@ -142,14 +142,16 @@ def check(name: Name, workers: Workers = 1, storage: Storage = None) -> None:
     check_workers(url, checked_workers(workers))
     with LiveView() as view:
         result = check_winner(url, name, workers, view.begin_stage)
-    prediction = bounds_text(result.outcome.prediction, ".4f")
+    prediction = result.outcome.prediction
+    verdict = f"of which fewer than {MIN_SEEDS_FOR_PREDICTION} final seeds predicted nothing"
+    if prediction is not None:
+        verdict = f"{'inside' if result.as_predicted else 'OUTSIDE'} the predicted {bounds_text(prediction, '.4f')}"
     print(
-        f"{result.winner.label}: test score {result.mean:.4f} on {len(result.winner.test_scores)} new seeds, "
-        f"{'inside' if result.as_predicted else 'OUTSIDE'} the predicted {prediction}"
+        f"{result.winner.label}: test score {result.mean:.4f} on {len(result.winner.test_scores)} new seeds, {verdict}"
     )
     for baseline in result.baselines:
         print(f"more than {baseline.label}: {interval_text(result.gain_over(baseline))}")
-    if not result.as_predicted:
+    if result.as_predicted is False:
         raise typer.Exit(FAILED)
 
 

@@ -162,3 +162,26 @@ def test_wrong_words_on_the_command_line_exit_with_2_and_say_what_to_type(run, l
     assert code == 2
     assert "--help" in out + error
     assert "Traceback" not in out + error
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train ppo --size tiny --episodes 40 --out n\udce9", r"'n\udce9' is not UTF-8; give it"),
+        ("train ppo --size tiny --language text:t\udce9.txt --set env.vocab_size=6", "env.language='text:t"),
+        ("train ppo --size tiny --from n\udce9", "from_run cannot be 'n"),
+        ("train --resume t\udce9", r"is not UTF-8; give it"),
+        ("train ppo --config n\udce9.yaml", "there is no file"),
+        ("evaluate n\udce9", "is no directory of a run"),
+        ("benchmarks table --results n\udce9", "there are no results"),
+    ],
+)
+def test_names_that_are_not_utf8_give_one_message(line, message, run, tmp_path):
+    (tmp_path / "t\udce9.txt").write_text("the cat sat on the mat and the dog ran to the cat " * 20)
+    (tmp_path / "t\udce9").mkdir()
+    (tmp_path / "t\udce9" / "config.yaml").write_text("name: tiny")
+    before = sorted(tmp_path.iterdir())
+    code, _, error = run(line)
+    assert code == 2
+    assert message in error
+    assert sorted(tmp_path.iterdir()) == before

@@ -116,7 +116,8 @@ def test_make_demo_trains_on_pythons_documentation_and_shows_real_words(tmp_path
     )
     interpreter = Path(sys.executable).parent
     command = ["make", f"BIN={interpreter}", f"DEMO_TEXT={tmp_path / 'text.txt'}", f"DEMO_OPTIONS={options}", "demo"]
-    ready = ["--just-print", "-o", ".venv/ready"]  # the environment that runs this test is ready
+    # The environment that runs this test is ready.
+    ready = ["--just-print", "--no-print-directory", "-o", ".venv/ready"]
     environment = os.environ | {"MAKEFLAGS": ""}
     out = subprocess.run([*command, *ready], cwd=ROOT, capture_output=True, text=True, env=environment)
     assert out.returncode == 0, out.stderr

@@ -22,8 +22,8 @@ COMPONENTS = ("adequacy", "fluency_penalty")
 class TokenVecEnv(VecEnv):
     """Adapter from `TokenVectorEnv` to SB3: a list of infos, `terminal_observation`, and episode statistics.
 
-    `infos[i]["episode"]` has SB3's `r`, `l` and `t`, and `adequacy`, `fluency_penalty`, `problem_id` and `tokens`
-    [L]. `r` is the return computed from the two components, whatever the reward of the task.
+    `infos[i]["episode"]` has SB3's `r` (sum of the rewards), `l` and `t`, and `return`, `adequacy`, `fluency_penalty`,
+    `problem_id` and `tokens` [L]. `return` is computed from the two components, whatever the reward of the task.
 
     Args:
         num_envs: Number of rows, N.
@@ -37,6 +37,7 @@ class TokenVecEnv(VecEnv):
         self.vector_env = TokenVectorEnv(num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **keywords)
         self._actions = np.zeros(num_envs, dtype=np.int64)
         self._totals = np.zeros((len(COMPONENTS), num_envs))  # sums over the running episodes
+        self._rewards = np.zeros(num_envs)  # sums over the running episodes
         self._tokens: list[NDArray[np.int64]] = []  # one array [N] per step of the running episodes
         self._created = time.time()
         super().__init__(num_envs, self.vector_env.single_observation_space, self.vector_env.single_action_space)
@@ -60,6 +61,7 @@ class TokenVecEnv(VecEnv):
 
     def _begin_episodes(self) -> None:
         self._totals[:] = 0.0
+        self._rewards[:] = 0.0
         self._tokens = []
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
@@ -80,6 +82,7 @@ class TokenVecEnv(VecEnv):
         ending = bool(done.all())
         columns = infos["final_info"] if ending else infos
         self._totals += [columns[name] for name in COMPONENTS]
+        self._rewards += rewards
         row_infos: list[dict[str, Any]] = [
             {"adequacy": adequacy, "fluency_penalty": penalty, "TimeLimit.truncated": False}
             for adequacy, penalty in zip(*(columns[name].tolist() for name in COMPONENTS), strict=True)
@@ -101,9 +104,10 @@ class TokenVecEnv(VecEnv):
             info |= {name: column[row] for name, column in final_columns.items()}
             info["terminal_observation"] = final_obs[row]
             info["episode"] = {
-                "r": adequacy - penalty,
+                "r": float(self._rewards[row]),
                 "l": tokens.shape[1],
                 "t": elapsed,
+                "return": adequacy - penalty,
                 "adequacy": adequacy,
                 "fluency_penalty": penalty,
                 "problem_id": info["problem_id"],

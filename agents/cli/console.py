@@ -1,5 +1,6 @@
 """Run commands: print errors without a traceback and set exit codes (2: wrong input, 128 + n: signal n)."""
 
+import io
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -27,9 +28,17 @@ def make_app(**options: Any) -> typer.Typer:
 
 def run_command(command: Callable[..., Any]) -> None:
     """Run a function as the program's only command; its parameters become arguments and options."""
+    escape_what_cannot_be_encoded()
     app = make_app()
     app.command()(handle_errors(command))
     app()
+
+
+def escape_what_cannot_be_encoded() -> None:
+    """Escape what standard output and error cannot encode, such as names that are not UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def handle_errors(command: Callable[P, R]) -> Callable[P, R]:
@@ -37,6 +46,7 @@ def handle_errors(command: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        escape_what_cannot_be_encoded()
         try:
             return command(*args, **kwargs)
         except SettingError as error:

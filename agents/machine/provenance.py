@@ -23,7 +23,7 @@ def provenance(device: str, device_reason: str) -> dict[str, Any]:
         device_reason: Reason why this device was chosen.
     """
     return {
-        "command": sys.argv,
+        "command": [word.encode(errors="backslashreplace").decode() for word in sys.argv],
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "revision": revision(),
         "versions": versions(),

@@ -32,6 +32,20 @@ def default_path(algorithm: str, name: str, seed: int) -> Path:
     return Path("runs") / f"{algorithm}-{name}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
+def check_utf8(path: Path) -> None:
+    """Check that a path is UTF-8, as TensorBoard's writer and the files that name it demand.
+
+    Raises:
+        SettingError: It is not.
+    """
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise SettingError(
+            f"the directory {str(path)!a} is not UTF-8; give it, and those above it, another name."
+        ) from None
+
+
 def create_run_dir(path: Path, files: Mapping[str, bytes]) -> Path:
     """Create the directory of a new run with its initial files, atomically.
 
@@ -42,6 +56,7 @@ def create_run_dir(path: Path, files: Mapping[str, bytes]) -> Path:
     Raises:
         SettingError: The directory exists already, or cannot be created.
     """
+    check_utf8(path)
     if path.exists() or path.is_symlink():
         raise SettingError(f"{str(path)!r} exists already; type --out with a new directory, or delete this one.")
     try:

@@ -175,6 +175,10 @@ class Settings(Strict):
     def _named(cls, env: Task) -> Task:
         if not isinstance(env.language, str) or not isinstance(env.reward, str):
             raise ValueError("env.language and env.reward of a run must be names, so that the run can be loaded again")
+        try:
+            env.language.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"language={env.language!a} is not UTF-8; rename the file or its folder") from None
         return env
 
     @model_validator(mode="after")

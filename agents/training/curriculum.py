@@ -131,7 +131,7 @@ class Curriculum(BaseCallback):
 
     def _on_step(self) -> bool:
         if self.locals["dones"].all():
-            returns = [info["episode"]["r"] for info in self.locals["infos"]]
+            returns = [info["episode"]["return"] for info in self.locals["infos"]]
             self._log()
             played = self.num_timesteps // self.locals["infos"][0]["episode"]["l"]
             self.state = self._schedule.advance(self.state, returns, played)

@@ -102,7 +102,7 @@ class Recorder(BaseCallback):
         return True
 
     def _record_episode(self, episode: dict[str, Any]) -> None:
-        self.returns.append(episode["r"])
+        self.returns.append(episode["return"])
         self.problem_ids.append(int(episode["problem_id"]))
         self.last_tokens.append(episode["tokens"])
         row = {
@@ -110,7 +110,7 @@ class Recorder(BaseCallback):
             "timesteps": self.num_timesteps,
             "seconds": self.seconds,
             "problem_id": episode["problem_id"],
-            "return": episode["r"],
+            "return": episode["return"],
             "adequacy": episode["adequacy"],
             "fluency_penalty": episode["fluency_penalty"],
         }

@@ -50,6 +50,7 @@ def resume(run: str | Path, *changes: Mapping[str, Any], allow_change: bool = Fa
     path = Path(run)
     if not (path / run_dir.CONFIG).is_file():
         raise SettingError(f"{str(path)!r} is not a run: it has no {run_dir.CONFIG}.")
+    run_dir.check_utf8(path)
     with Stopper() as stopper, run_dir.exclusive_writer(path):
         checkpoint = last_checkpoint(path)
         settings, changed = resumed_settings(path, checkpoint, changes, allow_change)

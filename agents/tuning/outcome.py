@@ -13,6 +13,8 @@ from agents.tuning.plan import AGAIN, FINAL, Plan, read_plan, seed_set
 from agents.tuning.trials import LABEL, SEED, SETTINGS, TEST_SCORE, Trials, error_messages
 from token_env.errors import SettingError
 
+MIN_SEEDS_FOR_PREDICTION = 3  # two scores that happen to be close would promise too much
+
 
 class Candidate(NamedTuple):
     """Settings that were trained once per seed of a stage, with their scores."""
@@ -37,8 +39,10 @@ class StudyOutcome(NamedTuple):
     winner: Candidate  # trained and tested on the third set of seeds
 
     @property
-    def prediction(self) -> Interval:
-        """95 % prediction interval of the mean test score over `final_seeds` new seeds."""
+    def prediction(self) -> Interval | None:
+        """95 % prediction interval of the mean test score over `final_seeds` new seeds; None from too few seeds."""
+        if len(self.winner.test_scores) < MIN_SEEDS_FOR_PREDICTION:
+            return None
         return prediction_interval(self.winner.test_scores, self.plan.final_seeds)
 
 
@@ -55,9 +59,10 @@ class WinnerCheck(NamedTuple):
         return sum(self.winner.test_scores) / len(self.winner.test_scores)
 
     @property
-    def as_predicted(self) -> bool:
-        """Whether the mean test score lies in the prediction interval of the study."""
-        return self.outcome.prediction.low <= self.mean <= self.outcome.prediction.high
+    def as_predicted(self) -> bool | None:
+        """Whether the mean test score lies in the prediction interval of the study; None if it predicted nothing."""
+        prediction = self.outcome.prediction
+        return None if prediction is None else prediction.low <= self.mean <= prediction.high
 
     def gain_over(self, baseline: Candidate) -> Interval:
         """Return the mean test-score difference from a baseline, paired by seed, with its 95 % interval."""

@@ -4,7 +4,7 @@ from agents.algorithms.table import without_other_algorithms
 from agents.evaluation.formats import bounds_text
 from agents.evaluation.statistics import mean_interval
 from agents.settings.yaml_text import dump, parse
-from agents.tuning.outcome import StudyOutcome
+from agents.tuning.outcome import MIN_SEEDS_FOR_PREDICTION, StudyOutcome
 from agents.tuning.plan import AGAIN, FINAL, seed_set
 from token_env.errors import SettingError
 
@@ -38,7 +38,13 @@ def provenance_lines(name: str, outcome: StudyOutcome) -> list[str]:
     parameters = ", ".join(plan.parameters) or "the whole search space"
     seeds = {stage: _range_text(seed_set(stage, count)) for stage in (AGAIN, FINAL)}
     test_score = mean_interval(winner.test_scores).estimate
-    prediction = bounds_text(outcome.prediction, ".4f")
+    check = f"check the prediction: python -m agents.tune check {name}."
+    if outcome.prediction is None:
+        promise = f"Fewer than {MIN_SEEDS_FOR_PREDICTION} final seeds predict no test score of new seeds."
+        check = f"train it on new seeds: python -m agents.tune check {name}."
+    else:
+        bounds = bounds_text(outcome.prediction, ".4f")
+        promise = f"The mean test score of {count} new seeds will lie in {bounds} in 95 % of the cases."
     return [
         f"{settings.algorithm} on {settings.name}, tuned by agents.tune: {winner.label} of the study {name!r}.",
         f"Study: {len(outcome.trials)} trials of {plan.seeds} seeds, sampler {plan.sampler}, pruner {plan.pruner}, "
@@ -47,10 +53,9 @@ def provenance_lines(name: str, outcome: StudyOutcome) -> list[str]:
         f"validation score {outcome.finalists[0].mean:.4f}.",
         f"On seeds {seeds[FINAL]}, which selected nothing: validation score {winner.mean:.4f}, "
         f"test score {test_score:.4f}.",
-        f"The mean test score of {count} new seeds will lie in {prediction} in 95 % of the cases.",
+        promise,
         f"Made with {libraries}; revision {plan.revision or 'unknown'}.",
-        f"Train it: python -m agents.train {settings.algorithm} --config FILE; "
-        f"check the prediction: python -m agents.tune check {name}.",
+        f"Train it: python -m agents.train {settings.algorithm} --config FILE; {check}",
     ]
 
 

@@ -84,9 +84,11 @@ def columns(titles: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequen
 
 
 def print_text(text: str) -> None:
-    """Print text, without colours if NO_COLOR is set or stdout is not a terminal."""
+    """Print text, without colours if NO_COLOR is set or stdout is not a terminal; "?" for what it cannot encode."""
     plain = bool(os.environ.get("NO_COLOR")) or not sys.stdout.isatty()
-    print(without_colours(text) if plain else text, flush=True)
+    encoding = sys.stdout.encoding or "utf-8"
+    shown = without_colours(text) if plain else text
+    print(shown.encode(encoding, errors="replace").decode(encoding), flush=True)
 
 
 def without_colours(text: str) -> str:

@@ -91,6 +91,8 @@ class Dynamics:
         Raises:
             SettingError: A user's reward function returned something other than N numbers.
         """
+        if self.reward.is_users:  # which may work in place
+            transition = transition.read_only()
         rewards = np.asarray(self.reward.function(transition), dtype=np.float64)
         if rewards.shape != transition.action.shape:
             raise SettingError(

@@ -22,6 +22,7 @@ class Reward(NamedTuple):
     function: RewardFunction
     accrued: bool = False  # the observation includes the return so far
     potential: bool = False  # the observation includes Φ
+    is_users: bool = False  # a function of the user's, which gets arrays that it cannot change
 
 
 def dense(t: Transition) -> NDArray[np.float64]:
@@ -66,4 +67,4 @@ def find_reward(reward: str | RewardFunction) -> Reward:
         return find("reward", reward, REWARDS)
     if not callable(reward):
         raise SettingError(f"reward is a name ({', '.join(REWARDS)}) or a function of a Transition, not {reward!r}.")
-    return Reward(reward)
+    return Reward(reward, is_users=True)

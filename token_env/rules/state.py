@@ -1,6 +1,6 @@
 """Define the state of N episodes in progress, and one step of them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,3 +26,16 @@ class Transition(NamedTuple):
     next_state: State  # state after the step
     done: NDArray[np.bool_]  # [N] whether this was the last step
     discount: float  # γ of the potential reward
+
+    def read_only(self) -> "Transition":
+        """Return the same step as views that cannot be written to."""
+        return Transition(*map(_read_only, self))
+
+
+def _read_only(field: Any) -> Any:
+    if isinstance(field, State):
+        return State(*map(_read_only, field))
+    if isinstance(field, np.ndarray):
+        field = field.view()
+        field.flags.writeable = False
+    return field

@@ -34,16 +34,24 @@ def test_the_batch_agrees_with_sb3s_loop_step_for_step(keywords):
         assert_infos_agree(mine[3], other[3])
 
 
-def test_episode_statistics_come_from_the_components_whatever_the_reward():
-    env = TokenVecEnv(3, reward="exact", **SMALL)
-    env.reset()
-    totals, said = np.zeros(3), []
+@pytest.mark.parametrize("reward", ["dense", "exact", "potential", lambda t: 100.0 + t.action])
+def test_episode_statistics_have_the_sum_of_rewards_and_the_return_of_the_components(reward):
+    env = VecMonitor(TokenVecEnv(3, reward=reward, **SMALL))
+    ours = TokenVecEnv(3, reward=reward, **SMALL)
+    for each in (env, ours):
+        each.seed(1)
+        each.reset()
+    totals, rewards, said = np.zeros(3), np.zeros(3), []
     for t in range(4):
         said.append(np.array([t, t + 1, t + 2]))
-        *_, infos = env.step(said[-1])
+        _, reward_of_step, _, infos = ours.step(said[-1])
+        monitored = env.step(said[-1])[3]
+        rewards += reward_of_step
         totals += [info["adequacy"] - info["fluency_penalty"] for info in infos]
     for row, info in enumerate(infos):
-        assert info["episode"]["r"] == pytest.approx(totals[row])
+        assert info["episode"]["r"] == pytest.approx(rewards[row], rel=1e-6)
+        assert info["episode"]["r"] == pytest.approx(monitored[row]["episode"]["r"], abs=1e-5)
+        assert info["episode"]["return"] == pytest.approx(totals[row])
         assert info["episode"]["l"] == 4
         assert info["episode"]["tokens"].tolist() == [step[row] for step in said]
 

@@ -16,7 +16,7 @@ from agents.settings.layers import make_settings
 from agents.settings.yaml_text import parse
 from agents.training.fit import fit
 from agents.tuning import rounds
-from agents.tuning.outcome import read_outcome
+from agents.tuning.outcome import WinnerCheck, read_outcome
 from agents.tuning.preset import preset_text
 from agents.tuning.rounds import check_winner, run_study
 from agents.tuning.storages import complete_url, open_storage
@@ -160,15 +160,15 @@ def test_two_studies_of_one_seed_suggest_the_same_parameters(tmp_path, monkeypat
 def finished(tmp_path_factory):
     """A study that has ended: its storage and outcome."""
     url = complete_url(f"journal:{tmp_path_factory.mktemp('study')}/x.journal", "x")
-    return url, run_study(url, "x", plan(finalists=2, final_seeds=2), 4, 2, quietly)
+    return url, run_study(url, "x", plan(finalists=2, final_seeds=3), 4, 2, quietly)
 
 
 def test_sets_of_seeds_do_what_they_are_for(finished):
     url, outcome = finished
     trials, again, final = (trials_of(url, study) for study in ("x", "x.again", "x.final"))
     assert trials[0].params["learning_rate"] == quick_settings().a2c.learning_rate  # begins with the preset
-    assert sorted(trial.user_attrs["seed"] for trial in again) == [2000, 2000, 2001, 2001]
-    assert sorted(trial.user_attrs["seed"] for trial in final) == [3000, 3001]
+    assert sorted(trial.user_attrs["seed"] for trial in again) == [2000, 2000, 2001, 2001, 2002, 2002]
+    assert sorted(trial.user_attrs["seed"] for trial in final) == [3000, 3001, 3002]
     assert not any("test_score" in trial.user_attrs for trial in [*trials, *again])
     assert all("test_score" in trial.user_attrs for trial in final)
     best = sorted(trials, key=lambda trial: -trial.value)[:2]
@@ -191,18 +191,28 @@ def test_the_promise_is_the_prediction_interval_of_seeds_that_selected_nothing(f
     _, outcome = finished
     text = preset_text("x", outcome)
     assert f"{outcome.prediction.low:.4f}".replace("-", "−") in text
-    assert "seeds 3000 to 3001, which selected nothing" in text
+    assert "seeds 3000 to 3002, which selected nothing" in text
     scores = outcome.winner.test_scores
-    assert outcome.prediction == prediction_interval(scores, 2)
+    assert outcome.prediction == prediction_interval(scores, 3)
+
+
+def test_fewer_than_three_final_seeds_promise_nothing(finished):
+    _, outcome = finished
+    two = outcome._replace(winner=outcome.winner._replace(test_scores=(0.1961, 0.1961)))
+    assert two.prediction is None
+    assert WinnerCheck(two, two.winner, []).as_predicted is None
+    text = preset_text("x", two)
+    assert "Fewer than 3 final seeds predict no test score of new seeds." in text
+    assert "95 %" not in text
 
 
 def test_a_check_trains_the_winner_and_what_it_has_to_beat_on_a_fourth_set(finished):
     url, outcome = finished
     checked = check_winner(url, "x", 2, quietly)
-    assert {trial.user_attrs["seed"] for trial in trials_of(url, "x.check")} == {4000, 4001}
+    assert {trial.user_attrs["seed"] for trial in trials_of(url, "x.check")} == {4000, 4001, 4002}
     assert checked.winner.settings == outcome.winner.settings
     assert [one.label for one in checked.baselines] == [rounds.PRESET, rounds.DEFAULTS]
-    mean = sum(checked.winner.test_scores) / 2
+    mean = sum(checked.winner.test_scores) / 3
     assert checked.as_predicted == (outcome.prediction.low <= mean <= outcome.prediction.high)
 
 
@@ -250,7 +260,7 @@ def test_what_two_hosts_have_added_is_trained_once(tmp_path, monkeypatch):
 def test_more_trials_go_on_from_those_that_are_there(finished):
     url, _ = finished
     before = trials_of(url, "x")
-    run_study(url, "x", plan(finalists=2, final_seeds=2), 5, 2, quietly)
+    run_study(url, "x", plan(finalists=2, final_seeds=3), 5, 2, quietly)
     assert trials_of(url, "x")[:4] == before[:4]
     assert len(trials_of(url, "x")) == 5
     with open_storage(url) as storage:

@@ -99,3 +99,24 @@ def test_unknown_rewards_are_refused(wrong):
 def test_every_reward_of_the_table_pays_one_number_a_row(small_language):
     for name in REWARDS:
         assert len(play(small_language, name, [0, 0])[0]) == 2
+
+
+def in_place(transition):
+    rewards = transition.adequacy
+    rewards *= 100.0
+    return rewards
+
+
+def in_place_of_a_state(transition):
+    transition.next_state.step[:] = 0
+    return transition.adequacy
+
+
+@pytest.mark.parametrize("reward", [in_place, in_place_of_a_state])
+def test_a_function_of_the_users_cannot_change_what_the_step_reports(small_language, reward):
+    with pytest.raises(ValueError, match="read-only"):
+        play(small_language, reward, [1])
+
+
+def test_a_function_of_the_users_may_return_an_array_of_the_step(small_language):
+    assert play(small_language, lambda t: t.adequacy, [1])[0] == pytest.approx([0.12 * 2 * 0.8])
