@@ -112,7 +112,7 @@ def test_without_its_extra_the_package_says_what_to_install():
 
 
 STUDY = (
-    "--size tiny --trials 3 --seeds 1 --finalists 1 --final-seeds 2 --episodes 16 --set device=cpu "
+    "--size tiny --trials 3 --seeds 1 --finalists 1 --final-seeds 3 --episodes 16 --set device=cpu "
     "--set evaluation.problems=4"
 )
 
@@ -121,7 +121,7 @@ def test_a_study_is_run_shown_exported_and_never_mixed_with_another_or_other_ver
     code, out, error = run(f"tune run a2c {STUDY}")
     assert code == 0, error
     assert "trial 0 complete" in error
-    assert "The mean test score of 2 new seeds will lie in" in out
+    assert "The mean test score of 3 new seeds will lie in" in out
     journal = tmp_path / "runs" / "studies" / "a2c-tiny.journal"
     before = journal.read_bytes()
 
