@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from token_env.errors import SettingError
+from token_env.languages.corpus import split_words
 from token_env.languages.english import BUNDLE, RESOLUTION, SHA256
-from token_env.languages.text import from_passages, split_words
+from token_env.languages.text import from_passages
 
 FILES = ("data.noun", "data.verb", "data.adj", "data.adv")
 NUM_WORDS = 5000

@@ -1,15 +1,10 @@
-"""Fit a language to a text: count words and neighbouring pairs, and factorise their association."""
+"""Fit a language to a text: count neighbouring pairs of words, and factorise their association."""
 
-import codecs
 import hashlib
-import re
-import sys
-import time
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +12,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.linalg import ArpackError, svds
 
 from token_env.errors import SettingError
+from token_env.languages.corpus import Corpus, make_corpus, read_corpus
 from token_env.languages.language import MIN_VOCAB, Language, row_chunks, unit
 
 VERSION = 1
@@ -25,43 +21,6 @@ CONTEXT_POWER = 0.75  # exponent of the context distribution in the PMI (Levy, G
 ZERO_LENGTH = 1e-6  # vectors shorter than this share of the longest one count as zero
 KAPPA_BOUNDS = (0.0, 50.0)
 NEWTON_STEPS = 50
-CHUNK = 1 << 20  # bytes that are read at a time
-PROGRESS_SECONDS = 2.0  # time between lines of progress
-# Soft hyphens and marks of direction, which nobody sees, are removed from words.
-INVISIBLE = re.compile(r"[\u00ad\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-# Letters with their combining marks; joiners, apostrophes and the Hebrew geresh and gershayim may stand between them.
-WORD = r"\p{L}[\p{L}\p{M}]*(?:(?:[\u200c\u200d]+|['’\u05f3\u05f4])\p{L}[\p{L}\p{M}]*)*"
-ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")  # what WORD finds in lower-case ASCII, in a tenth of the time
-
-
-class Corpus(NamedTuple):
-    """The words of a text, each distinct word stored once."""
-
-    words: list[str]  # distinct words, in the order of their first occurrence
-    sequence: NDArray[np.int32]  # indices into `words` in the order of the text; SEPARATOR between passages
-
-
-SEPARATOR = -1
-
-
-@cache
-def _word_pattern() -> Any:
-    import regex  # imported late: only texts need it
-
-    return regex.compile(WORD)
-
-
-def split_words(text: str) -> list[str]:
-    """Return the lower-case words of a text, in Unicode's composed form (NFC).
-
-    A word is a run of letters with their combining marks, and with apostrophes and joiners inside. Scripts without
-    spaces between words give one word per run of letters; segment such a text first.
-    """
-    if text.isascii():
-        return ASCII_WORD.findall(text.lower())
-    composed = unicodedata.normalize("NFC", text.lower())
-    words: list[str] = _word_pattern().findall(INVISIBLE.sub("", composed))
-    return words
 
 
 def from_file(path: str | Path, vocab_size: int) -> Language:
@@ -82,55 +41,9 @@ def from_file(path: str | Path, vocab_size: int) -> Language:
 @lru_cache(maxsize=8)
 def _from_file(file: Path, modified_ns: int, vocab_size: int) -> Language:
     try:
-        return from_corpus(_read_corpus(file, modified_ns), vocab_size)
+        return from_corpus(read_corpus(file, modified_ns), vocab_size)
     except SettingError as error:
         raise SettingError(f"{str(file)!r}: {error}") from error
-
-
-@lru_cache(maxsize=1)
-def _read_corpus(file: Path, modified_ns: int) -> Corpus:  # noqa: ARG001  # cache key
-    try:
-        return _index_words(split_words(piece) for piece in _pieces(file))
-    except ValueError as error:
-        raise SettingError(f"it is not text ({error}); type text:PATH with the path of a UTF-8 text file.") from error
-
-
-def _pieces(file: Path) -> Iterator[str]:
-    """Read a text in pieces that end between two words.
-
-    Raises:
-        ValueError: The file is not UTF-8 text.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    size, done, printed = file.stat().st_size, 0, time.monotonic()
-    rest = ""
-    with file.open("rb") as stream:
-        while content := stream.read(CHUNK):
-            if b"\0" in content:
-                raise ValueError("it holds a NUL byte")
-            text = decoder.decode(content)
-            end = max(text.rfind(" "), text.rfind("\n"))
-            if end >= 0:
-                yield rest + text[:end]
-                rest = ""
-            rest += text[end + 1 :] if end >= 0 else text
-            done += len(content)
-            if time.monotonic() - printed > PROGRESS_SECONDS:
-                print(f"reading {file.name!r}: {done / 1e6:.0f} of {size / 1e6:.0f} MB", file=sys.stderr)
-                printed = time.monotonic()
-    yield rest + decoder.decode(b"", final=True)
-
-
-def _index_words(pieces: Iterable[list[str]]) -> Corpus:
-    index = _Index()
-    parts = [np.fromiter(map(index.__getitem__, words), np.int32, count=len(words)) for words in pieces]
-    return Corpus(list(index), np.concatenate(parts) if parts else np.empty(0, dtype=np.int32))
-
-
-class _Index(dict[str, int]):  # numbers each key when it is first asked for
-    def __missing__(self, word: str) -> int:
-        self[word] = number = len(self)
-        return number
 
 
 def from_words(words: list[str], vocab_size: int) -> Language:
@@ -140,9 +53,7 @@ def from_words(words: list[str], vocab_size: int) -> Language:
 
 def from_passages(passages: Sequence[list[str]], vocab_size: int) -> Language:
     """Fit a language to the `vocab_size` most frequent words of several independent passages; see `from_corpus`."""
-    words, sequence = _index_words(passages)
-    ends = np.cumsum([len(passage) for passage in passages])
-    return from_corpus(Corpus(words, np.insert(sequence, ends, SEPARATOR)), vocab_size)
+    return from_corpus(make_corpus(passages), vocab_size)
 
 
 def from_corpus(corpus: Corpus, vocab_size: int) -> Language:

@@ -10,7 +10,8 @@ from scipy.sparse import coo_array, csr_array
 
 from tests.support.text import TEXT
 from token_env import SettingError, find_language
-from token_env.languages.text import _factors, from_passages, from_words, split_words
+from token_env.languages.corpus import split_words
+from token_env.languages.text import _factors, from_passages, from_words
 
 DOCUMENTATION = "\n".join(pydoc_data.topics.topics.values())
 
@@ -168,7 +169,7 @@ def test_words_that_hardly_repeat_are_refused_without_a_suggestion(words):
 
 @pytest.mark.parametrize("chunk", [1, 7, 10**6])
 def test_a_file_read_in_pieces_gives_the_language_of_the_whole(tmp_path, monkeypatch, chunk):
-    monkeypatch.setattr("token_env.languages.text.CHUNK", chunk)
+    monkeypatch.setattr("token_env.languages.corpus.CHUNK", chunk)
     text = TEXT + " naïve café\nnaïve café\u2028 café " + "naïvecafé" * 3
     path = tmp_path / "text.txt"
     path.write_text(text, encoding="utf-8-sig")
