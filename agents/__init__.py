@@ -30,10 +30,20 @@ if find_spec("stable_baselines3") is None:
     )
 
 if TYPE_CHECKING:
+    from agents.algorithms.mask_buffer import PackedMaskBuffer
     from agents.algorithms.vec_env import TokenVecEnv
     from agents.evaluation.agent import Agent
     from agents.evaluation.ensemble import Ensemble
+    from agents.policies.actor_critic import (
+        FastActorCriticPolicy,
+        FastMaskableActorCriticPolicy,
+        FastRecurrentActorCriticPolicy,
+        TiedActorCriticPolicy,
+        TiedMaskableActorCriticPolicy,
+        TiedRecurrentActorCriticPolicy,
+    )
     from agents.policies.extractors import TokenExtractor
+    from agents.policies.tied_head import language_prior
     from agents.runs.metrics import Metrics, load_metrics
     from agents.runs.model_files import load
     from agents.settings.layers import make_settings
@@ -44,11 +54,19 @@ if TYPE_CHECKING:
 _MODULES = {
     "Agent": "agents.evaluation.agent",
     "Ensemble": "agents.evaluation.ensemble",
+    "FastActorCriticPolicy": "agents.policies.actor_critic",
+    "FastMaskableActorCriticPolicy": "agents.policies.actor_critic",
+    "FastRecurrentActorCriticPolicy": "agents.policies.actor_critic",
     "Metrics": "agents.runs.metrics",
+    "PackedMaskBuffer": "agents.algorithms.mask_buffer",
     "Result": "agents.training.finish",
     "Settings": "agents.settings.schema",
+    "TiedActorCriticPolicy": "agents.policies.actor_critic",
+    "TiedMaskableActorCriticPolicy": "agents.policies.actor_critic",
+    "TiedRecurrentActorCriticPolicy": "agents.policies.actor_critic",
     "TokenExtractor": "agents.policies.extractors",
     "TokenVecEnv": "agents.algorithms.vec_env",
+    "language_prior": "agents.policies.tied_head",
     "load": "agents.runs.model_files",
     "load_metrics": "agents.runs.metrics",
     "make_settings": "agents.settings.layers",
@@ -56,11 +74,19 @@ _MODULES = {
 __all__ = [
     "Agent",
     "Ensemble",
+    "FastActorCriticPolicy",
+    "FastMaskableActorCriticPolicy",
+    "FastRecurrentActorCriticPolicy",
     "Metrics",
+    "PackedMaskBuffer",
     "Result",
     "Settings",
+    "TiedActorCriticPolicy",
+    "TiedMaskableActorCriticPolicy",
+    "TiedRecurrentActorCriticPolicy",
     "TokenExtractor",
     "TokenVecEnv",
+    "language_prior",
     "load",
     "load_metrics",
     "make_settings",

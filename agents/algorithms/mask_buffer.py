@@ -7,14 +7,25 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from sb3_contrib.common.maskable.buffers import MaskableRolloutBuffer, MaskableRolloutBufferSamples
 
+from token_env.errors import SettingError
+
 
 class PackedMaskBuffer(MaskableRolloutBuffer):
-    """sb3-contrib's maskable rollout buffer, with masks packed eight to a byte and unpacked for each minibatch."""
+    """sb3-contrib's maskable rollout buffer, with masks packed eight to a byte and unpacked for each minibatch.
+
+    Raises:
+        SettingError: The action space is not `Discrete`, or the observation space is a `Dict`.
+    """
 
     action_space: spaces.Discrete
 
     def reset(self) -> None:
         """Empty the buffer; steps added without masks allow every action."""
+        if isinstance(self.observation_space, spaces.Dict) or not isinstance(self.action_space, spaces.Discrete):
+            raise SettingError(
+                "PackedMaskBuffer takes Discrete actions and observations that are not a Dict; "
+                "leave rollout_buffer_class out."
+            )
         self.mask_dims = -(-int(self.action_space.n) // 8)  # bytes of a row's mask
         self.action_masks = np.full((self.buffer_size, self.n_envs, self.mask_dims), 255, dtype=np.uint8)
         super(MaskableRolloutBuffer, self).reset()  # sb3-contrib's own reset would allocate the unpacked array

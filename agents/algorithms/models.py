@@ -7,19 +7,17 @@ from typing import Any, NamedTuple
 
 import torch
 from gymnasium import spaces
-from stable_baselines3 import A2C
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
+from torch import nn
 
 from agents.algorithms.mask_buffer import PackedMaskBuffer
 from agents.algorithms.table import find_algorithm
 from agents.algorithms.vec_env import TokenVecEnv, task_keywords
-from agents.policies.actor_critic import (
-    FUSED_ADAM,
-    policy_keywords,
-    start_from_unigram,
-)
+from agents.policies.activations import Tanh
+from agents.policies.extractors import TokenExtractor
+from agents.policies.tied_head import language_prior
 from agents.settings.schema import RecurrentPPOSettings, Settings
 from token_env.env import observation_space
 from token_env.languages.language import Language
@@ -27,6 +25,8 @@ from token_env.rules.dynamics import Dynamics
 
 # Settings that are not passed unchanged to the constructors of SB3 and sb3-contrib.
 NON_SB3_SETTINGS = {"n_envs", "learning_rate", "learning_rate_schedule", "action_bias", "lstm_hidden_size"}
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU}
+STOCK_ACTIVATIONS = ACTIVATIONS | {"tanh": nn.Tanh}  # policy.head=stock uses SB3's modules unchanged
 
 
 def build_policy(settings: Settings, dynamics: Dynamics) -> BasePolicy:
@@ -39,9 +39,18 @@ def build_policy(settings: Settings, dynamics: Dynamics) -> BasePolicy:
 
 
 def _policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
-    section = settings.hyperparameters
-    lstm = {"lstm_hidden_size": section.lstm_hidden_size} if isinstance(section, RecurrentPPOSettings) else {}
-    return policy_keywords(settings, dynamics) | lstm
+    """Return the `policy_kwargs` of the model for SB3."""
+    policy, section = settings.policy, settings.hyperparameters
+    activations = STOCK_ACTIVATIONS if policy.head == "stock" else ACTIVATIONS
+    keywords: dict[str, Any] = {"net_arch": list(policy.hidden), "activation_fn": activations[policy.activation]}
+    if settings.env.observation == "tokens":
+        keywords["features_extractor_class"] = TokenExtractor
+        keywords["features_extractor_kwargs"] = {"embedding": policy.embedding}
+    if policy.head == "tied":
+        keywords["prior"] = language_prior(dynamics.language, dynamics.task.lookahead)
+    if isinstance(section, RecurrentPPOSettings):
+        keywords["lstm_hidden_size"] = section.lstm_hidden_size
+    return keywords
 
 
 class Learner(NamedTuple):
@@ -86,7 +95,6 @@ def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str
     """
     row, section = find_algorithm(settings.algorithm), settings.hyperparameters
     rate, head = section.learning_rate, settings.policy.head
-    optimizer = FUSED_ADAM if head != "stock" and row.learner is not A2C else {}  # A2C has RMSprop
     buffer = {"rollout_buffer_class": PackedMaskBuffer} if row.uses_mask else {}
     with warnings.catch_warnings():
         warnings.filterwarnings(
@@ -96,13 +104,20 @@ def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str
             row.policies[head],
             env,
             learning_rate=(lambda remaining: rate * remaining) if section.learning_rate_schedule == "linear" else rate,
-            policy_kwargs=_policy_keywords(settings, dynamics) | optimizer,
+            policy_kwargs=_policy_keywords(settings, dynamics),
             seed=settings.seed,
             device=device,
             **section.model_dump(exclude=NON_SB3_SETTINGS),
             **buffer,
         )
     if section.action_bias == "log_unigram" and head != "tied":
-        log_unigram = torch.tensor(dynamics.language.log_unigram, dtype=torch.float32)
-        start_from_unigram(model.policy, log_unigram)
+        _start_from_unigram(model.policy, torch.tensor(dynamics.language.log_unigram, dtype=torch.float32))
     return model
+
+
+def _start_from_unigram(policy: BasePolicy, log_unigram: torch.Tensor) -> None:
+    """Set the action bias to the language's log-unigram probabilities, [V] nats; the policy starts near them."""
+    head = policy.action_net
+    assert isinstance(head, nn.Linear)
+    with torch.no_grad():
+        head.bias.copy_(log_unigram)

@@ -8,13 +8,7 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agents.algorithms.search_spaces import Space, a2c_space, ppo_space, trpo_space
-from agents.policies.actor_critic import (
-    MASKABLE,
-    PLAIN,
-    RECURRENT,
-    TRUST_REGION,
-    Policies,
-)
+from agents.policies.actor_critic import MASKABLE, PLAIN, RECURRENT, Policies
 from agents.settings.layers import make_settings
 from agents.settings.schema import Settings, section_name
 from token_env.errors import find
@@ -35,7 +29,7 @@ ALGORITHMS = {
     "maskable-ppo": Algorithm(MaskablePPO, MASKABLE, ppo_space, uses_mask=True),
     "ppo": Algorithm(PPO, PLAIN, ppo_space),
     "recurrent-ppo": Algorithm(RecurrentPPO, RECURRENT, ppo_space, recurrent=True),
-    "trpo": Algorithm(TRPO, TRUST_REGION, trpo_space),
+    "trpo": Algorithm(TRPO, PLAIN, trpo_space),
 }
 
 

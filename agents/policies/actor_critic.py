@@ -1,52 +1,85 @@
-"""Define the policy classes by algorithm and head, and the keywords that configure their networks."""
+"""Define the policy classes for large `Discrete` action spaces, by algorithm and head."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from gymnasium import spaces
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.torch_layers import CombinedExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 from agents.policies.activations import Tanh
-from agents.policies.distributions import LargeCategoricalDistribution, TorchCategoricalDistribution
-from agents.policies.extractors import TokenExtractor
-from agents.policies.tied_head import Prior, SkipMlpExtractor, TiedHead, language_prior
-from agents.settings.schema import Settings
+from agents.policies.distributions import LargeCategoricalDistribution
+from agents.policies.tied_head import Prior, SkipMlpExtractor, TiedHead, check_columns
 from token_env.errors import SettingError
-from token_env.rules.dynamics import Dynamics
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU}
-STOCK_ACTIVATIONS = ACTIVATIONS | {"tanh": nn.Tanh}  # policy.head=stock uses SB3's modules unchanged
-
-# `policy_kwargs` for algorithms that use Adam: SB3's epsilon, and torch's fused implementation.
-FUSED_ADAM = {"optimizer_kwargs": {"eps": 1e-5, "fused": True}}
 
 
 class FastMixin(BasePolicy):
-    """Policy mixin whose action distribution is computed by `categorical.py`: same values as SB3's, but faster."""
+    """Policy mixin for large `Discrete` action spaces: the values of SB3's policy, computed faster.
 
-    categorical: ClassVar[type[LargeCategoricalDistribution]] = LargeCategoricalDistribution
+    `categorical.py` computes the action distribution, tanh is `activations.Tanh`, and Adam is torch's fused one.
+
+    Args:
+        observation_space: Any space that SB3 supports; a `Dict` is read by `CombinedExtractor` unless told otherwise.
+        action_space: A `Discrete` space that starts at 0.
+        lr_schedule: Learning rate as a function of the remaining progress.
+        **keywords: Other arguments of SB3's policy class.
+
+    Raises:
+        SettingError: The action space is another one.
+    """
+
     action_space: spaces.Discrete
     action_dist: Any
 
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        **keywords: Any,
+    ) -> None:
+        _check_action_space(type(self).__name__, action_space)
+        keywords.setdefault("activation_fn", Tanh)
+        if isinstance(observation_space, spaces.Dict):
+            keywords.setdefault("features_extractor_class", CombinedExtractor)
+        if keywords.get("optimizer_class", torch.optim.Adam) is torch.optim.Adam:
+            keywords.setdefault("optimizer_kwargs", {"eps": 1e-5, "fused": True})  # eps is SB3's
+        super().__init__(observation_space, action_space, lr_schedule, **keywords)
+
     def _build(self, lr_schedule: Schedule) -> None:
-        if not isinstance(self.action_space, spaces.Discrete):
-            raise SettingError(
-                f"{type(self).__name__} chooses from a Discrete action space, {self.action_space} was given; "
-                'type "MlpPolicy" for other spaces.'
-            )
         self.action_dist = self._make_distribution()
         super()._build(lr_schedule)  # type: ignore[misc]  # BasePolicy has no _build; the concrete policy has
 
     def _make_distribution(self, head: nn.Module | None = None) -> LargeCategoricalDistribution:
-        return self.categorical(int(self.action_space.n), head)
+        return LargeCategoricalDistribution(int(self.action_space.n), head)
+
+
+def _check_action_space(policy: str, space: spaces.Space[Any]) -> None:
+    if not isinstance(space, spaces.Discrete):
+        raise SettingError(
+            f"{policy} chooses from a Discrete action space, {space} was given; for other spaces type "
+            '"MlpPolicy", or "MlpLstmPolicy" for RecurrentPPO.'
+        )
+    if space.start != 0:
+        raise SettingError(
+            f"{policy} chooses actions numbered from 0, {space} was given; type gymnasium.wrappers.TransformAction("
+            f"env, lambda action: action + {space.start}, gymnasium.spaces.Discrete({space.n}))."
+        )
 
 
 class TiedMixin(FastMixin):
-    """Policy mixin whose logits are computed by `TiedHead`."""
+    """Policy mixin for TokenTask whose logits are computed by `TiedHead`.
+
+    Args:
+        prior: Arrays of the environment's language; `policy_kwargs={"prior": language_prior(language)}`.
+
+    Raises:
+        SettingError: The prior does not fit the spaces of the environment.
+    """
 
     net_arch: Any
     activation_fn: type[nn.Module]
@@ -57,7 +90,11 @@ class TiedMixin(FastMixin):
         self.prior = prior
         super().__init__(*args, **keywords)
 
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return super()._get_constructor_parameters() | {"prior": self.prior}
+
     def _build_mlp_extractor(self) -> None:
+        check_columns(self.prior, self.features_dim, int(self.action_space.n))
         self.mlp_extractor = SkipMlpExtractor(
             self._latent_dim(),
             self.features_dim,
@@ -92,38 +129,26 @@ class WholeSequencePolicy(RecurrentActorCriticPolicy):
 
 
 class FastActorCriticPolicy(FastMixin, ActorCriticPolicy):
-    """Fast policy for PPO and A2C."""
+    """Fast policy for PPO, A2C and TRPO: `PPO(FastActorCriticPolicy, env)`."""
 
 
-class TiedActorCriticPolicy(TiedMixin, ActorCriticPolicy):
-    """Tied policy for PPO and A2C."""
+class FastMaskableActorCriticPolicy(FastMixin, MaskableActorCriticPolicy):
+    """Fast policy for MaskablePPO; `rollout_buffer_class=PackedMaskBuffer` stores the masks as bits."""
 
 
-class FastTrustRegionPolicy(FastMixin, ActorCriticPolicy):
-    """Fast policy for TRPO. Only sampling is faster: TRPO needs a KL divergence that is twice differentiable."""
-
-    categorical = TorchCategoricalDistribution
-
-
-class TiedTrustRegionPolicy(TiedMixin, ActorCriticPolicy):
-    """Tied policy for TRPO."""
-
-    categorical = TorchCategoricalDistribution
-
-
-class FastMaskablePolicy(FastMixin, MaskableActorCriticPolicy):
-    """Fast policy for MaskablePPO."""
-
-
-class TiedMaskablePolicy(TiedMixin, MaskableActorCriticPolicy):
-    """Tied policy for MaskablePPO."""
-
-
-class FastRecurrentPolicy(FastMixin, WholeSequencePolicy):
+class FastRecurrentActorCriticPolicy(FastMixin, WholeSequencePolicy):
     """Fast policy for RecurrentPPO."""
 
 
-class TiedRecurrentPolicy(TiedMixin, WholeSequencePolicy):
+class TiedActorCriticPolicy(TiedMixin, ActorCriticPolicy):
+    """Tied policy for PPO, A2C and TRPO."""
+
+
+class TiedMaskableActorCriticPolicy(TiedMixin, MaskableActorCriticPolicy):
+    """Tied policy for MaskablePPO."""
+
+
+class TiedRecurrentActorCriticPolicy(TiedMixin, WholeSequencePolicy):
     """Tied policy for RecurrentPPO; its networks take the observation next to the LSTM's output."""
 
     def _latent_dim(self) -> int:
@@ -139,27 +164,13 @@ class TiedRecurrentPolicy(TiedMixin, WholeSequencePolicy):
 
 Policies = dict[str, type[BasePolicy]]  # key: policy.head; "stock" is the class of SB3 or sb3-contrib
 PLAIN: Policies = {"stock": ActorCriticPolicy, "fast": FastActorCriticPolicy, "tied": TiedActorCriticPolicy}
-TRUST_REGION: Policies = {"stock": ActorCriticPolicy, "fast": FastTrustRegionPolicy, "tied": TiedTrustRegionPolicy}
-MASKABLE: Policies = {"stock": MaskableActorCriticPolicy, "fast": FastMaskablePolicy, "tied": TiedMaskablePolicy}
-RECURRENT: Policies = {"stock": RecurrentActorCriticPolicy, "fast": FastRecurrentPolicy, "tied": TiedRecurrentPolicy}
-
-
-def policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
-    """Return the `policy_kwargs` of the model for SB3."""
-    policy = settings.policy
-    activations = STOCK_ACTIVATIONS if policy.head == "stock" else ACTIVATIONS
-    keywords: dict[str, Any] = {"net_arch": list(policy.hidden), "activation_fn": activations[policy.activation]}
-    if settings.env.observation == "tokens":
-        keywords["features_extractor_class"] = TokenExtractor
-        keywords["features_extractor_kwargs"] = {"embedding": policy.embedding}
-    if policy.head == "tied":
-        keywords["prior"] = language_prior(dynamics)
-    return keywords
-
-
-def start_from_unigram(policy: BasePolicy, log_unigram: torch.Tensor) -> None:
-    """Set the action bias to the language's log-unigram probabilities, [V] nats; the policy starts near them."""
-    head = policy.action_net
-    assert isinstance(head, nn.Linear)
-    with torch.no_grad():
-        head.bias.copy_(log_unigram)
+MASKABLE: Policies = {
+    "stock": MaskableActorCriticPolicy,
+    "fast": FastMaskableActorCriticPolicy,
+    "tied": TiedMaskableActorCriticPolicy,
+}
+RECURRENT: Policies = {
+    "stock": RecurrentActorCriticPolicy,
+    "fast": FastRecurrentActorCriticPolicy,
+    "tied": TiedRecurrentActorCriticPolicy,
+}

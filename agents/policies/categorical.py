@@ -36,6 +36,19 @@ def log_prob(logits: Tensor, actions: Tensor) -> Tensor:
     return logits.log_softmax(dim=1).gather(1, actions[:, None]).squeeze(1)
 
 
+def kl_divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
+    """Return the KL divergence Σ_j p_j (log p_j - log q_j) of each row, [B] nats; twice differentiable.
+
+    A token with probability 0 in p contributes nothing; one with probability 0 in q alone makes the result huge.
+
+    Args:
+        logits: Logits [B, V] of p.
+        other_logits: Logits [B, V] of q.
+    """
+    log_p, log_q = (z.log_softmax(dim=1).clamp(min=MIN_LOG_PROB) for z in (logits, other_logits))
+    return (logits.softmax(dim=1) * (log_p - log_q)).sum(dim=1)
+
+
 def sample(logits: Tensor) -> Tensor:
     """Sample one token id per row, [B], from logits [B, V]; a token with logit -∞ is never sampled.
 

@@ -7,18 +7,19 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.distributions import CategoricalDistribution
 from torch import Tensor, nn
-from torch.distributions import Categorical
+from torch.distributions import Distribution, register_kl
 
 from agents.policies import categorical
 
 
-class LargeCategorical:
+class LargeCategorical(Distribution):
     """Categorical distributions with logits [B, V], evaluated lazily.
 
     SB3 calls `log_prob` and then `entropy`; if gradients are enabled, the first call computes both.
     """
 
     def __init__(self, logits: Tensor) -> None:
+        super().__init__(logits.shape[:1], validate_args=False)
         self.logits = logits
         self._entropy: Tensor | None = None
 
@@ -36,20 +37,14 @@ class LargeCategorical:
             self._entropy = categorical.log_prob_and_entropy(self.logits, any_actions)[1]
         return self._entropy
 
-    def sample(self) -> Tensor:
-        """Sample one token id per row, [B]."""
-        return categorical.sample(self.logits)
-
-
-class TorchCategorical(Categorical):
-    """torch's Categorical, whose KL divergence is twice differentiable, with the sampler of `categorical.py`."""
-
-    def __init__(self, logits: Tensor) -> None:
-        super().__init__(logits=logits, validate_args=False)
-
     def sample(self, sample_shape: Any = ()) -> Tensor:  # noqa: ARG002  # torch's signature
         """Sample one token id per row, [B]."""
         return categorical.sample(self.logits)
+
+
+@register_kl(LargeCategorical, LargeCategorical)  # type: ignore[no-untyped-call, untyped-decorator]
+def _kl_divergence(p: LargeCategorical, q: LargeCategorical) -> Tensor:  # TRPO's constraint
+    return categorical.kl_divergence(p.logits, q.logits)
 
 
 class LargeCategoricalDistribution(CategoricalDistribution):
@@ -60,7 +55,7 @@ class LargeCategoricalDistribution(CategoricalDistribution):
         head: Module that computes the logits; None for SB3's linear layer.
     """
 
-    distribution: LargeCategorical | TorchCategorical  # type: ignore[assignment]
+    distribution: LargeCategorical  # type: ignore[assignment]
 
     def __init__(self, action_dim: int, head: nn.Module | None = None) -> None:
         super().__init__(action_dim)
@@ -84,12 +79,3 @@ class LargeCategoricalDistribution(CategoricalDistribution):
         logits = self.distribution.logits
         allowed = torch.as_tensor(masks, dtype=torch.bool, device=logits.device).reshape(logits.shape)
         self.proba_distribution(torch.where(allowed, logits, -torch.inf))
-
-
-class TorchCategoricalDistribution(LargeCategoricalDistribution):
-    """Action distribution of TRPO's policies: `TorchCategorical` behind SB3's interface."""
-
-    def proba_distribution(self, action_logits: Tensor) -> "TorchCategoricalDistribution":
-        """Set the logits, [B, V], and return this object."""
-        self.distribution = TorchCategorical(action_logits)
-        return self

@@ -20,7 +20,9 @@ from stable_baselines3.common.torch_layers import MlpExtractor
 from torch import Tensor, nn
 
 from agents.policies.categorical import chunks
-from token_env.rules.dynamics import Dynamics
+from token_env.errors import SettingError
+from token_env.languages.language import Language
+from token_env.rules.task import Task
 
 FIRST_BEND, BEND_SPACING, BENDS = 2.5, 0.75, 6  # k_i = 2.5, 3.25, … 6.25 nats of surprisal
 # Adam moves every parameter equally fast; A and c are stored divided by these factors, which multiplies their
@@ -37,11 +39,34 @@ class Prior(NamedTuple):
     words: int  # k + 1, number of meanings in an observation
 
 
-def language_prior(dynamics: Dynamics) -> Prior:
-    """Return the prior of the task's language."""
-    language = dynamics.language
+def language_prior(language: Language, lookahead: int = Task.lookahead) -> Prior:
+    """Return the arrays of a language that a tied policy needs, for `policy_kwargs={"prior": …}`.
+
+    Args:
+        language: Language of the environment: `env.unwrapped.language`, or `env.get_attr("language")[0]` of a `VecEnv`.
+        lookahead: k, number of observed meanings after the one that is due, as in the environment.
+    """
     longest = float(np.linalg.norm(language.context, axis=1).max())
-    return Prior(language.output, language.log_unigram, longest, dynamics.task.lookahead + 1)
+    return Prior(language.output, language.log_unigram, longest, lookahead + 1)
+
+
+def check_columns(prior: Prior, columns: int, actions: int) -> None:
+    """Check that a prior fits an environment's number of observation columns and of actions.
+
+    Raises:
+        SettingError: It is the prior of another vocabulary, lookahead or kind of observation.
+    """
+    vocab_size, d = prior.output.shape
+    if actions != vocab_size:
+        raise SettingError(
+            f"the prior is of a language of {vocab_size} tokens, but the environment has {actions} actions."
+        )
+    others = columns - (prior.words + 1) * d - prior.words  # the clock; return so far and Φ with some rewards
+    if not 1 <= others <= 3:
+        raise SettingError(
+            f"the prior is of observations of kind features with lookahead={prior.words - 1}, which do not have "
+            f"{columns} columns; type language_prior(language, lookahead=…) as in the environment."
+        )
 
 
 class TiedHead(nn.Module):

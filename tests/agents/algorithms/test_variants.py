@@ -16,7 +16,7 @@ from agents.evaluation.agent import Agent, Player
 from agents.evaluation.comparison import compare
 from agents.evaluation.episodes import play_episode
 from agents.evaluation.scores import evaluate_agent
-from agents.policies.actor_critic import FastRecurrentPolicy
+from agents.policies.actor_critic import FastRecurrentActorCriticPolicy
 from agents.policies.distributions import LargeCategorical, LargeCategoricalDistribution
 from agents.training.fit import fit
 from tests.support.models import untrained_variant, variant_settings
@@ -250,9 +250,9 @@ def test_whole_sequences_are_what_sb3_contrib_computes_step_by_step(inside):
         starts[2, 2] = 1.0
     features = torch.randn(12, 5)
     expected = RecurrentActorCriticPolicy._process_sequence(features, states, starts.flatten(), lstm)
-    ours = FastRecurrentPolicy._process_sequence(features, states, starts.flatten(), lstm)
+    ours = FastRecurrentActorCriticPolicy._process_sequence(features, states, starts.flatten(), lstm)
     torch.testing.assert_close(ours, expected)
-    kept = FastRecurrentPolicy._process_sequence(features, states, torch.zeros(12), lstm)
+    kept = FastRecurrentActorCriticPolicy._process_sequence(features, states, torch.zeros(12), lstm)
     assert (ours[0] - kept[0]).abs().reshape(3, 4, 7)[1].max() > 0.01
 
 
