@@ -15,7 +15,6 @@ from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
 from token_env.rules.observations import Observations
 from token_env.rules.problems import Problem
-from token_env.rules.state import Transition
 from token_env.rules.task import Task, make_task
 
 ROW = np.array([0])
@@ -72,9 +71,10 @@ class TokenEnv(gymnasium.Env[Observations, int]):
 
     ## Information
 
-    `step` returns `adequacy` and `fluency_penalty` of the step under every reward; the last step adds
+    `reset` and `step` return `adequacy` and `fluency_penalty` of the step under every reward (0 at reset),
     `problem_id` and `split`; with `optimum=True` also `optimal_return` (the highest possible return), `score`
-    (the return as a share of it) and `is_success` (a score of at least 0.5). `action_masks()` returns the
+    (the return as a share of it) and `is_success` (a score of at least 0.5), which are 0 and False before the
+    last step. `action_masks()` returns the
     tokens within the mask budget. The unwrapped environment has `language`, `task` (the constants) and
     `problem` (`start`, `meanings`, `weights`, `message`).
 
@@ -105,6 +105,7 @@ class TokenEnv(gymnasium.Env[Observations, int]):
         self.render_mode = render_mode
         dynamics = Dynamics(make_task(**keywords))
         self._batch = Batch(dynamics, 1)
+        self._episode_info: dict[str, Any] = {}  # the infos that stay the same until the last step
         self.observation_space = observation_space(dynamics)
         self.action_space = spaces.Discrete(dynamics.task.vocab_size)  # type: ignore[assignment]
 
@@ -133,7 +134,7 @@ class TokenEnv(gymnasium.Env[Observations, int]):
         """Start the next problem, or the one of `options={"problem_id": …}`.
 
         Returns:
-            Observation [D] and an empty dict.
+            Observation [D] and info, with the names that `step` returns.
 
         Raises:
             SettingError: An id outside the split, or an unknown option.
@@ -147,7 +148,8 @@ class TokenEnv(gymnasium.Env[Observations, int]):
         self._batch.start(ROW)
         if self.render_mode == "human":
             self.render()
-        return self._batch.observe()[0], {}
+        self._episode_info = self._read_episode_info()
+        return self._batch.observe()[0], {"adequacy": 0.0, "fluency_penalty": 0.0} | self._episode_info
 
     def step(self, action: int) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """Say one token.
@@ -169,16 +171,16 @@ class TokenEnv(gymnasium.Env[Observations, int]):
         terminated = bool(transition.done[0])
         if self.render_mode == "human":
             self.render()
-        return self._batch.observe()[0], reward, terminated, False, self._info(transition, terminated)
-
-    def _info(self, transition: Transition, terminated: bool) -> dict[str, Any]:
-        info: dict[str, Any] = {
+        if terminated:
+            self._episode_info = self._read_episode_info()
+        info = {
             "adequacy": float(transition.adequacy[0]),
             "fluency_penalty": float(transition.fluency_penalty[0]),
-        }
-        if terminated:
-            info |= {name: column.tolist()[0] for name, column in self._batch.final_columns(ROW).items()}
-        return info
+        } | self._episode_info
+        return self._batch.observe()[0], reward, terminated, False, info
+
+    def _read_episode_info(self) -> dict[str, Any]:
+        return {name: column.item() for name, column in self._batch.episode_infos().items()}
 
     def set_difficulty(self, noise: float, message_vocab: int | None) -> None:
         """Change the noise and message vocabulary of the problems, from the next episode on.

@@ -18,11 +18,11 @@ from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
 from token_env.rules.observations import Observations
 from token_env.rules.problems import Problems
-from token_env.rules.state import Transition
 from token_env.rules.task import Task, make_task
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+Terms = tuple[FloatArray, FloatArray]  # adequacy and fluency penalty of a step, [N] each
 
 
 class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
@@ -68,6 +68,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         self._batch = Batch(dynamics, num_envs)
         self._finished = np.zeros(num_envs, dtype=np.bool_)  # [N] rows whose episode is over and not yet reset
         self._rows = np.arange(num_envs)
+        self._every_row = np.ones(num_envs, dtype=np.bool_)
         self.single_observation_space = observation_space(dynamics)
         self.single_action_space = spaces.Discrete(dynamics.task.vocab_size)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -102,7 +103,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
             options: `problem_id`, one id for all rows or int [N], chooses the problems; `reset_mask` chooses the rows.
 
         Returns:
-            Observations of all rows, [N, D], and an empty dict.
+            Observations of all rows, [N, D], and the infos of the rows that started, as `step` returns them.
 
         Raises:
             SettingError: An id outside the split, an unknown option, or a mask or seeds of the wrong length.
@@ -117,7 +118,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
             self._batch.set_next(rows, ids[rows] if ids.shape == (self.num_envs,) else ids)
         self._batch.start(rows)
         self._finished[rows] = False
-        return self._batch.observe(), {}
+        return self._batch.observe(), self._infos(self._no_terms(), rows)
 
     def _row_seeds(self, seed: int | Sequence[int | None] | None) -> NDArray[np.object_]:
         seeds = np.full(self.num_envs, None, dtype=object)
@@ -159,16 +160,17 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         transition = self._batch.step(self._batch.validate_actions(actions))
         rewards = self._batch.dynamics.rewards(transition)
         done = transition.done
-        if not done.any():
-            infos = row_infos(transition, self._rows, self.num_envs)
-        elif self.autoreset_mode is AutoresetMode.SAME_STEP:
-            ended = np.flatnonzero(done)
-            infos = self._final_infos(transition, ended)
-            self._batch.start(ended)
-        else:
-            self._finished = done.copy()
-            infos = row_infos(transition, self._rows, self.num_envs) | self._ending_infos(np.flatnonzero(done))
-        return self._batch.observe(), rewards, done, np.zeros_like(done), infos
+        terms = transition.adequacy, transition.fluency_penalty
+        final_infos: dict[str, Any] = {}
+        if done.any():
+            if self.autoreset_mode is AutoresetMode.SAME_STEP:
+                ended = np.flatnonzero(done)
+                final_infos = self._final_infos((terms[0].copy(), terms[1].copy()), ended)
+                self._batch.start(ended)
+                terms[0][ended] = terms[1][ended] = 0.0
+            else:
+                self._finished = done.copy()
+        return self._batch.observe(), rewards, done, np.zeros_like(done), self._infos(terms) | final_infos
 
     def _step_after_end(
         self, actions: NDArray[np.int64]
@@ -181,40 +183,50 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         self._batch.start(np.flatnonzero(self._finished))
         rewards = np.zeros(self.num_envs)
         done = np.zeros(self.num_envs, dtype=np.bool_)
-        infos: dict[str, Any] = {}
+        terms = self._no_terms()
         if len(active):
             transition = self._batch.step(tokens[active], active)
+            terms[0][active], terms[1][active] = transition.adequacy, transition.fluency_penalty
             rewards[active] = self._batch.dynamics.rewards(transition)
             done[active] = transition.done
-            infos = row_infos(transition, active, self.num_envs)
-            if done.any():
-                infos |= self._ending_infos(np.flatnonzero(done))
         self._finished = done.copy()
-        return self._batch.observe(), rewards, done, np.zeros_like(done), infos
+        return self._batch.observe(), rewards, done, np.zeros_like(done), self._infos(terms)
 
-    def _ending_infos(self, ended: NDArray[np.int64]) -> dict[str, Any]:
-        """Return the additional infos of last steps, for the rows that ended, [n]."""
-        infos: dict[str, Any] = {}
-        for name, values in self._batch.final_columns(ended).items():
-            column = np.zeros(self.num_envs, dtype=values.dtype)
+    def _no_terms(self) -> Terms:
+        return np.zeros(self.num_envs), np.zeros(self.num_envs)
+
+    def _infos(self, terms: Terms, rows: NDArray[np.int64] | None = None) -> dict[str, Any]:
+        """Return the infos of all rows, or of these, [n], as arrays [N] by name with a mask "_name" each.
+
+        Args:
+            terms: Adequacy and fluency penalty of the step, new arrays [N].
+            rows: The rows to report; the others get zeros.
+        """
+        mask = self._every_row
+        if rows is not None and len(rows) < self.num_envs:
             mask = np.zeros(self.num_envs, dtype=np.bool_)
-            if values.dtype == object:
-                column[:] = None
-            column[ended], mask[ended] = values, True
-            infos |= {name: column, f"_{name}": mask}
+            mask[rows] = True
+        infos: dict[str, Any] = {}
+        columns = {"adequacy": terms[0], "fluency_penalty": terms[1]} | self._batch.episode_infos()
+        for name, column in columns.items():
+            if mask is not self._every_row:
+                column[~mask] = None if column.dtype == object else 0
+            infos[name], infos[f"_{name}"] = column, mask.copy()
         return infos
 
-    def _final_infos(self, transition: Transition, ended: NDArray[np.int64]) -> dict[str, Any]:
-        """Return the infos of a step after which the rows that ended, [n], start their next problem."""
+    def _final_infos(self, terms: Terms, ended: NDArray[np.int64]) -> dict[str, Any]:
+        """Return the last observations and infos of the rows that ended, [n], before they start their next problem."""
         final_obs = np.full(self.num_envs, None, dtype=object)
         for row, observation in zip(ended.tolist(), self._batch.observe()[ended], strict=True):
             final_obs[row] = observation
         mask = np.zeros(self.num_envs, dtype=np.bool_)
         mask[ended] = True
-        final_info = row_infos(transition, ended, self.num_envs, self._rows) | self._ending_infos(ended)
-        infos = {"final_obs": final_obs, "_final_obs": mask, "final_info": final_info, "_final_info": mask.copy()}
-        others = np.flatnonzero(~mask)
-        return infos | (row_infos(transition, others, self.num_envs, self._rows) if len(others) else {})
+        return {
+            "final_obs": final_obs,
+            "_final_obs": mask,
+            "final_info": self._infos(terms, ended),
+            "_final_info": mask.copy(),
+        }
 
     def set_difficulty(self, noise: float, message_vocab: int | None) -> None:
         """Change the noise and message vocabulary of the problems, from the next start of all rows together.
@@ -252,26 +264,3 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         from token_env.drawing.picture import draw_pixels  # imported late: Pillow is needed for pictures only
 
         return tuple(draw_pixels(self._batch, row) for row in range(self.num_envs))
-
-
-def row_infos(
-    transition: Transition, rows: NDArray[np.int64], num_rows: int, transition_rows: NDArray[np.int64] | None = None
-) -> dict[str, Any]:
-    """Return the reward components of a step as arrays [N], each with a mask of the rows that have a value.
-
-    Args:
-        transition: The step of the rows in `transition_rows`, or of `rows` if that is None.
-        rows: Rows to report, [n].
-        num_rows: Number of rows N.
-        transition_rows: Rows of the transition, in order; a superset of `rows`.
-    """
-    mask = np.zeros(num_rows, dtype=np.bool_)
-    mask[rows] = True
-    infos: dict[str, Any] = {}
-    for name, values in (("adequacy", transition.adequacy), ("fluency_penalty", transition.fluency_penalty)):
-        column = np.zeros(num_rows)
-        column[rows if transition_rows is None else transition_rows] = values
-        if transition_rows is not None:
-            column[~mask] = 0.0
-        infos |= {name: column, f"_{name}": mask.copy()}
-    return infos

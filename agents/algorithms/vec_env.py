@@ -23,7 +23,8 @@ class TokenVecEnv(VecEnv):
     """Adapter from `TokenVectorEnv` to SB3: a list of infos, `terminal_observation`, and episode statistics.
 
     `infos[i]["episode"]` has SB3's `r` (sum of the rewards), `l` and `t`, and `return`, `adequacy`, `fluency_penalty`,
-    `problem_id` and `tokens` [L]. `return` is computed from the two components, whatever the reward of the task.
+    `problem_id` and `tokens` [L]. `return` is computed from the two components, whatever the reward of the task. Infos
+    have the problem and the score at the last step only, since a dictionary per row is slow.
 
     Args:
         num_envs: Number of rows, N.

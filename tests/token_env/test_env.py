@@ -65,6 +65,20 @@ def test_a_score_without_a_possible_return_is_nan_and_no_success():
     assert info["is_success"] is False
 
 
+@pytest.mark.parametrize("keywords", [{}, {"optimum": True}])
+def test_info_has_the_same_names_and_types_in_all_steps(keywords):
+    """Tools that record infos, such as Minari's DataCollector, stack them."""
+    env = TokenEnv(vocab_size=64, max_steps=3, **keywords)
+    _, info = env.reset(options={"problem_id": 7})
+    infos = [info, *(env.step(5)[4] for _ in range(3))]
+    assert len({tuple((name, type(value)) for name, value in info.items()) for info in infos}) == 1
+    assert {info["problem_id"] for info in infos} == {7}
+    if keywords:
+        assert len({info["optimal_return"] for info in infos}) == 1
+        assert [bool(info["score"]) for info in infos] == [False, False, False, True]
+    assert infos[0]["adequacy"] == infos[0]["fluency_penalty"] == 0.0
+
+
 def play_to_the_end(env):
     env.reset(seed=0)
     ended = False

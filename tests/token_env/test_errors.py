@@ -36,7 +36,7 @@ def test_where_nothing_is_known_nothing_is_suggested():
 @pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
 def test_an_unknown_keyword_is_a_type_error_and_a_setting_error(make):
     for kind in (TypeError, SettingError):
-        with pytest.raises(kind, match=r"unknown keyword 'vocab_siz'\. Did you mean 'vocab_size'"):
+        with pytest.raises(kind, match=r"unexpected keyword argument 'vocab_siz'\. Did you mean 'vocab_size'"):
             make("TokenTask-v0", vocab_siz=3)
 
 

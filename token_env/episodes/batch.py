@@ -40,6 +40,7 @@ class Batch:
         ids, totals = np.zeros(num_rows, dtype=np.int64), np.zeros(num_rows)
         # before the first start all episodes count as over
         self._state = State(ids, np.full(num_rows, length), totals, totals.copy())
+        self._split = np.full(num_rows, dynamics.task.split, dtype=object)  # [N]
         self.optimal_returns = np.full(num_rows, np.nan)  # [N] NaN unless the task has optimum=True
         self.tokens = np.zeros((num_rows, length), dtype=np.int64)  # [N, L] tokens so far
         # row → (problem id, running returns [L] of an optimal answer); filled for rendered rows
@@ -179,19 +180,20 @@ class Batch:
             self.tokens[rows, state.step] = action
         return transition
 
-    def final_columns(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Return what the infos of a last step add for these rows [n], as arrays [n] by name."""
-        task = self.dynamics.task
-        columns: dict[str, NDArray[Any]] = {
-            "problem_id": self.problems.ids[rows],
-            "split": np.full(len(rows), task.split, dtype=object),
-        }
-        if task.optimum:
-            returns = (self._state.adequacy - self._state.fluency_penalty)[rows]
-            optimal = self.optimal_returns[rows]
-            scores = score(returns, optimal)
-            columns |= {"optimal_return": optimal, "score": scores, "is_success": scores >= SUCCESS}
-        return columns
+    def episode_infos(self) -> dict[str, NDArray[Any]]:
+        """Return what infos contain about the episode of each row, new arrays [N] by name.
+
+        The names are the same in all steps; before the end the score is 0, and no episode is a success.
+        """
+        infos: dict[str, NDArray[Any]] = {"problem_id": self.problems.ids.copy(), "split": self._split.copy()}
+        if self.dynamics.task.optimum:
+            scores, ended = np.zeros(self.num_rows), self.dynamics.is_done(self._state)
+            if ended.any():
+                returns = self._state.adequacy - self._state.fluency_penalty
+                scores[ended] = score(returns[ended], self.optimal_returns[ended])
+            infos["optimal_return"] = self.optimal_returns.copy()
+            infos["score"], infos["is_success"] = scores, scores >= SUCCESS
+        return infos
 
     def observe(self) -> Observations:
         """Return the observations of all rows, [N, D]."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from token_env.errors import SettingError, UnknownKeywordError, shortened, unknown_name
+from token_env.errors import SettingError, UnknownKeywordError, did_you_mean, shortened, unknown_name
 from token_env.languages.language import MIN_VOCAB, Language
 from token_env.rules.problems import ENDLESS, SPLITS
 from token_env.rules.rewards import RewardFunction, find_reward
@@ -115,7 +115,10 @@ def make_task(**keywords: Any) -> Task:
     known = [field.name for field in fields(Task)]
     for name in keywords:
         if name not in known:
-            raise UnknownKeywordError(str(unknown_name("keyword", name, known)))
+            # Python's words, by which a caller such as torchrl recognises a keyword that it can leave out
+            raise UnknownKeywordError(
+                f"unexpected keyword argument {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}."
+            )
     return Task(**keywords)
 
 
