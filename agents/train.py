@@ -9,6 +9,7 @@ import typer
 from agents.algorithms.table import ALGORITHMS
 from agents.cli.console import SIGNAL_EXIT_OFFSET, run_command, stdout_console
 from agents.cli.printing import print_run
+from agents.runs.run_dir import as_typed
 from agents.settings.layers import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer, read_layer
 from agents.training.fit import fit, resume_command
 from agents.training.resume import resume
@@ -83,7 +84,7 @@ def train(
     if result.interrupted:
         print(
             f"interrupted after {result.summary.episodes} episodes; to continue, type\n{resume_command(result.run)}\n"
-            f"To evaluate the last checkpoint, type\npython -m agents.evaluate {result.run}",
+            f"To evaluate the last checkpoint, type\npython -m agents.evaluate {as_typed(result.run)}",
             file=sys.stderr,
         )
         raise typer.Exit(SIGNAL_EXIT_OFFSET + result.interrupted)

@@ -13,6 +13,7 @@ from agents.algorithms.table import ALGORITHMS, tunable_parameters
 from agents.cli.console import handle_errors, make_app, stdout_console
 from agents.cli.outputs import check_new_file, make_folder, write_output
 from agents.evaluation.formats import bounds_text, interval_text
+from agents.runs.run_dir import as_typed
 from agents.settings.layers import DEFAULT_SIZE, assignment_layer, make_settings, preset_layer
 from agents.tuning.live_view import LiveView
 from agents.tuning.outcome import MIN_SEEDS_FOR_PREDICTION, read_outcome
@@ -131,7 +132,7 @@ def export(
     check_new_file(path)
     make_folder(path.parent)
     write_output(path, preset_text(name, outcome).encode())
-    print(f"python -m agents.train {outcome.plan.settings.algorithm} --config {path}")
+    print(f"python -m agents.train {outcome.plan.settings.algorithm} --config {as_typed(path)}")
 
 
 @app.command()

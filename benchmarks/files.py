@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from agents.runs.run_dir import as_typed
+
 RESULTS = Path(__file__).parent / "results"  # committed, and part of an installed package
 _IN_CHECKOUT = (Path(__file__).parents[1] / "pyproject.toml").exists()
 NEW_RESULTS = RESULTS if _IN_CHECKOUT else Path("benchmark-results")  # an installed package is never written into
@@ -9,4 +11,4 @@ NEW_RESULTS = RESULTS if _IN_CHECKOUT else Path("benchmark-results")  # an insta
 
 def results_option(folder: Path) -> str:
     """Return what a command needs to be typed with for a folder of results: ` --results DIR`, "" by default."""
-    return "" if folder == RESULTS else f" --results {folder}"
+    return "" if folder == RESULTS else f" --results {as_typed(folder)}"

@@ -30,7 +30,7 @@ def print_run(console: Console, path: Path, agent: Agent, summary: Summary) -> N
         f"mean return of the last 100 episodes {summary.mean_last_100:+.3f}, best {summary.max_return:+.3f}, "
         f"{summary.distinct_tokens_last_100} distinct tokens\n"
         f"learning curve: {path / run_dir.LEARNING_CURVE}\n"
-        f"evaluate again: python -m agents.evaluate {path}"
+        f"evaluate again: python -m agents.evaluate {run_dir.as_typed(path)}"
     )
 
 

@@ -81,7 +81,8 @@ def _check_version(path: Path, description: Any) -> None:
     if version != FORMAT:
         raise SettingError(
             f"the model in {str(path)!r} has format version {version!r}; this program reads version {FORMAT}. "
-            f"To train it again, type python -m agents.train ALGORITHM --config {path / run_dir.CONFIG}."
+            "To train it again, type python -m agents.train ALGORITHM --config "
+            f"{run_dir.as_typed(path / run_dir.CONFIG)}."
         )
 
 

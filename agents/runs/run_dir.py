@@ -1,6 +1,7 @@
 """Name the files of a run directory, create the directory, and lock it against other writers."""
 
 import fcntl
+import shlex
 import shutil
 import tempfile
 import time
@@ -30,6 +31,12 @@ BEST = "best"  # directory of the model with the best validation score; can be l
 def default_path(algorithm: str, name: str, seed: int) -> Path:
     """Return the default directory of a run: `runs/ppo-fast-0-<time>`."""
     return Path("runs") / f"{algorithm}-{name}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def as_typed(path: Path) -> str:
+    """Return a path as it stands in a command that the user types: quoted for a shell, and never like an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def check_utf8(path: Path) -> None:

@@ -169,4 +169,4 @@ def describe_last_checkpoint(path: Path) -> str:
 
 def resume_command(path: Path) -> str:
     """Return the command that resumes a run."""
-    return f"python -m agents.train --resume {path}"
+    return f"python -m agents.train --resume {run_dir.as_typed(path)}"

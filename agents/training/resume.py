@@ -100,7 +100,7 @@ def resumed_settings(
     if fixed:
         raise SettingError(
             f"{', '.join(fixed)} cannot change when resuming: {listing}; omit it, or start a new run from these "
-            f"weights with --from {path}."
+            f"weights with --from {run_dir.as_typed(path)}."
         )
     if changed and not allow_change:
         raise SettingError(
@@ -118,7 +118,9 @@ def _check_unfinished(path: Path, played: int, episodes: int) -> None:
     except SettingError as error:
         raise SettingError(f"{error} Delete {str(file)!r} to resume from the last checkpoint.") from error
     if summary and summary.episodes > played:  # resuming would replace the model by one with fewer episodes
-        raise SettingError(f"{str(path)!r} has no checkpoint to resume from; start a new run with --from {path}.")
+        raise SettingError(
+            f"{str(path)!r} has no checkpoint to resume from; start a new run with --from {run_dir.as_typed(path)}."
+        )
     if played > episodes:
         raise SettingError(
             f"{str(path)!r} has already played {played} episodes; type --episodes {played} or more, not {episodes}."

@@ -1,4 +1,6 @@
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +37,13 @@ def test_a_damaged_line_is_named(tmp_path):
     (tmp_path / run_dir.EPISODES).write_text('{"episode": 1}\n{"epis\n{"episode": 3}\n')
     with pytest.raises(SettingError, match=r"line 2 of '.*episodes.jsonl' is damaged"):
         agents.load_metrics(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["-rdash", "--out=x", "two words", "it's", "runs/first"])
+def test_a_path_in_a_command_to_type_is_one_word_and_no_option(name):
+    words = shlex.split(f"evaluate {run_dir.as_typed(Path(name))}")
+    assert not words[1].startswith("-")
+    assert [Path(word) for word in words[1:]] == [Path(name)]
 
 
 def test_a_directory_without_a_run_is_refused(tmp_path):
