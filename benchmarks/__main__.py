@@ -2,12 +2,14 @@
 
 import sys
 import webbrowser
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
+from rich.table import Table
 
 from agents.cli.console import WRONG_INPUT, handle_errors, make_app, stdout_console
 from agents.runs.json_files import write_json, write_text
@@ -30,16 +32,18 @@ from benchmarks.published.references import LANGUAGES, PROBLEMS, reference_table
 from benchmarks.published.references import measure as measure_references
 from benchmarks.report import write_report
 from benchmarks.runner.harness import EXECUTORS, run_benchmark
-from benchmarks.speed import environment, overheads, solver, training
+from benchmarks.speed import environment, overheads, policies, solver, training
+from benchmarks.speed.markdown import markdown_text as speed_markdown
 from benchmarks.suite.cases import BENCHMARKS, CLAIMS, FAST_VS_STABLE, HEADS, find_benchmark
 from token_env import SIZES
 from token_env.errors import SettingError, find
 
 app = make_app()
-SPEED = {
+SPEED: dict[str, Callable[[int], Table | Group]] = {
     "env": environment.speed_table,
     "solver": solver.speed_table,
     "train": training.speed_tables,
+    "policies": policies.speed_table,
     "runs": overheads.speed_table,
 }
 FAILED = 1
@@ -232,14 +236,19 @@ def speed(
     subject: Annotated[str, typer.Argument(help=", ".join(SPEED))],
     repeats: Annotated[int, typer.Option(min=1, help="number of measurements per case, interleaved")] = 3,
     growth: Annotated[bool, typer.Option("--growth", help="train only: speed and memory by vocabulary size")] = False,
+    form: Annotated[TextFormat, typer.Option("--format")] = TextFormat.terminal,
 ) -> None:
-    """Measure the speed of environments, the solver, training or whole runs: medians of interleaved repeats."""
+    """Measure environments, the solver, training, our policies or whole runs: medians of interleaved repeats."""
     make_table = find("subject", subject, SPEED)
     if growth and subject != "train":
         raise SettingError(
             f"--growth belongs to train, not to {subject}; type python -m benchmarks speed train --growth."
         )
-    stdout_console().print((training.growth_table if growth else make_table)(repeats))
+    measured = (training.growth_table if growth else make_table)(repeats)
+    if form is TextFormat.markdown:
+        print(speed_markdown(measured))
+    else:
+        stdout_console().print(measured)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from examples import own_study, own_text, plain_loop, reinforce, stock_sb3
+from examples import own_environment, own_study, own_text, plain_loop, reinforce, stock_sb3
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -48,6 +48,20 @@ def test_a_study_of_ones_own_begins_with_the_preset_and_has_a_parameter_more(cap
     assert study.trials[0].params["learning_rate"] == 5e-3
     assert all(trial.params["width"] in (32, 64) for trial in study.trials)
     assert "score" in capsys.readouterr().out
+
+
+def test_on_an_environment_of_ones_own_both_policies_are_trained_saved_and_loaded(capsys):
+    rewards = own_environment.main(items=1_000, steps=1_024)
+    assert all(-1 < reward < 1 for reward in rewards.values())
+    shown = capsys.readouterr().out
+    assert (
+        len(
+            re.findall(
+                r"^(?:MlpPolicy|FastActorCriticPolicy) .* steps per CPU second .* [+-]0\.\d\d$", shown, re.MULTILINE
+            )
+        )
+        == 2
+    )
 
 
 def test_every_example_says_how_to_run_it_and_is_listed():

@@ -24,8 +24,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-TASK_PAGE, ENGLISH_PAGE, TUNING_PAGE = (
-    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("task.md", "english.md", "tuning.md")
+TASK_PAGE, ENGLISH_PAGE, TUNING_PAGE, POLICIES_PAGE = (
+    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("task.md", "english.md", "tuning.md", "policies.md")
 )
 
 
@@ -50,9 +50,11 @@ SHORTER = {  # where the pages train for longer
 
 
 @pytest.mark.parametrize(
-    "code", [code for page in (README, TASK_PAGE, ENGLISH_PAGE, TUNING_PAGE) for code in blocks("python", page)]
+    "code",
+    [code for page in (README, TASK_PAGE, ENGLISH_PAGE, TUNING_PAGE, POLICIES_PAGE) for code in blocks("python", page)],
 )
-def test_the_python_examples_run(code, run):
+def test_the_python_examples_run(code, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names = {"observations": np.zeros((3, agents.load(run).policy.observation_space.shape[0]), dtype=np.float32)}
     for written, shorter in SHORTER.items():
         code = code.replace(written, shorter)

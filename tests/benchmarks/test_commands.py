@@ -111,6 +111,27 @@ def test_speed_of_the_solver_is_told_beside_the_plain_pass(run, monkeypatch):
     assert [line.split("│")[1].strip() for line in out.splitlines() if line[:1] == "│"] == ["synthetic", "english"]
 
 
+@pytest.mark.parametrize("form", ["terminal", "markdown"])
+def test_speed_of_policies_stands_beside_that_of_the_libraries_own(form, run, monkeypatch):
+    monkeypatch.setattr("benchmarks.speed.policies.ACTIONS", (40,))
+    monkeypatch.setattr("benchmarks.speed.policies.WORK", 1)
+    monkeypatch.setattr(
+        "benchmarks.speed.policies._rate", lambda model, steps: 20.0 if "Fast" in str(model.policy_class) else 8.0
+    )
+    code, out, _ = run(f"benchmarks speed policies --repeats 1 --format {form}")
+    assert code == 0
+    bar = "│" if form == "terminal" else "|"
+    rows = [[cell.strip() for cell in line.split(bar)[1:-1]] for line in out.splitlines() if line[:1] == bar]
+    measured = [row for row in rows if row[0] == "40"]
+    assert measured == [["40", name, "8", "20", "2.5"] for name in ("PPO", "A2C", "MaskablePPO", "RecurrentPPO")]
+    if form == "markdown":
+        assert rows[:2] == [
+            ["actions", "algorithm", "its own policy", "fast policy", "×"],
+            ["---:", "---", *["---:"] * 3],
+        ]
+    assert max(map(len, out.splitlines())) <= 120
+
+
 def test_speed_of_runs_tells_what_each_care_takes_of_the_training(run, monkeypatch):
     brief = {"episodes": 400, "evaluation": {"problems": 20}}
     monkeypatch.setattr("benchmarks.speed.overheads.SIZES", ("tiny",))
