@@ -1,8 +1,9 @@
 """Define the exception for wrong settings, and word the errors of table look-ups."""
 
 import difflib
+import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 Row = TypeVar("Row")
@@ -11,16 +12,20 @@ _VALUES.maxstring = _VALUES.maxother = 200
 
 
 MAX_MESSAGE = 2000  # characters of an error's message
+MAX_MESSAGES = 20  # messages that an error lists
+_KNOWN_AFTER_SUGGESTION = re.compile(r"(?<='\?) Known: [^\n]*")  # left out where many messages are listed
 
 
 class SettingError(ValueError):
     """A setting that cannot be used; the message says what is wrong, what is allowed and what to type.
 
-    A message of more than `MAX_MESSAGE` characters loses its middle.
+    A message of more than `MAX_MESSAGE` characters loses its middle. Several messages, one for each wrong setting, are
+    listed on a line each, at most `MAX_MESSAGES` of them.
     """
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(_without_middle(message, MAX_MESSAGE))
+    def __init__(self, *messages: str) -> None:
+        self.messages = tuple(_without_middle(message, MAX_MESSAGE) for message in messages)
+        super().__init__(_listed(self.messages))
 
 
 class UnknownKeywordError(SettingError, TypeError):
@@ -30,6 +35,30 @@ class UnknownKeywordError(SettingError, TypeError):
 def shortened(value: object) -> str:
     """Return the representation of a value for a message, however large the value is."""
     return _VALUES.repr(value)
+
+
+def check_all(*checks: Callable[[], object]) -> None:
+    """Call every check, and raise the errors of all that fail as one.
+
+    Raises:
+        SettingError: At least one check failed; of the class of the first error.
+    """
+    errors: list[SettingError] = []
+    for check in checks:
+        try:
+            check()
+        except SettingError as error:
+            errors.append(error)
+    if errors:
+        raise type(errors[0])(*(message for error in errors for message in error.messages)) from errors[0]
+
+
+def _listed(messages: tuple[str, ...]) -> str:
+    if len(messages) < 2:
+        return "".join(messages)
+    shown = [f"\n- {_KNOWN_AFTER_SUGGESTION.sub('', message)}" for message in messages[:MAX_MESSAGES]]
+    rest = f"\n- and {len(messages) - MAX_MESSAGES} more." if len(messages) > MAX_MESSAGES else ""
+    return f"{len(messages)} settings cannot be used:{''.join(shown)}{rest}"
 
 
 def _without_middle(text: str, length: int) -> str:

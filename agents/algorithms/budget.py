@@ -20,35 +20,37 @@ def check_budget(settings: Settings) -> None:
 
     Raises:
         SettingError: A rollout cuts episodes, the episodes are not a whole number of rollouts, or the minibatch
-            does not divide the rollout; the message suggests the nearest valid values.
+            does not divide the rollout; the message suggests, for all of these at once, the nearest valid values.
     """
     section, name = settings.hyperparameters, settings.section
-    length = settings.env.max_steps
-    if section.n_steps % length:
-        raise SettingError(
-            f"{name}.n_steps={section.n_steps} cuts episodes of {length} steps; "
-            f"type --set {name}.n_steps={nearest_multiple(section.n_steps, length)}."
+    length, n_steps, messages = settings.env.max_steps, section.n_steps, []
+    if n_steps % length:
+        n_steps = nearest_multiple(n_steps, length)
+        messages.append(
+            f"{name}.n_steps={section.n_steps} cuts episodes of {length} steps; type --set {name}.n_steps={n_steps}."
         )
-    per_env = section.n_steps // length  # episodes of each environment in a rollout
+    per_env = n_steps // length  # episodes of each environment in a rollout
     if settings.episodes % (section.n_envs * per_env):
         alternative = ""
         if settings.episodes % per_env == 0:
             fit = nearest_divisor(settings.episodes // per_env, section.n_envs)
             alternative = f", or --set {name}.n_envs={fit}"
-        raise SettingError(
+        messages.append(
             f"{settings.episodes} episodes are not a whole number of rollouts of {section.n_envs * per_env} episodes "
-            f"(n_envs {section.n_envs} × n_steps {section.n_steps}); "
+            f"({name}.n_envs {section.n_envs} × {name}.n_steps {n_steps}); "
             f"type --episodes {nearest_multiple(settings.episodes, section.n_envs * per_env)}{alternative}."
         )
-    steps, batch_size = section.n_envs * section.n_steps, getattr(section, "batch_size", 1)
-    if steps % batch_size:
-        if steps == 1:
-            raise SettingError(f"{name} needs rollouts of at least 2 steps; type --set {name}.n_envs=2.")
+    steps, batch_size = section.n_envs * n_steps, getattr(section, "batch_size", 1)
+    if steps == 1 < batch_size:
+        messages.append(f"{name} needs rollouts of at least 2 steps; type --set {name}.n_envs=2.")
+    elif steps % batch_size:
         fit = nearest_divisor(steps, batch_size, least=2)
-        raise SettingError(
+        messages.append(
             f"{name}.batch_size={batch_size} does not divide a rollout of {steps} steps; "
             f"type --set {name}.batch_size={fit}."
         )
+    if messages:
+        raise SettingError(*messages)
 
 
 def nearest_multiple(value: int, unit: int) -> int:

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from agents.settings.presets import names, read_preset
-from agents.settings.schema import Settings
+from agents.settings.schema import PPOSettings, Settings
 from agents.settings.yaml_text import parse, parse_value
 from token_env.errors import SettingError, shortened, unknown_name
 
 DEFAULT_SIZE = "fast"
-PPO_VARIANTS = ("maskable_ppo", "recurrent_ppo")  # sections whose missing keys default to those of section ppo
+# Sections whose missing keys default to those of section ppo.
+PPO_VARIANTS = [name for name, field in Settings.model_fields.items() if isinstance(field.default, PPOSettings)]
+PPO_VARIANTS.remove("ppo")
 
 
 def make_settings(*layers: Mapping[str, Any]) -> Settings:
@@ -22,17 +25,17 @@ def make_settings(*layers: Mapping[str, Any]) -> Settings:
     Keys of section ppo also apply to its variants, unless a layer sets them in the variant's own section.
 
     Raises:
-        SettingError: A layer has an unknown key or a value that is not allowed; the message names the first one.
+        SettingError: Layers have unknown keys or values that are not allowed; the message names all of them.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = merge_layers(merged, layer)
     ppo = {name: merged["ppo"] for name in PPO_VARIANTS if isinstance(merged.get("ppo"), Mapping)}
-    merged = merge_layers(ppo, merged)
     try:
-        return Settings.model_validate(merged)
+        return Settings.model_validate(merge_layers(ppo, merged))
     except ValidationError as error:
-        raise _to_setting_error(error) from error
+        own = [details for details in error.errors() if not _is_inherited(details["loc"], merged)]
+        raise SettingError(*(text for details in own or error.errors() for text in _messages(details))) from error
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -104,20 +107,28 @@ def merge_layers(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str
     return merged
 
 
-def _to_setting_error(error: ValidationError) -> SettingError:
-    """Convert the first error of pydantic into a message that names the key and the allowed values."""
-    first = error.errors()[0]
-    keys, known = _locate([str(part) for part in first["loc"]])
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+def _is_inherited(location: tuple[int | str, ...], merged: Mapping[str, Any]) -> bool:
+    """Return whether a wrong value in the section of a variant of PPO comes from section ppo."""
+    section, *keys = location or ("",)
+    return section in PPO_VARIANTS and bool(keys) and keys[0] not in merged.get(str(section), {})
+
+
+def _messages(error: ErrorDetails) -> list[str]:
+    """Convert an error of pydantic into messages that name the key and the allowed values."""
+    keys, known = _locate([str(part) for part in error["loc"]])
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         section = keys[:-1]
-        return unknown_name("setting", ".".join(keys), [".".join([*section, name]) for name in known])
-    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
-    if first["type"] == "value_error" and isinstance(
-        first["input"], Mapping
-    ):  # a section's own validator names its key
-        separator = "" if not keys else ": " if reason.startswith("unknown") else "."
-        return SettingError(f"{'.'.join(keys)}{separator}{reason}.")
-    return SettingError(f"{'.'.join(keys)} cannot be {shortened(first['input'])}: {reason}.")
+        return [str(unknown_name("setting", ".".join(keys), [".".join([*section, name]) for name in known]))]
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, SettingError):  # names its keys; a task's keywords lack their section
+        in_task = isinstance(error["input"], Mapping) and keys
+        return [_in_section(".".join(keys), message) if in_task else message for message in cause.messages]
+    reason = error["msg"].removeprefix("Value error, ").rstrip(".")
+    return [f"{'.'.join(keys)} cannot be {shortened(error['input'])}: {reason}."]
+
+
+def _in_section(section: str, message: str) -> str:
+    return f"{section}{': ' if message.startswith('unknown') else '.'}{message}"
 
 
 def _locate(location: list[str]) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from token_env.errors import find
+from token_env.errors import SettingError, check_all, find
 from token_env.languages.language import MIN_VOCAB
 from token_env.rules.task import Task, make_task
 
@@ -174,30 +174,40 @@ class Settings(Strict):
     @classmethod
     def _named(cls, env: Task) -> Task:
         if not isinstance(env.language, str) or not isinstance(env.reward, str):
-            raise ValueError("env.language and env.reward of a run must be names, so that the run can be loaded again")
+            raise SettingError(
+                "language and env.reward of a run must be names, so that the run can be loaded again; name a reward "
+                "function as MODULE:FUNCTION."
+            )
         try:
             env.language.encode()
         except UnicodeEncodeError:
-            raise ValueError(f"language={env.language!a} is not UTF-8; rename the file or its folder") from None
+            raise SettingError(f"language={env.language!a} is not UTF-8; rename the file or its folder.") from None
         return env
 
-    @model_validator(mode="after")
-    def _readable(self) -> "Settings":
-        if self.policy.head == "tied" and self.env.observation != "features":
-            raise ValueError(
-                f"policy.head=tied reads token vectors, which env.observation={self.env.observation} does not contain; "
-                "type --set policy.head=fast, or --set env.observation=features"
-            )
-        return self
+    @field_validator("algorithm")
+    @classmethod
+    def _known(cls, algorithm: str) -> str:
+        section_name(algorithm)
+        return algorithm
 
     @model_validator(mode="after")
-    def _held_out(self) -> "Settings":
-        if self.env.split == self.evaluation.split:
-            raise ValueError(
-                f"env.split and evaluation.split are both {self.env.split!r}; a run must be evaluated on "
-                "problems that it was not trained on; type --set env.split=train"
-            )
+    def _consistent(self) -> "Settings":
+        check_all(self._check_readable, self._check_held_out)
         return self
+
+    def _check_readable(self) -> None:
+        if self.policy.head == "tied" and self.env.observation != "features":
+            raise SettingError(
+                f"policy.head=tied reads token vectors, which env.observation={self.env.observation} does not contain; "
+                "type --set policy.head=fast, or --set env.observation=features."
+            )
+
+    def _check_held_out(self) -> None:
+        if self.env.split == self.evaluation.split:
+            raise SettingError(
+                f"env.split and evaluation.split are both {self.env.split!r}; a run must be evaluated on "
+                "problems that it was not trained on; type --set env.split=train."
+            )
 
     @property
     def section(self) -> str:

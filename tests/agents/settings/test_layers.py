@@ -1,5 +1,6 @@
 import dataclasses
 import inspect
+import re
 
 import pytest
 from hypothesis import given
@@ -225,3 +226,21 @@ def test_a_message_does_not_grow_with_the_value():
     with pytest.raises(SettingError) as error:
         make_settings({"x" * 10**6: 1})
     assert len(str(error.value)) < 2100
+
+
+def test_one_message_names_all_wrong_settings_once_each():
+    wrong = {"epsodes": 1, "env": {"vocab_sise": 2, "noise": -1}, "ppo": {"gama": 1, "gamma": 2}, "algorithm": "pp0"}
+    with pytest.raises(SettingError) as error:
+        make_settings(wrong)
+    names = ["'epsodes'", "'vocab_sise'", "env.noise", "'ppo.gama'", "ppo.gamma cannot", "'pp0'"]
+    assert [sum(name in message for message in error.value.messages) for name in names] == [1] * 6
+    assert len(error.value.messages) == str(error.value).count("\n- ") == 6
+
+
+def test_a_budget_that_fits_nowhere_is_mended_by_what_one_message_says():
+    layer = {"episodes": 77, "env": {"max_steps": 10}}
+    with pytest.raises(SettingError) as error:
+        check_budget(make_settings(layer))
+    typed = dict(re.findall(r"type --(?:set )?([\w.]+)[= ](\d+)", str(error.value)))
+    assert typed.keys() == {"ppo.n_steps", "episodes", "ppo.batch_size"}
+    check_budget(make_settings(layer, *(assignment_layer(f"{key}={value}") for key, value in typed.items())))
