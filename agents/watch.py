@@ -29,6 +29,12 @@ def watch(
     target: Annotated[str, typer.Argument(metavar="RUN_or_POLICY", help="directory of a run, or a reference policy")],
     size: Annotated[str | None, typer.Option(help="size of the task for a reference policy [default: fast]")] = None,
     language: Annotated[str | None, typer.Option(help="language for a reference policy [default: synthetic]")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="change one constant of the task, such as env.noise=0; repeatable"
+        ),
+    ] = None,
     split: Annotated[str, typer.Option(help="set of problems: train, validation or test")] = "test",
     problem: Annotated[int, typer.Option(metavar="ID", help="id of the problem in the split")] = 0,
     sampled: Annotated[bool, typer.Option("--sampled", help="sample a run's tokens by their probability")] = False,
@@ -45,7 +51,7 @@ def watch(
         raise SettingError(f"fps is {fps:g}; it must be more than 0.")
     if out:
         check_output(out, SUFFIXES)
-    policy, task = find_policy(target, size, language, sampled)
+    policy, task = find_policy(target, size, language, assignments or [], sampled)
     with repeatable_sampling():
         episode = play_episode(policy, with_split(task, split), problem)
         if out:
@@ -58,7 +64,7 @@ def watch(
 
 
 def find_policy(
-    target: str, size: str | None, language: str | None, sampled: bool
+    target: str, size: str | None, language: str | None, assignments: list[str], sampled: bool
 ) -> tuple[Policy | ReferencePolicy, Task]:
     """Return the reference policy or the agent of the run, and its task.
 
@@ -66,11 +72,12 @@ def find_policy(
         SettingError: The target is neither a reference policy nor a run, or an option does not apply to it.
     """
     if target not in REFERENCES:
-        (agent,) = load_runs([target], size, language, 1, f"a run or a reference policy ({', '.join(REFERENCES)})")
+        advice = f"a run or a reference policy ({', '.join(REFERENCES)})"
+        (agent,) = load_runs([target], size, language, 1, advice, assignments)
         return agent.sampled if sampled else agent.greedy, agent.task
     if sampled:
         raise SettingError(f"{target!r} has no probabilities to sample from; leave out --sampled, or type a run.")
-    return REFERENCES[target], reference_task(size, language)
+    return REFERENCES[target], reference_task(size, language, assignments)
 
 
 def show_episode(episode: Iterator[Batch], fps: float) -> None:

@@ -15,7 +15,7 @@ from token_env.languages.language import Language
 from token_env.optimum.solver import Solution, Solver
 from token_env.rules.dynamics import Dynamics
 from token_env.rules.problems import Problem, Problems
-from token_env.rules.rewards import REWARDS, Reward
+from token_env.rules.rewards import REWARDS, Reward, import_reward
 from token_env.rules.state import State, Transition
 from token_env.rules.task import Task
 
@@ -39,6 +39,7 @@ __all__ = [
     "Transition",
     "evaluate",
     "find_language",
+    "import_reward",
 ]
 
 # Keywords of each registered size; those of "fast" are the defaults of `Task`.

@@ -1,9 +1,11 @@
 """Find the task that several agents can play: the one with the smallest vocabulary, if the others contain it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from agents.evaluation.agent import Agent
 from token_env.errors import SettingError
+from token_env.rules.rewards import find_reward
 
 # Settings of the task that must be equal for agents to read the same observations.
 OBSERVATION_SETTINGS = ("observation", "lookahead", "reward")
@@ -30,8 +32,13 @@ def smallest_agent(agents: Sequence[Agent]) -> Agent:
             )
         for name in names:
             values = getattr(smallest.task, name), getattr(other.task, name)
-            if values[0] != values[1]:
+            if _columns(name, values[0]) != _columns(name, values[1]):
                 raise SettingError(
                     f"the agents see different observations: env.{name} is {values[0]!r} and {values[1]!r}."
                 )
     return smallest
+
+
+def _columns(name: str, value: Any) -> Any:
+    """Return what observations depend on: of a reward only the columns that it adds."""
+    return find_reward(value).columns if name == "reward" else value

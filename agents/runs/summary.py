@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from agents.evaluation.scores import Scores
 from agents.runs import run_dir
 from agents.runs.json_files import read_json, write_json
-from agents.settings.schema import Frozen
+from agents.settings.schema import Frozen, Settings
 from token_env.errors import SettingError
 
 
@@ -128,3 +128,13 @@ def read_record(run: Path) -> RunRecord:
         SettingError: The file is missing or damaged.
     """
     return RunRecord.read(run / run_dir.RUN)
+
+
+def training_budget(run: Path, settings: Settings) -> str:
+    """Describe how long the agent of a run was trained: its episodes, or the planned ones if no summary tells."""
+    try:
+        episodes = Summary.read(run / run_dir.SUMMARY).episodes
+    except SettingError:
+        episodes = settings.episodes
+    origin = f" from the weights of {settings.from_run}" if settings.from_run else ""
+    return f"{episodes:,} episodes ({episodes * settings.env.max_steps:,} steps){origin}"

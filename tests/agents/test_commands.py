@@ -156,3 +156,23 @@ def test_a_study_is_run_shown_exported_and_never_mixed_with_another_or_other_ver
     code, _, error = run(f"tune run a2c {STUDY}")
     assert code == 2
     assert re.search(r"the study 'a2c-tiny' has versions\.\w+=.*; type --study with another name", error)
+
+
+def test_a_comparison_tells_budgets_only_where_they_differ(run, tmp_path):
+    for name, episodes in (("a", 2000), ("b", 2000), ("c", 80)):
+        saved(tmp_path / name, episodes=episodes)
+    assert "different budgets" not in run("evaluate a b --problems 2")[1]
+    told = "different budgets: A was trained for 2,000 episodes (16,000 steps), B for 80 episodes (640 steps)\n"
+    assert told in run("evaluate a c --problems 2")[1]
+
+
+def test_set_changes_the_task_that_a_run_plays(run, tmp_path):
+    saved(tmp_path / "a")
+    shorter = "--set env.max_steps=4 --set env.noise=0"
+    assert "step 4 of 4" in run(f"watch a {shorter}")[1]
+    assert "step 4 of 4" in run(f"watch greedy --size tiny {shorter} --set env.vocab_size=20")[1]
+    code, out, _ = run(f"evaluate a {shorter} --problems 2")
+    assert (code, "2 test problems, env.max_steps=4, env.noise=0" in out) == (0, True)
+    code, _, error = run("watch a --set env.vocab_size=20")
+    assert (code, "--set cannot change env.vocab_size for a run" in error) == (2, True)
+    assert "env.message_vocab is 65; it must be from 2 to 64" in run("watch a --set env.message_vocab=65")[2]

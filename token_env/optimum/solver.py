@@ -66,7 +66,7 @@ class Solver:
 
     def __init__(self, dynamics: Dynamics, gaps: Sequence[float] = GAPS) -> None:
         task = dynamics.task
-        if not isinstance(task.reward, str):
+        if dynamics.reward.is_users:
             raise SettingError(
                 "the optimum is known for rewards that add up over neighbouring tokens (dense, terminal, potential, "
                 f"exact), not for {task.reward!r}; type reward='dense', say."

@@ -80,3 +80,8 @@ def test_the_larger_ones_distribution_is_cut_to_the_shared_ranks():
 def test_agents_that_cannot_be_compared_are_refused(env, message):
     with pytest.raises(SettingError, match=message):
         compare(untrained(), untrained(**env), "test", range(3))
+
+
+def test_agents_of_rewards_that_agree_on_observations_can_be_compared():
+    agents = untrained(), untrained(reward="exact"), untrained(reward="rewards:nobody_imports")
+    assert {compare(agents[0], other, "test", range(3)).win_rate for other in agents} == {0.5}
