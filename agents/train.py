@@ -14,16 +14,23 @@ from agents.settings.layers import DEFAULT_SIZE, assignment_layer, make_settings
 from agents.training.fit import fit, resume_command
 from agents.training.resume import resume
 from token_env.errors import SettingError
+from token_env.rules.rewards import REWARDS, find_reward, import_reward
 
 
 def train(
     algorithm: Annotated[str | None, typer.Argument(help=" | ".join(ALGORITHMS))] = None,
-    size: Annotated[str | None, typer.Option(help="tiny, fast, intermediate or stable [default: fast]")] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="preset to start from: tiny, fast, intermediate or stable [default: fast; none with --config]"
+        ),
+    ] = None,
     config: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="YAML file with settings, or a shipped preset such as reported/fast; with --size, changes that preset",
+            help="YAML file with settings, or a shipped preset such as reported/fast; what it leaves out "
+            "has the values of --size, or, without --size, Stable-Baselines3's defaults",
         ),
     ] = None,
     assignments: Annotated[
@@ -33,7 +40,7 @@ def train(
         ),
     ] = None,
     episodes: Annotated[
-        int | None, typer.Option(help="exact number of training episodes [default: the preset's]")
+        int | None, typer.Option(help="exact number of training episodes [default: the preset's or file's, or 2000]")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="seed of all random numbers in the run [default: 0]")] = None,
     device: Annotated[
@@ -45,6 +52,14 @@ def train(
     language: Annotated[
         str | None,
         typer.Option(help="language of the task: synthetic, english, or text:PATH to fit one to a text file"),
+    ] = None,
+    reward: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"reward of the training: {', '.join(REWARDS)}, or MODULE:FUNCTION, your own, which this command "
+            "imports and runs",
+        ),
     ] = None,
     from_run: Annotated[
         str | None,
@@ -76,14 +91,22 @@ def train(
     options |= {"precision": precision, "from_run": from_run}
     layers.append({key: value for key, value in options.items() if value is not None})
     layers += [{"env": {"language": language}}] if language else []
+    layers += [{"env": {"reward": reward}}] if reward else []
     layers += [{"curriculum": {"enabled": True}}] if curriculum else []
+    if reward and find_reward(reward).is_users:
+        import_reward(reward)
     if resume_run:
         result = resume(resume_run, *layers, allow_change=allow_change, progress=progress)
     else:
-        result = fit(make_settings(*layers), out, progress)
+        settings = make_settings(*layers)
+        if config and progress:
+            base = f"the preset {size}" if size else "Stable-Baselines3's defaults (--size SIZE: those of a preset)"
+            print(f"settings: {config} and options, over {base}", file=sys.stderr)
+        result = fit(settings, out, progress)
     if result.interrupted:
         print(
-            f"interrupted after {result.summary.episodes} episodes; to continue, type\n{resume_command(result.run)}\n"
+            f"interrupted after {result.summary.episodes} episodes; to continue, type\n"
+            f"{resume_command(result.run, result.agent.settings)}\n"
             f"To evaluate the last checkpoint, type\npython -m agents.evaluate {as_typed(result.run)}",
             file=sys.stderr,
         )

@@ -24,6 +24,7 @@ from agents.tuning.rounds import check_winner, run_study
 from agents.tuning.samplers import PRUNERS, SAMPLERS
 from agents.tuning.storages import JOURNAL_FOLDER, check_workers, complete_url, open_storage
 from token_env.errors import SettingError, find, unknown_name
+from token_env.rules.rewards import REWARDS, find_reward
 
 app = make_app()
 FAILED = 1
@@ -81,6 +82,11 @@ def run(
     settings = make_settings(preset_layer(size), *map(assignment_layer, assignments or []), option_layer)
     tunable_parameters(settings, parameters or ())
     check_budget(settings)
+    if find_reward(settings.env.reward).is_users:
+        raise SettingError(
+            f"a study trains with one of the rewards {', '.join(REWARDS)}, since its workers import no code of users; "
+            "for a reward of your own, type python -m agents.train with --reward."
+        )
     name = checked_name(study or f"{algorithm}-{size}")
     plan = make_plan(
         settings=settings, parameters=tuple(parameters or ()), seeds=seeds, finalists=finalists,

@@ -14,6 +14,8 @@ def things(tmp_path):
     (tmp_path / "binary").write_bytes(b"\x00\x01\x02")
     (tmp_path / "empty").write_text("")
     (tmp_path / "short.txt").write_text("one two three one two")
+    (tmp_path / "bad.yaml").write_text("epsodes: 3\nenv: {noise: -1}\nppo: {gamma: 2}")
+    (tmp_path / "unfit.yaml").write_text("episodes: 77\nenv: {max_steps: 10}")
     (tmp_path / "taken").mkdir()
     (tmp_path / "few").mkdir()
     with results_file(FAST_VS_STABLE, RESULTS).open(encoding="utf-8") as rows:
@@ -77,7 +79,7 @@ def things(tmp_path):
         ("evaluate taken taken --ensemble votes", "unknown ensemble rule 'votes'. Did you mean 'vote'?"),
         ("evaluate greedy taken --ensemble vote", "'greedy' is a reference policy, not a run; type two or more runs."),
         ("evaluate taken taken taken --ensemble vote", "'taken' is no finished run"),
-        ("evaluate taken --log empty", "leave out runs, policies and --ensemble"),
+        ("evaluate taken --log empty", "leave out runs, policies, --ensemble and --set"),
         ("evaluate --log none", "cannot read 'none': No such file or directory; type --log with a file."),
         ("evaluate --log taken", "cannot read 'taken': Is a directory"),
         ("evaluate --log empty", "'empty' gives no verdict: it is empty"),
@@ -97,6 +99,15 @@ def things(tmp_path):
         ("watch greedy --sampled", "'greedy' has no probabilities"),
         ("watch greedy --out episode.mp4", "its suffix must be .gif or .png"),
         ("watch greedy --out none/episode.gif", "there is no directory 'none'"),
+        ("train ppo --size tiny --reward nowhere:mine", "there is no module 'nowhere'"),
+        ("train ppo --size tiny --reward textwrap:dednt", "Did you mean 'dedent'?"),
+        ("tune run ppo --set env.reward=textwrap:dedent", "its workers import no code of users"),
+        ("train ppo --config bad.yaml", "- env.noise is -1; it must be at least 0."),
+        ("train ppo --config unfit.yaml", "type --set ppo.n_steps=2050.\n- 77 episodes are not"),
+        ("evaluate greedy --set env.split=train", "--set cannot change env.split for a reference policy; it changes"),
+        ("watch greedy --set ppo.gamma=1", "--set cannot change ppo for a reference policy; it changes env.vocab_size"),
+        ("watch greedy --set env.noise=-1", "env.noise is -1"),
+        ("evaluate --log short.txt --set env.noise=0", "leave out runs, policies, --ensemble and --set"),
         ("train ppo --precision fp8", "precision cannot be 'fp8': Input should be 'float32' or 'bf16'"),
         ("doctor --size huge", "unknown size 'huge'"),
         ("doctor --json none/found.json", "there is no directory 'none'"),
@@ -148,8 +159,8 @@ def test_wrong_input_gives_one_clear_message_exit_code_2_and_no_file(run, things
     code, out, error = run(line)
     assert code == 2
     assert message in error
-    assert error.startswith("error: ")
-    assert error.count("\n") <= 4  # a YAML parser's message has a few lines
+    assert error.startswith(("error: ", "settings: "))  # of --config
+    assert error.count("\n") <= 5  # a few wrong settings, a YAML parser's message
     assert "Traceback" not in out + error
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 

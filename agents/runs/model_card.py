@@ -13,6 +13,7 @@ from agents.runs.json_files import read_json, write_text
 from agents.runs.summary import RunRecord, Summary, read_record
 from agents.settings.schema import section_name
 from token_env.episodes.references import REFERENCES
+from token_env.rules.rewards import find_reward
 
 CARD = """\
 ---
@@ -45,7 +46,8 @@ tokens, memory = agent.predict(observations{masks})
 
 {training}
 
-`python -m agents.train {algorithm} --config config.yaml` repeats the training with the settings in `config.yaml`:
+`python -m agents.train {algorithm} --config config.yaml{reward}` repeats the training with the settings
+in `config.yaml`:
 
 | section | settings |
 | --- | --- |
@@ -92,6 +94,7 @@ def card_text(run: Path, summary: Summary | None) -> str:
         seed=settings["seed"],
         env=env,
         language=language_name(env),
+        reward=f" --reward {env['reward']}" if find_reward(env["reward"]).is_users else "",
         library="sb3-contrib" if row.learner.__module__.startswith("sb3_contrib") else "Stable-Baselines3",
         masks=", action_masks=masks" if row.uses_mask else ", state=memory" if row.recurrent else "",
         results=_results(settings, summary),

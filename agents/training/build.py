@@ -19,12 +19,13 @@ from agents.runs.language_file import is_stored, language_bytes
 from agents.runs.summary import RunRecord
 from agents.settings.schema import Settings
 from agents.settings.yaml_text import dump
-from agents.training.curriculum import Curriculum, CurriculumState, Schedule
+from agents.training.curriculum import Curriculum, CurriculumState, Schedule, make_levels
 from agents.training.guards import CheckedVecEnv
-from agents.training.transfer import transfer_weights
-from token_env.errors import SettingError
+from agents.training.transfer import inherited_language, transfer_weights
+from token_env.errors import SettingError, check_all
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
+from token_env.rules.rewards import check_imported
 from token_env.rules.task import Task
 
 
@@ -71,7 +72,8 @@ def build(
     Raises:
         SettingError: The settings cannot be used.
     """
-    check_budget(settings)
+    check_imported(settings.env.reward)
+    language = language or inherited_language(settings)
     products = choose_products(settings.matmul, settings.precision, device)
     masked = find_algorithm(settings.algorithm).uses_mask
     env, dynamics, model = build_learner(settings, device, language, lambda batch: CheckedVecEnv(batch, masked))
@@ -97,21 +99,26 @@ def resolve_settings(settings: Settings) -> Settings:
     """Fill in the settings that follow from others: the discount of the shaping, and absolute paths of text and run.
 
     Raises:
-        SettingError: The discounts of environment and agent differ.
+        SettingError: Settings do not fit together; the message names all that do not.
     """
-    env, gamma = settings.env, settings.hyperparameters.gamma
-    if env.discount not in (Task.discount, gamma):
-        section = settings.section
-        raise SettingError(
-            f"env.discount={env.discount:g} differs from {section}.gamma={gamma:g}, the discount of the agent; "
-            f"omit it, or type --set env.discount={gamma:g}."
-        )
-    changes: dict[str, Any] = {"discount": gamma}
+    levels = [lambda: make_levels(settings)] if settings.curriculum.enabled else []
+    check_all(lambda: _check_discount(settings), lambda: check_budget(settings), *levels)
+    env = settings.env
+    changes: dict[str, Any] = {"discount": settings.hyperparameters.gamma}
     kind, _, text = str(env.language).partition(":")
     if kind == "text":
         changes["language"] = f"text:{Path(text).expanduser().absolute()}"
     from_run = settings.from_run and str(Path(settings.from_run).expanduser().absolute())
     return settings.model_copy(update={"env": dataclasses.replace(env, **changes), "from_run": from_run})
+
+
+def _check_discount(settings: Settings) -> None:
+    discount, gamma = settings.env.discount, settings.hyperparameters.gamma
+    if discount not in (Task.discount, gamma):
+        raise SettingError(
+            f"env.discount={discount:g} differs from {settings.section}.gamma={gamma:g}, the discount of the agent; "
+            f"omit it, or type --set env.discount={gamma:g}."
+        )
 
 
 def environment_seed(seed: int) -> int:

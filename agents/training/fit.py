@@ -30,6 +30,7 @@ from agents.training.recorder import Recorder
 from agents.training.saver import Saver
 from agents.training.state import make_checkpoint, restore_logger
 from agents.training.validation import checkpoint_settings, validate
+from token_env.rules.rewards import find_reward
 
 
 def fit(settings: Settings, directory: str | Path | None = None, progress: bool = True) -> Result:
@@ -130,10 +131,10 @@ def train(
     except OSError as error:
         raise TrainingError(
             f"cannot write into {str(path)!r}: {error.strerror}. {describe_last_checkpoint(path)} "
-            f"Free some disk space, then type\n{resume_command(path)}"
+            f"Free some disk space, then type\n{resume_command(path, settings)}"
         ) from error
     except Interrupted as stop:
-        stop.advice = f"to resume, type\n{resume_command(path)}"
+        stop.advice = f"to resume, type\n{resume_command(path, settings)}"
         raise
     finally:
         recorder.close()
@@ -167,6 +168,8 @@ def describe_last_checkpoint(path: Path) -> str:
     return f"The last good checkpoint is {str(files[-1])!r}." if files else "There is no checkpoint yet."
 
 
-def resume_command(path: Path) -> str:
-    """Return the command that resumes a run."""
-    return f"python -m agents.train --resume {run_dir.as_typed(path)}"
+def resume_command(path: Path, settings: Settings) -> str:
+    """Return the command that resumes a run of these settings."""
+    reward = settings.env.reward
+    typed_again = f" --reward {reward}" if find_reward(reward).is_users else ""
+    return f"python -m agents.train --resume {run_dir.as_typed(path)}{typed_again}"

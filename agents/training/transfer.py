@@ -15,12 +15,14 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
+from agents.evaluation.agent import Agent
 from agents.runs import run_dir
 from agents.runs.model_files import load
 from agents.settings.schema import RecurrentPPOSettings, Settings
 from token_env.errors import SettingError
 from token_env.languages.language import ARRAYS, Language
 from token_env.rules.dynamics import Dynamics
+from token_env.rules.task import Task
 
 GATES = {nn.LSTM: 4, nn.GRU: 3}  # number of row blocks (gates) in a parameter; one row per unit in each
 ROUNDING = 1e-6  # absolute difference of the same language between machines
@@ -41,11 +43,39 @@ def transfer_weights(run: str, settings: Settings, dynamics: Dynamics, policy: A
     """
     agent = load(run)
     _check_settings(run, agent.settings, settings)
-    _check_language(run, agent.language, dynamics.language)
+    _check_language(run, agent, dynamics.language)
     _check_shapes(run, agent.policy, policy)
     copy_policy(agent.policy, policy)
     digest = hashlib.sha256((Path(run) / run_dir.WEIGHTS).read_bytes()).hexdigest()
     return {"run": run, "weights_sha256": digest}
+
+
+def inherited_language(settings: Settings) -> Language | None:
+    """Return the language stored with the run in `settings.from_run`, if it was fitted to a text that is now missing.
+
+    Args:
+        settings: Settings of the new training, whose paths are absolute.
+
+    Raises:
+        SettingError: The text is missing, and the run has the language of another text, or another vocabulary.
+    """
+    kind, _, text = str(settings.env.language).partition(":")
+    if kind != "text" or settings.from_run is None or Path(text).exists():
+        return None
+    agent = load(settings.from_run)
+    stored = agent.settings.env
+    if (stored.language, stored.vocab_size) != (settings.env.language, settings.env.vocab_size):
+        raise SettingError(
+            f"there is no text {text!r}; {settings.from_run!r} has the language {stored.language} of "
+            f"{stored.vocab_size} tokens: {_same_language(stored)}."
+        )
+    return agent.language
+
+
+def _same_language(task: Task) -> str:
+    """Return the options that give a training the language of this task."""
+    size = f" --set env.vocab_size={task.vocab_size}" if str(task.language).startswith("text:") else ""
+    return f"type --language {task.language}{size}"
 
 
 def copy_policy(source: ActorCriticPolicy, target: ActorCriticPolicy) -> None:
@@ -120,15 +150,15 @@ def _list_text(hidden: tuple[int, ...]) -> str:
     return str(list(hidden)).replace(" ", "")
 
 
-def _check_language(run: str, source: Language, target: Language) -> None:
-    """Check that the source's tokens are the first tokens of the target language."""
+def _check_language(run: str, agent: Agent, target: Language) -> None:
+    """Check that the agent's tokens are the first tokens of the target language."""
+    source, task = agent.language, agent.settings.env
     truncated = target.truncate(source.vocab_size)
     same = truncated.surface == source.surface and truncated.dimension == source.dimension
     if not same or not all(np.allclose(getattr(truncated, n), getattr(source, n), 0, ROUNDING) for n in ARRAYS):
         raise SettingError(
             f"{run!r} was trained on another language: its {source.vocab_size} tokens are not the first tokens of this "
-            f"{target.recipe['kind']} language; type the same --language, or another --from. "
-            "(Languages fitted to texts also need the same env.vocab_size.)"
+            f"{target.recipe['kind']} language; {_same_language(task)}, or another --from."
         )
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -326,3 +327,12 @@ def test_a_card_of_a_run_without_an_evaluation_says_so(tmp_path):
     assert "The policy was not evaluated." in text
     assert "No record of the training exists." in text
     assert "model-index" not in text
+
+
+def test_the_page_names_the_keys_of_the_metadata(exported):
+    agent, content = exported("ppo", "stock", "features")
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    written = onnxruntime.InferenceSession(content).get_modelmeta().custom_metadata_map
+    named = re.findall(r"^\| `(tokentask\.\w+)` \|", page, re.MULTILINE)
+    assert sorted(named) == sorted(name for name in written if name.startswith("tokentask."))
+    assert json.loads(written["tokentask.tokens"]) == list(agent.language.surface)
