@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from agents.machine.processes import Process, this_process
 
-MAX_ATTEMPTS = 3  # attempts to run a trial before it fails
+MAX_ATTEMPTS = 3  # a trial fails after this number of killed attempts in a row without progress
 HEARTBEAT_SECONDS = 60.0  # interval between two heartbeats of a trial
 HEARTBEAT_TIMEOUT_SECONDS = 300.0  # a trial of another host is lost after this time without a change
 CLAIM_GRACE_SECONDS = 5.0  # a trial without a living process is lost after this time; covers the moment of claiming
@@ -37,8 +37,9 @@ class TrialOwner(NamedTuple):
     """The process that runs a trial, stored as the trial's user attribute."""
 
     process: Process
-    attempt: int  # number of this attempt, from 1
+    attempt: int  # number of this attempt since the trial's last progress, from 1
     beat: int  # number of heartbeats so far
+    step: int = 0  # last step that the trial had reported when this attempt began
 
 
 class Trials:
@@ -68,9 +69,9 @@ class Trials:
         """Claim the first waiting trial for this process and return its number, or None if no trial waits."""
         for trial in self.all(total):
             if trial.state == TrialState.WAITING and self._set_state(trial, TrialState.RUNNING):
-                previous = owner_of(trial)
-                attempt = previous.attempt + 1 if previous else 1
-                self._write_owner(trial.number, TrialOwner(this_process(), attempt, beat=0))
+                attempt = attempts_without_progress(trial) + 1
+                owner = TrialOwner(this_process(), attempt, beat=0, step=trial.last_step or 0)
+                self._write_owner(trial.number, owner)
                 return trial.number
         return None
 
@@ -95,7 +96,7 @@ class Trials:
             thread.join()
 
     def requeue_lost(self, total: int | None = None) -> list[str]:
-        """Requeue trials of lost processes, fail them after `MAX_ATTEMPTS`, and return a message for each."""
+        """Requeue trials of lost processes, or fail them (see `MAX_ATTEMPTS`), and return a message for each."""
         return [self._requeue(trial) for trial in self.all(total) if self._is_lost(trial)]
 
     def _is_lost(self, trial: FrozenTrial) -> bool:
@@ -113,8 +114,8 @@ class Trials:
     def _requeue(self, trial: FrozenTrial) -> str:
         owner = owner_of(trial)
         self._last_changes.pop(trial.number, None)
-        if owner and owner.attempt >= MAX_ATTEMPTS:
-            reason = f"its process was killed, {owner.attempt} times"
+        if attempts_without_progress(trial) >= MAX_ATTEMPTS:
+            reason = f"its process was killed {MAX_ATTEMPTS} times in a row without a new evaluation"
             self.fail(trial.number, reason)
             return f"trial {trial.number} failed: {reason}"
         self._set_state(trial, TrialState.WAITING)
@@ -160,6 +161,12 @@ def owner_of(trial: FrozenTrial) -> TrialOwner | None:
     """Return the process that runs a trial, or ran it last; None if no process has claimed it."""
     attribute = trial.user_attrs.get(WORKER)
     return TrialOwner(**attribute | {"process": Process(*attribute["process"])}) if attribute else None
+
+
+def attempts_without_progress(trial: FrozenTrial) -> int:
+    """Return the number of attempts, with the last one, since the trial last reported a new step."""
+    owner = owner_of(trial)
+    return owner.attempt if owner and (trial.last_step or 0) <= owner.step else 0
 
 
 def waiting_trial(parameters: dict[str, Any] | None = None, attributes: dict[str, Any] | None = None) -> FrozenTrial:

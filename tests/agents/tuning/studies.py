@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from agents.tuning.plan import Plan
 from agents.tuning.storages import open_storage
 from agents.tuning.trial_worker import run_claimed_trial
-from agents.tuning.trials import Trials, owner_of
+from agents.tuning.trials import MAX_ATTEMPTS, Trials, attempts_without_progress, owner_of
 from tests.support.processes import SECONDS
 from tests.support.settings import quick_settings
 
@@ -54,24 +54,37 @@ def values_of(url, study):
     return {str(sorted(trial.params.items())): trial.value for trial in trials}
 
 
+def processes_of(trials, step=0):
+    """Process ids of the trials that run and have reported this step."""
+    owners = [
+        owner_of(trial) for trial in trials if trial.state == TrialState.RUNNING and (trial.last_step or 0) >= step
+    ]
+    return [owner.process.pid for owner in owners if owner and owner.process.is_running]
+
+
 def running(url, study):
     """Process ids of the trials that run."""
-    told = [owner_of(trial) for trial in trials_of(url, study) if trial.state == TrialState.RUNNING]
-    return [worker.process.pid for worker in told if worker and worker.process.is_running]
+    return processes_of(trials_of(url, study))
 
 
-def a_running_one(url, study, seconds=SECONDS):
-    """One of them, as soon as there is one; None if all have ended meanwhile."""
-    until = time.monotonic() + seconds
+def a_running_one(url, study, total=1, choose=processes_of):
+    """The first process that `choose` takes from the trials, as soon as there is one; None if the total has ended."""
+    until = time.monotonic() + SECONDS
     while time.monotonic() < until:
         with contextlib.suppress(KeyError):  # the study has not been begun
-            if found := running(url, study):
-                return found[0]
             trials = trials_of(url, study)
-            if trials and all(trial.state.is_finished() for trial in trials):
+            if found := choose(trials):
+                return found[0]
+            if len(trials) >= total and all(trial.state.is_finished() for trial in trials):
                 return None
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError("nothing runs")
+
+
+def survive_a_kill(trials):
+    """Whether no trial fails if any or all processes are killed: one that waits may be claimed before the kill."""
+    unfinished = [trial for trial in trials if not trial.state.is_finished()]
+    return all(attempts_without_progress(trial) + 1 < MAX_ATTEMPTS for trial in unfinished)
 
 
 class InProcess:

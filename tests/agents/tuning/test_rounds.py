@@ -16,11 +16,13 @@ from agents.settings.layers import make_settings
 from agents.settings.yaml_text import parse
 from agents.training.fit import fit
 from agents.tuning import rounds
+from agents.tuning.objective import EVALUATIONS
 from agents.tuning.outcome import WinnerCheck, read_outcome
+from agents.tuning.plan import begin_study
 from agents.tuning.preset import preset_text
 from agents.tuning.rounds import check_winner, run_study
 from agents.tuning.storages import complete_url, open_storage
-from agents.tuning.trials import Trials, owner_of
+from agents.tuning.trials import Trials, owner_of, waiting_trial
 from tests.agents.tuning.studies import (
     EPISODES,
     SOAK,
@@ -28,13 +30,15 @@ from tests.agents.tuning.studies import (
     a_running_one,
     command,
     plan,
+    processes_of,
     quietly,
     running,
+    survive_a_kill,
     trials_of,
     typed,
     values_of,
 )
-from tests.support.processes import errors_of, forked, wait_until
+from tests.support.processes import SECONDS, errors_of, forked, wait_until
 from tests.support.settings import quick_settings
 from token_env.errors import SettingError
 
@@ -50,12 +54,15 @@ def quiet():
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Run a study to its end in this process, with the plan of `command`, one trial after the other."""
+    """Run a study to its end in this process, with the plan of `command`, perhaps with the parameters of each trial."""
 
-    def in_process(url, study, trials):
-        with monkeypatch.context() as patch:
+    def in_process(url, study, trials, parameters=()):
+        with monkeypatch.context() as patch, open_storage(url, create=True) as storage:
             patch.setattr(rounds, "WorkerPool", InProcess)
-            return run_study(url, study, plan(settings=quick_settings(episodes=EPISODES)), trials, 1, quietly)
+            same_plan = plan(settings=quick_settings(episodes=EPISODES))
+            begin_study(storage, study, same_plan)
+            Trials(storage, study).add(waiting_trial(values) for values in parameters)
+            return run_study(url, study, same_plan, trials, 1, quietly)
 
     return in_process
 
@@ -80,29 +87,35 @@ def test_as_many_trials_are_complete_as_were_asked_for_however_many_workers_ther
     assert trials_of(url, name) == trials
 
 
-def test_workers_killed_at_random_change_nothing(new_journal, run, in_process, tmp_path):
-    undisturbed, disturbed = complete_url(f"journal:{tmp_path}/undisturbed.journal", "x"), new_journal
-    in_process(undisturbed, "x", KILLED_TRIALS)
-    chance, kills = random.Random(0), 0
+def test_killed_at_any_moment_every_trial_ends_with_the_value_of_its_parameters(new_journal, run, in_process, tmp_path):
+    chance, kills, count = random.Random(0), 0, KILLED_TRIALS
+
+    def victims(trials):
+        return processes_of(trials, step) if survive_a_kill(trials) else []
+
     while kills < KILLS:
-        with forked(command(disturbed, "x", KILLED_TRIALS, 2), tmp_path / "told") as process:
-            while process.poll() is None and kills < KILLS:
-                pid = a_running_one(disturbed, "x")
-                time.sleep(chance.uniform(0.0, 0.2))
-                if pid:
+        with forked(command(new_journal, "x", count, 2), tmp_path / "told") as process:
+            while kills < KILLS and process.poll() is None:
+                step = chance.randrange(EVALUATIONS)
+                if pid := a_running_one(new_journal, "x", count, victims):
+                    time.sleep(chance.uniform(0.0, 0.1))
                     with contextlib.suppress(ProcessLookupError):  # it may have ended meanwhile
-                        os.kill(process.pid if kills % 3 == 1 else pid, signal.SIGKILL)
+                        if kills % 3 == 1:
+                            process.send_signal(signal.SIGKILL)
+                            process.wait(SECONDS)
+                            wait_until(lambda: not running(new_journal, "x"))
+                        else:
+                            os.kill(pid, signal.SIGKILL)
                         kills += 1
-        if pid is None:
-            break  # all trials have ended
-    assert kills == KILLS
-    code, _, error = run(typed(command(disturbed, "x", KILLED_TRIALS, 2)))
+                else:  # all trials have ended
+                    process.wait(SECONDS)
+                    count += KILLED_TRIALS
+    code, _, error = run(typed(command(new_journal, "x", count, 2)))
     assert code == 0, error
-    assert len(trials_of(disturbed, "x")) == KILLED_TRIALS
-    found, expected = values_of(disturbed, "x"), values_of(undisturbed, "x")
-    same = found.keys() & expected.keys()
-    assert len(same) >= KILLED_TRIALS - KILLS  # a trial killed between two suggestions gets others for the rest
-    assert {one: found[one] for one in same} == {one: expected[one] for one in same}
+    trials, undisturbed = trials_of(new_journal, "x"), complete_url(f"journal:{tmp_path}/undisturbed.journal", "x")
+    assert len(trials) == count
+    in_process(undisturbed, "x", count, [trial.params for trial in trials])
+    assert values_of(new_journal, "x") == values_of(undisturbed, "x")
 
 
 def test_two_commands_share_a_study(new_journal, run, tmp_path):

@@ -98,9 +98,24 @@ def test_a_trial_whose_process_is_gone_is_retried_twice_and_then_failed(trials, 
         assert another.requeue_lost() == ["trial 0: its process was killed; it waits again"]
         assert states(trials) == "WWWW"
     assert trials.claim() == 0
-    assert another.requeue_lost() == ["trial 0 failed: its process was killed, 3 times"]
+    (message,) = another.requeue_lost()
+    assert message.startswith("trial 0 failed: its process was killed 3 times")
     assert states(trials) == "FWWW"
     assert "killed" in trials.all()[0].user_attrs["error"]
+
+
+def test_a_kill_after_progress_does_not_count(trials, another, at_once, monkeypatch):
+    pretend(monkeypatch, dead_process())
+    for step in range(1, 6):
+        assert trials.claim() == 0
+        trials.storage.set_trial_intermediate_value(trials.id_of(0), step, 0.5)
+        another.requeue_lost()
+        assert states(trials) == "WWWW"
+    for expected in ("WWWW", "WWWW", "FWWW"):
+        assert trials.claim() == 0
+        trials.storage.set_trial_intermediate_value(trials.id_of(0), 1, 0.5)  # repeated, so no progress
+        another.requeue_lost()
+        assert states(trials) == expected
 
 
 def test_a_number_that_another_process_has_today_is_not_the_same_process(trials, another, at_once, monkeypatch):
