@@ -107,7 +107,10 @@ def test_settings_reach_sb3_under_its_own_names():
         ({"algorithm": "a2c", "a2c": {"n_steps": 5}}, "--set a2c.n_steps=30"),
         ({"episodes": 10**9 + 7, "ppo": {"n_steps": 30, "n_envs": 40}}, "--episodes 1000000000, or --set ppo.n_envs=1"),
         ({"episodes": 5, "env": {"max_steps": 1}, "ppo": {"n_steps": 1}}, "at least 2 steps"),
-        ({"episodes": 5, "ppo": {"n_steps": 60}}, "type --episodes 6.$"),
+        (
+            {"episodes": 5, "ppo": {"n_steps": 60}},
+            r"type --episodes 6\.\n- ppo\.batch_size=64 .* --set ppo\.batch_size=60\.$",
+        ),
         ({"algorithm": "maskable-ppo", "ppo": {"n_steps": 45}}, "--set maskable_ppo.n_steps=60"),
         ({"algorithm": "trpo", "trpo": {"n_steps": 60, "batch_size": 7}}, "--set trpo.batch_size=6"),
         ({"episodes": 5, "env": {"max_steps": 7}, "ppo": {"n_steps": 7, "batch_size": 2}}, "--set ppo.batch_size=7"),

@@ -77,7 +77,11 @@ def test_rows_appended_by_many_processes_at_once_are_all_whole(tmp_path):
         (lambda line: changed(line, case="tiny/dqn"), "no case 'tiny/dqn'; known: tiny/ppo, tiny/a2c"),
         (lambda line: changed(line, language="0" * 64), "runs of different languages cannot be compared"),
         (lambda line: line.replace('"noise":0.3', '"noise":0.5'), "tiny/ppo has env.noise=0.3 today, this run had 0.5"),
-        (lambda line: line.replace('"algorithm":"ppo"', '"algorithm":"x"'), "tiny/ppo has algorithm='ppo' today, this"),
+        (lambda line: line.replace('"algorithm":"ppo"', '"algorithm":"x"'), "unknown algorithm 'x'"),
+        (
+            lambda line: line.replace('"algorithm":"ppo"', '"algorithm":"a2c"'),
+            "has algorithm='ppo' today, this run had 'a2c'",
+        ),
         (lambda line: line.replace('"numpy":"', '"numpy":"0.'), "it was made with numpy 0."),
         (lambda line: changed(line, seed=1), "(its seed is 1, that of its settings 0)"),
         (lambda line: changed(line, seed=-1), "(its seed is -1, that of its settings 0)"),
