@@ -24,14 +24,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from agents.machine.provenance import revision, versions
 from benchmarks.measures.results_file import append, results_file
 from benchmarks.measures.row import Row, compared_versions, versions_text
-from benchmarks.runner.processes import POLL_SECONDS, BenchmarkPaths, Job, JobResult, ProcessExecutor
+from benchmarks.runner.processes import POLL_SECONDS, TERMINATE_SECONDS, BenchmarkPaths, Job, JobResult, ProcessExecutor
 from token_env.errors import SettingError
 
 CONNECT_SECONDS = 5.0  # timeout of a connection to the head node
 HEARTBEAT_SECONDS = 2.0  # interval between checks of the head node
 HEAD_TIMEOUT_SECONDS = 10.0  # the cluster counts as lost without an answer; Ray itself ends this process after 60 s
 NODE_CHECK_SECONDS = 120.0  # timeout for a node to report its code version
-STOP_SECONDS = 5.0  # grace period of cancelled tasks
+STOP_SECONDS = TERMINATE_SECONDS + 10.0  # grace period of cancelled tasks, which stop their workers first
 MAX_LOSSES = 3  # a job fails after it is lost this many times
 START = "ray start --head --port=6379"
 

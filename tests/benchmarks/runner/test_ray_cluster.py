@@ -1,5 +1,6 @@
 """Runs on a Ray cluster are those of this machine, whoever dies; a cluster of no use is named in one message."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def test_a_run_whose_node_dies_is_made_again_and_nodes_of_other_versions_are_ref
 @needs_ray
 def test_ctrl_c_ends_all_and_a_cluster_that_goes_leaves_what_is_finished(tmp_path, nodes):
     with started(on_ray(tmp_path, nodes.address)) as harness:
-        first_worker(tmp_path / "scratch")
+        os.kill(first_worker(tmp_path / "scratch"), signal.SIGSTOP)  # so that SIGTERM does not end it
         harness.send_signal(signal.SIGINT)
         error = errors_of(harness)
     assert harness.returncode == 130, error
