@@ -18,7 +18,7 @@ from agents.algorithms.vec_env import TokenVecEnv, task_keywords
 from agents.policies.activations import Tanh
 from agents.policies.extractors import TokenExtractor
 from agents.policies.tied_head import language_prior
-from agents.settings.schema import RecurrentPPOSettings, Settings
+from agents.settings.schema import TIED_HEADS, RecurrentPPOSettings, Settings
 from token_env.env import observation_space
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
@@ -46,8 +46,10 @@ def _policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
     if settings.env.observation == "tokens":
         keywords["features_extractor_class"] = TokenExtractor
         keywords["features_extractor_kwargs"] = {"embedding": policy.embedding}
-    if policy.head == "tied":
+    if policy.head in TIED_HEADS:
         keywords["prior"] = language_prior(dynamics.language, dynamics.task.lookahead)
+    if policy.head == "planning":
+        keywords |= policy.model_dump(include={"depth", "shortlist", "successors"})
     if isinstance(section, RecurrentPPOSettings):
         keywords["lstm_hidden_size"] = section.lstm_hidden_size
     return keywords
@@ -110,7 +112,7 @@ def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str
             **section.model_dump(exclude=NON_SB3_SETTINGS),
             **buffer,
         )
-    if section.action_bias == "log_unigram" and head != "tied":
+    if section.action_bias == "log_unigram" and head not in TIED_HEADS:
         _start_from_unigram(model.policy, torch.tensor(dynamics.language.log_unigram, dtype=torch.float32))
     return model
 

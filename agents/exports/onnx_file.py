@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from agents.evaluation.agent import Agent, BoolArray
 from agents.exports.safetensors_file import export_metadata
 from agents.policies.activations import Tanh
-from agents.policies.actor_critic import TiedRecurrentActorCriticPolicy
+from agents.policies.actor_critic import TiedMixin
 from agents.policies.tied_head import PlainTiedHead, TiedHead
 from token_env.errors import SettingError
 from token_env.rules.observations import Observations
@@ -85,9 +85,7 @@ class OnnxModule(nn.Module):
             module.__class__ = EXPORTABLE_CLASSES.get(type(module), type(module))
         self.masked = agent.uses_mask
         self.memory = ("hidden", "cell") if agent.recurrent else ()
-        self.joins_features = isinstance(
-            agent.policy, TiedRecurrentActorCriticPolicy
-        )  # features are appended to the LSTM's output
+        self.joins_features = isinstance(agent.policy, TiedMixin)  # a tied policy also reads the observation
 
     def examples(self) -> dict[str, Tensor]:
         """Return example inputs of the right shapes and dtypes, by name."""

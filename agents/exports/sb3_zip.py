@@ -21,6 +21,7 @@ from agents.algorithms.models import build_learner
 from agents.evaluation.agent import Agent, BoolArray
 from agents.runs.json_files import read_file
 from agents.runs.weights import check_finite, fill, unique_weights
+from agents.settings.schema import TIED_HEADS
 from token_env.errors import SettingError
 from token_env.rules.observations import Observations
 
@@ -55,7 +56,7 @@ def sb3_model(agent: Agent) -> OnPolicyAlgorithm:
 
 def needs_tokentask(agent: Agent) -> bool:
     """Return whether Stable-Baselines3 can load the exported file only with tokentask installed."""
-    return agent.settings.policy.head == "tied" or agent.settings.env.observation == "tokens"
+    return agent.settings.policy.head in TIED_HEADS or agent.settings.env.observation == "tokens"
 
 
 def zip_bytes(agent: Agent) -> bytes:

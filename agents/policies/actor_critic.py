@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from agents.policies.activations import Tanh
 from agents.policies.distributions import LargeCategoricalDistribution
-from agents.policies.tied_head import Prior, SkipMlpExtractor, TiedHead, check_columns
+from agents.policies.tied_head import Prior, TiedExtractor, TiedHead, check_columns
 from token_env.errors import SettingError
 
 
@@ -72,13 +72,19 @@ def _check_action_space(policy: str, space: spaces.Space[Any]) -> None:
 
 
 class TiedMixin(FastMixin):
-    """Policy mixin for TokenTask whose logits are computed by `TiedHead`.
+    """Policy mixin for TokenTask whose logits are computed by `TiedHead`; `net_arch` describes the value network alone.
 
     Args:
+        *args: Spaces and learning rate schedule, as for SB3's policy classes.
         prior: Arrays of the environment's language; `policy_kwargs={"prior": language_prior(language)}`.
+        depth: Number of steps that the policy plans ahead; 0 for none.
+        shortlist: Number of tokens among which it plans.
+        successors: Number of successors of each that it considers.
+        **keywords: Other arguments of SB3's policy class.
 
     Raises:
-        SettingError: The prior does not fit the spaces of the environment.
+        SettingError: The prior does not fit the spaces of the environment, or the plan is deeper than the observed
+            meanings reach.
     """
 
     net_arch: Any
@@ -86,27 +92,29 @@ class TiedMixin(FastMixin):
     features_dim: int
     mlp_extractor: Any
 
-    def __init__(self, *args: Any, prior: Prior, **keywords: Any) -> None:
-        self.prior = prior
+    def __init__(
+        self, *args: Any, prior: Prior, depth: int = 0, shortlist: int = 32, successors: int = 32, **keywords: Any
+    ) -> None:
+        self.tied_head_kwargs = {"prior": prior, "depth": depth, "shortlist": shortlist, "successors": successors}
         super().__init__(*args, **keywords)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        return super()._get_constructor_parameters() | {"prior": self.prior}
+        return super()._get_constructor_parameters() | self.tied_head_kwargs
 
     def _build_mlp_extractor(self) -> None:
-        check_columns(self.prior, self.features_dim, int(self.action_space.n))
-        self.mlp_extractor = SkipMlpExtractor(
-            self._latent_dim(),
-            self.features_dim,
-            net_arch=self.net_arch,
+        check_columns(self.tied_head_kwargs["prior"], self.features_dim, int(self.action_space.n))
+        self.mlp_extractor = TiedExtractor(
+            self.features_dim + self._memory_units(),
+            TiedHead(**self.tied_head_kwargs, memory=self._memory_units()),
+            self.net_arch["vf"] if isinstance(self.net_arch, dict) else self.net_arch,
             activation_fn=self.activation_fn,
             device=self.device,
         )
-        self.action_dist = self._make_distribution(TiedHead(self.mlp_extractor.hidden, self.prior))
+        self.action_dist = self._make_distribution(nn.Identity())
 
-    def _latent_dim(self) -> int:
-        """Return the number of inputs of the policy and value networks."""
-        return self.features_dim
+    def _memory_units(self) -> int:
+        """Return the number of columns that follow the observation: those of the LSTM's output, if there is one."""
+        return 0
 
 
 class WholeSequencePolicy(RecurrentActorCriticPolicy):
@@ -149,10 +157,10 @@ class TiedMaskableActorCriticPolicy(TiedMixin, MaskableActorCriticPolicy):
 
 
 class TiedRecurrentActorCriticPolicy(TiedMixin, WholeSequencePolicy):
-    """Tied policy for RecurrentPPO; its networks take the observation next to the LSTM's output."""
+    """Tied policy for RecurrentPPO; head and value network take the observation and the LSTM's output."""
 
-    def _latent_dim(self) -> int:
-        return self.features_dim + self.lstm_output_dim
+    def _memory_units(self) -> int:
+        return int(self.lstm_output_dim)
 
     @staticmethod
     def _process_sequence(
@@ -163,14 +171,21 @@ class TiedRecurrentActorCriticPolicy(TiedMixin, WholeSequencePolicy):
 
 
 Policies = dict[str, type[BasePolicy]]  # key: policy.head; "stock" is the class of SB3 or sb3-contrib
-PLAIN: Policies = {"stock": ActorCriticPolicy, "fast": FastActorCriticPolicy, "tied": TiedActorCriticPolicy}
+PLAIN: Policies = {
+    "stock": ActorCriticPolicy,
+    "fast": FastActorCriticPolicy,
+    "tied": TiedActorCriticPolicy,
+    "planning": TiedActorCriticPolicy,
+}
 MASKABLE: Policies = {
     "stock": MaskableActorCriticPolicy,
     "fast": FastMaskableActorCriticPolicy,
     "tied": TiedMaskableActorCriticPolicy,
+    "planning": TiedMaskableActorCriticPolicy,
 }
 RECURRENT: Policies = {
     "stock": RecurrentActorCriticPolicy,
     "fast": FastRecurrentActorCriticPolicy,
     "tied": TiedRecurrentActorCriticPolicy,
+    "planning": TiedRecurrentActorCriticPolicy,
 }

@@ -1,16 +1,17 @@
-"""Compute logits that are tied to the language's token vectors and start at its bigram log-probabilities.
+"""Compute the logits of a policy that speaks a language: they start as its bigram log-probabilities.
 
-With the previous token a, the meanings X in the observation and the policy network's output h, the logit of token b is
+The immediate logit of token b, after token a and for the word that is due, with meaning x and rarity ρ, is
 
-    z_b = l_b - Σ_i c_i max(0, -k_i - l_b) + (A X + B h)·o_b + e_b,    l_b = log p(b|a).
+    z_b = log p(b|a) - Σ_i c_i max(0, s(b|a) - k_i) + g(ρ) (w x + W x)·o_b        (`tied_logits.py`)
 
-l and the output vectors o_b belong to the language, as fine-tuning starts from a language model. A, B, c and e are
-learned from reward alone. They start at 0, so that the untrained policy samples from the language. The coefficients
-c_i act where the surprisal -l exceeds the fixed k_i: they learn the surprisal above which a token does not pay. The
-head knows neither α, λ, τ nor the rewards of words.
+log p, the surprisal s and the output vectors o belong to the language, as fine-tuning starts from a language model.
+The number w, the matrix W, the slopes c, the places k and the function g, piecewise linear in the rarity, are learned
+from reward alone. At first w, W and c are 0 and g is 1: an untrained policy samples from the language. If the depth is
+1 or more, a plan adds what each token makes possible next, by the same formula for the next words (`planning.py`).
+A recurrent policy adds B h to the query vector of the word that is due, with the LSTM's output h and B = 0 at first.
+The head knows neither α, λ, τ nor the payments of words.
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,23 +20,26 @@ from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import MlpExtractor
 from torch import Tensor, nn
 
-from agents.policies.categorical import chunks
+from agents.policies.planning import Plan, Successors, likeliest_successors
+from agents.policies.tied_logits import Bigrams, bent, immediate_logits, plain_immediate_logits
 from token_env.errors import SettingError
 from token_env.languages.language import Language
 from token_env.rules.task import Task
 
-FIRST_BEND, BEND_SPACING, BENDS = 2.5, 0.75, 6  # k_i = 2.5, 3.25, … 6.25 nats of surprisal
-# Adam moves every parameter equally fast; A and c are stored divided by these factors, which multiplies their
-# learning rates.
-MEANINGS_LR_MULTIPLIER, BENDS_LR_MULTIPLIER = 40.0, 100.0
+BENDS = (1.0, 2.5, 4.0, 5.5, 7.0, 8.5)  # k at first, nats: evenly spaced
+KNOTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # rarities between which g is linear; constant beyond the last
+# Adam moves every parameter equally fast; these are stored divided by a factor, which multiplies their learning rates.
+LR_MULTIPLIERS = {"scalar": 40.0, "matrix": 0.5, "slopes": 1000.0, "places": 6.0, "knots": 10.0}
+VALUE_FEATURES, VALUE_SCALE = 2, 0.1  # what the value network is shown of the logits, and its scale
 
 
 class Prior(NamedTuple):
-    """Arrays of the language that define its bigram probabilities; they contain nothing about rewards."""
+    """Arrays of the language that define its probabilities and surprisals; they contain nothing about rewards."""
 
+    context: NDArray[np.float64]  # [V, d] context vectors
     output: NDArray[np.float64]  # [V, d] output vectors
     log_unigram: NDArray[np.float64]  # [V] nats
-    context_length: float  # norm of the longest context vector; observations are divided by it
+    leniency: NDArray[np.float64]  # [V] nats by which a token's surprisal is less than -log p
     words: int  # k + 1, number of meanings in an observation
 
 
@@ -46,8 +50,8 @@ def language_prior(language: Language, lookahead: int = Task.lookahead) -> Prior
         language: Language of the environment: `env.unwrapped.language`, or `env.get_attr("language")[0]` of a `VecEnv`.
         lookahead: k, number of observed meanings after the one that is due, as in the environment.
     """
-    longest = float(np.linalg.norm(language.context, axis=1).max())
-    return Prior(language.output, language.log_unigram, longest, lookahead + 1)
+    leniency = language.floored_log_unigram - language.log_unigram
+    return Prior(language.context, language.output, language.log_unigram, leniency, lookahead + 1)
 
 
 def check_columns(prior: Prior, columns: int, actions: int) -> None:
@@ -70,148 +74,170 @@ def check_columns(prior: Prior, columns: int, actions: int) -> None:
 
 
 class TiedHead(nn.Module):
-    """Module that computes the formula at the top of this file.
+    """Module that computes the formula at the top of this file from observations of kind "features".
 
     Args:
-        hidden: Number of units of h, H.
         prior: Arrays of the language.
+        depth: Number of steps that the plan looks ahead; 0 for the immediate logits alone.
+        shortlist: K, number of tokens that the plan refines.
+        successors: S, number of successors of each that it considers.
+        memory: Number of units of h, the columns after the observation; 0 without a memory.
+
+    Raises:
+        SettingError: The plan is deeper than the observed meanings reach.
     """
 
-    def __init__(self, hidden: int, prior: Prior) -> None:
+    def __init__(
+        self, prior: Prior, depth: int = 0, shortlist: int = 32, successors: int = 32, memory: int = 0
+    ) -> None:
         super().__init__()
         vocab_size, d = prior.output.shape
-        self.hidden, self.context_length = hidden, prior.context_length
-        self.meaning_columns = slice(hidden + d, hidden + d + prior.words * d)
-        for name, array in (("output", prior.output.T), ("log_unigram", prior.log_unigram)):
-            self.register_buffer(name, torch.tensor(np.ascontiguousarray(array), dtype=torch.float32), persistent=False)
-        self.of_meanings = nn.Parameter(torch.zeros(prior.words * d, d))  # A
-        self.of_hidden = nn.Parameter(torch.zeros(hidden, d))  # B
-        self.bends = nn.Parameter(torch.zeros(BENDS))  # c
-        self.bias = nn.Parameter(torch.zeros(vocab_size))  # e
-        self.output: Tensor
-        self.log_unigram: Tensor
+        self.words, self.dimension = prior.words, d
+        self.context_length = float(np.linalg.norm(prior.context, axis=1).max())  # observations are divided by it
+        self.shortlist, self.num_successors = min(shortlist, vocab_size), min(successors, vocab_size)
+        for name in ("context", "log_unigram", "leniency"):
+            self._keep(name, getattr(prior, name))
+        self._keep("output", prior.output.T)
+        self._keep("knot_places", np.array(KNOTS))
+        self.scalar = nn.Parameter(torch.zeros(()))  # w
+        self.matrix = nn.Parameter(torch.zeros(d, d))  # W, transposed
+        self.slopes = nn.Parameter(torch.zeros(len(BENDS)))  # c
+        self.places = nn.Parameter(torch.tensor(BENDS) / LR_MULTIPLIERS["places"])  # k
+        self.knots = nn.Parameter(torch.zeros(len(KNOTS)))  # g - 1
+        self.memory = nn.Parameter(torch.zeros(memory, d)) if memory else None  # B, transposed
+        self.plan_to(depth)
 
-    def forward(self, latent: Tensor) -> Tensor:
-        """Return logits [N, V] of latents [N, H + D], the concatenation of h and the observation."""
-        return tied_logits(*self.parts(latent))
+    context: Tensor
+    output: Tensor
+    log_unigram: Tensor
+    leniency: Tensor
+    knot_places: Tensor
 
-    def parts(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor, "Bigrams"]:
-        """Return the arguments of `tied_logits` for latents [N, H + D]: query, bias, curve and bigrams."""
-        h, context = latent[:, : self.hidden], latent[:, self.hidden : self.meaning_columns.start]
-        meanings = MEANINGS_LR_MULTIPLIER * latent[:, self.meaning_columns]
-        query = meanings @ self.of_meanings + h @ self.of_hidden
-        curve = torch.cat([self.bends.new_ones(1), -BENDS_LR_MULTIPLIER * self.bends])
-        return query, self.bias, curve, Bigrams(self.context_length * context, self.output, self.log_unigram)
+    def _keep(self, name: str, array: NDArray[Any] | Tensor) -> None:
+        """Register a constant that is not saved with the weights."""
+        tensor = (
+            torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float32)
+            if isinstance(array, np.ndarray)
+            else array
+        )
+        self.register_buffer(name, tensor, persistent=False)
+
+    def plan_to(self, depth: int) -> None:
+        """Set the depth of the plan.
+
+        Raises:
+            SettingError: It is deeper than the observed meanings reach.
+        """
+        if not 0 <= depth < self.words:
+            raise SettingError(
+                f"a plan of depth {depth} needs the meanings of {depth} words after the one that is due; observations "
+                f"contain {self.words - 1}. Type a depth from 0 to {self.words - 1}, or raise env.lookahead."
+            )
+        self.depth = depth
+        if depth and not hasattr(self, "successor_token"):
+            found = likeliest_successors(
+                self.context, self.output, self.log_unigram, self.leniency, self.num_successors
+            )
+            for name, tensor in found._asdict().items():
+                self._keep(f"successor_{name}", tensor)
+
+    def learned(self, name: str) -> Tensor:
+        """Return w, W, c, k or g - 1 as used: the parameter times its factor."""
+        value: Tensor = getattr(self, name)
+        return LR_MULTIPLIERS[name] * value
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Return logits [N, V] of observations [N, D], or of observations and memory, [N, D + H]."""
+        return self.evaluate(observations)[0]
+
+    def evaluate(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits, [N, V], and the immediate logits of the same tokens, [N, V]."""
+        d, words = self.dimension, self.words
+        context, vectors, rarities = torch.split(
+            observations[:, : d * (words + 1) + words], [d, words * d, words], dim=1
+        )
+        meanings = vectors.view(-1, words, d)[:, : self.depth + 1]
+        queries = self.emphasis(rarities[:, : self.depth + 1])[:, :, None] * (
+            self.learned("scalar") * meanings + meanings @ self.learned("matrix")
+        )
+        slopes, places = self.learned("slopes"), self.learned("places")
+        bigrams = Bigrams(self.context_length * context, self.output, self.log_unigram, self.leniency)
+        query = queries[:, 0]
+        if self.memory is not None:
+            query = query + observations[:, -len(self.memory) :] @ self.memory
+        immediate = self.immediate(query, slopes, places, bigrams)
+        if not self.depth:
+            return immediate, immediate
+        return self._plan(queries, slopes, places).refine(immediate, self.shortlist), immediate
+
+    immediate = staticmethod(immediate_logits)
+
+    def emphasis(self, rarities: Tensor) -> Tensor:
+        """Return g(ρ) of rarities, in their shape."""
+        spacing = KNOTS[1] - KNOTS[0]
+        inside = rarities.clamp(max=KNOTS[-1])[..., None]
+        hats = (1 - (inside - self.knot_places).abs() / spacing).clamp(min=0)
+        return 1 + hats @ self.learned("knots")
+
+    def _plan(self, queries: Tensor, slopes: Tensor, places: Tensor) -> Plan:
+        """Return the plan of N observations, with queries [N, depth + 1, d]."""
+        found = Successors(*(getattr(self, f"successor_{name}") for name in Successors._fields))
+
+        def language_logits(tokens: Tensor) -> Tensor:
+            if tokens.numel() < len(found.token):
+                return bent(found.log_p[tokens], found.surprisal[tokens], slopes, places)
+            return bent(found.log_p, found.surprisal, slopes, places)[tokens]
+
+        later = tuple(queries[:, ahead] @ self.output for ahead in range(1, self.depth + 1))
+        return Plan(found, language_logits, later)
+
+    def value_features(self, logits: Tensor, immediate: Tensor) -> Tensor:
+        """Return what the value network is shown, [N, 2]: immediate logit of the best token, and what the plan adds."""
+        logits, immediate = logits.detach(), immediate.detach()
+        best, token = logits.max(dim=1, keepdim=True)
+        at_once = immediate.gather(1, token)
+        return VALUE_SCALE * torch.cat([at_once, best - at_once], dim=1)
 
 
 class PlainTiedHead(TiedHead):
     """`TiedHead` in plain torch operators only, which exporters can trace."""
 
-    def forward(self, latent: Tensor) -> Tensor:
-        """Return logits [N, V] of latents [N, H + D], the concatenation of h and the observation."""
-        query, bias, curve, bigrams = self.parts(latent)
-        log_p = bigrams.log_p(slice(None))
-        logits = torch.addmm(bias, query, bigrams.output) + curve[0] * log_p
-        for bend in range(BENDS):
-            logits = logits + curve[1 + bend] * torch.relu(-log_p - (FIRST_BEND + bend * BEND_SPACING))
-        return logits
+    immediate = staticmethod(plain_immediate_logits)
 
 
-class Bigrams(NamedTuple):
-    """The tensors that define log p(b|a) of N rows."""
+class TiedExtractor(MlpExtractor):
+    """SB3's `MlpExtractor` with `TiedHead` as the actor, whose logits a policy uses as they are.
 
-    context: Tensor  # [N, d] context vectors of the previous tokens
-    output: Tensor  # [d, V] output vectors, transposed
-    log_unigram: Tensor  # [V] nats
-
-    def log_p(self, rows: slice) -> Tensor:
-        """Return log p(b|a) of these rows, a new tensor [n, V], in nats."""
-        return torch.addmm(self.log_unigram, self.context[rows], self.output).log_softmax(dim=1)
-
-
-def tied_logits(query: Tensor, bias: Tensor, curve: Tensor, bigrams: Bigrams) -> Tensor:
-    """Return logits [N, V]: query·o_b + bias_b + curve_0 l_b + Σ_i curve_i max(0, -k_i - l_b); differentiable.
+    The critic is a network as in SB3; its output is followed by the head's two features of the value.
 
     Args:
-        query: Query vectors [N, d].
-        bias: Bias of each token [V].
-        curve: Slopes [1 + BENDS]: that of l, then the change below each bend.
-        bigrams: Tensors that define l; they receive no gradient.
-    """
-    logits: Tensor = _Tied.apply(query, bias, curve, bigrams)  # type: ignore[no-untyped-call]
-    return logits
-
-
-class _Tied(torch.autograd.Function):
-    """Logits as a linear function of query, bias and curve.
-
-    No intermediate array of N × V elements is saved: the backward pass recomputes them, a few rows at a time.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, query: Tensor, bias: Tensor, curve: Tensor, bigrams: Bigrams) -> Tensor:
-        ctx.bigrams = bigrams
-        logits = torch.addmm(bias, query, bigrams.output)
-        slope, *coefficients = curve.tolist()
-        for rows in chunks(logits):
-            log_p = bigrams.log_p(rows)
-            logits[rows].add_(log_p, alpha=slope)
-            for coefficient, depth in zip(coefficients, _depths(log_p), strict=True):
-                logits[rows].add_(depth, alpha=coefficient)
-        return logits
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return (*_TiedAdjoint.apply(gradients[0], ctx.bigrams), None)  # type: ignore[no-untyped-call]
-
-
-class _TiedAdjoint(torch.autograd.Function):
-    """Adjoint of `_Tied`: gradients of query, bias and curve from that of the logits; its own gradient is `_Tied`."""
-
-    @staticmethod
-    def forward(ctx: Any, gradient: Tensor, bigrams: Bigrams) -> tuple[Tensor, Tensor, Tensor]:
-        ctx.bigrams = bigrams
-        curve_gradient = gradient.new_zeros(1 + BENDS)
-        for rows in chunks(gradient):
-            log_p = bigrams.log_p(rows)
-            curve_gradient[0] += _dot(gradient[rows], log_p)
-            for bend, depth in enumerate(_depths(log_p), 1):
-                curve_gradient[bend] += _dot(gradient[rows], depth)
-        return gradient @ bigrams.output.T, gradient.sum(dim=0), curve_gradient
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return _Tied.apply(*gradients, ctx.bigrams), None  # type: ignore[no-untyped-call]
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Return Σ a·b over all elements; `torch.dot` is ten times slower if oneDNN multiplies matrices."""
-    return torch.linalg.vecdot(a, b).sum()
-
-
-def _depths(log_p: Tensor) -> Iterator[Tensor]:
-    """Yield max(0, -k_i - l) for each bend i; overwrites log p."""
-    depth = log_p.neg_().sub_(FIRST_BEND).clamp_(min=0)
-    yield depth
-    for _ in range(1, BENDS):
-        depth = nn.functional.softshrink(depth, BEND_SPACING)  # equals max(0, x - λ), because x ≥ 0
-        yield depth
-
-
-class SkipMlpExtractor(MlpExtractor):
-    """SB3's `MlpExtractor` with a skip connection: the policy's latent is followed by the observation.
-
-    Args:
-        feature_dim: Number of feature columns.
-        observation_dim: Number of observation columns, D; they are the first feature columns.
+        feature_dim: Number of feature columns, of which the first are the observation.
+        head: The head.
+        hidden: Number of units of each hidden layer of the critic.
         **keywords: Other arguments of `MlpExtractor`.
     """
 
-    def __init__(self, feature_dim: int, observation_dim: int, **keywords: Any) -> None:
-        super().__init__(feature_dim, **keywords)
-        self.observation_dim, self.hidden = observation_dim, self.latent_dim_pi
-        self.latent_dim_pi += observation_dim
+    def __init__(self, feature_dim: int, head: TiedHead, hidden: list[int], **keywords: Any) -> None:
+        super().__init__(feature_dim, {"pi": [], "vf": hidden}, **keywords)
+        self.head = head.to(keywords.get("device", "cpu"))
+        self.latent_dim_pi = len(head.log_unigram)
+        self.latent_dim_vf += VALUE_FEATURES
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits [N, V] and the critic's latent of features [N, F]."""
+        logits, immediate = self.head.evaluate(features)
+        return logits, self._critic(features, logits, immediate)
 
     def forward_actor(self, features: Tensor) -> Tensor:
-        """Return the policy network's output and the observation, concatenated, [N, H + D]."""
-        return torch.cat([super().forward_actor(features), features[:, : self.observation_dim]], dim=1)
+        """Return logits [N, V]."""
+        logits: Tensor = self.head(features)
+        return logits
+
+    def forward_critic(self, features: Tensor) -> Tensor:
+        """Return the critic's latent."""
+        with torch.no_grad():
+            logits, immediate = self.head.evaluate(features)
+        return self._critic(features, logits, immediate)
+
+    def _critic(self, features: Tensor, logits: Tensor, immediate: Tensor) -> Tensor:
+        return torch.cat([super().forward_critic(features), self.head.value_features(logits, immediate)], dim=1)

@@ -12,6 +12,8 @@ from token_env.errors import SettingError, check_all, find
 from token_env.languages.language import MIN_VOCAB
 from token_env.rules.task import Task, make_task
 
+TIED_HEADS = ("tied", "planning")  # heads whose logits start at the language's
+
 
 class Frozen(BaseModel):
     """Base class of immutable records; rejects unknown keys, infinities and NaN."""
@@ -32,9 +34,14 @@ class PolicySettings(Strict):
     activation: Literal["tanh", "relu"] = "tanh"
     embedding: int = Field(32, ge=1)  # length of a token's learned vectors; used with env.observation=tokens
     # stock: SB3's classes. fast: policies/categorical.py computes the categorical, and Adam is fused. tied: as fast,
-    # but policies/tied_head.py computes the logits; they start at the language's bigram log-probabilities, and
-    # action_bias is ignored.
-    head: Literal["stock", "fast", "tied"] = "stock"
+    # but policies/tied_head.py computes the logits; they start at the language's bigram log-probabilities, action_bias
+    # is ignored, and `hidden` describes the value network alone. planning: as tied, and looks ahead.
+    head: Literal["stock", "fast", "tied", "planning"] = "stock"
+    # With policy.head=planning: the steps that the policy plans ahead, up to env.lookahead; the number of tokens among
+    # which it plans; and the number of successors of each that it considers.
+    depth: int = Field(1, ge=1)
+    shortlist: int = Field(32, ge=2)
+    successors: int = Field(32, ge=1)
 
     @field_validator("hidden")
     @classmethod
@@ -196,10 +203,18 @@ class Settings(Strict):
         return self
 
     def _check_readable(self) -> None:
-        if self.policy.head == "tied" and self.env.observation != "features":
+        head, depth, lookahead = self.policy.head, self.policy.depth, self.env.lookahead
+        if head in TIED_HEADS and self.env.observation != "features":
             raise SettingError(
-                f"policy.head=tied reads token vectors, which env.observation={self.env.observation} does not contain; "
-                "type --set policy.head=fast, or --set env.observation=features."
+                f"policy.head={head} reads token vectors, which env.observation={self.env.observation} does not "
+                "contain; type --set policy.head=fast, or --set env.observation=features."
+            )
+        if head == "planning" and depth > lookahead:
+            shallower = f"--set policy.depth={lookahead}, " if lookahead else ""
+            raise SettingError(
+                f"policy.depth={depth} needs the meanings of {depth} words after the one that is due, and "
+                f"env.lookahead={lookahead} shows {lookahead}; type --set env.lookahead={depth}, {shallower}"
+                "or --set policy.head=tied."
             )
 
     def _check_held_out(self) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from agents.evaluation.agent import Agent
 from agents.runs import run_dir
 from agents.runs.model_files import load
-from agents.settings.schema import RecurrentPPOSettings, Settings
+from agents.settings.schema import TIED_HEADS, RecurrentPPOSettings, Settings
 from token_env.errors import SettingError
 from token_env.languages.language import ARRAYS, Language
 from token_env.rules.dynamics import Dynamics
@@ -129,7 +129,7 @@ def _check_settings(run: str, source: Settings, target: Settings) -> None:
         )
     _check_same(run, "policy.activation", before.activation, now.activation)
     _check_same(run, "env.observation", source.env.observation, target.env.observation)
-    if "tied" in (before.head, now.head):  # the other heads have the same parameters
+    if (before.head in TIED_HEADS) != (now.head in TIED_HEADS):  # within each kind the parameters are the same
         _check_same(run, "policy.head", before.head, now.head)
     if target.env.observation == "tokens":
         _check_same(run, "policy.embedding", before.embedding, now.embedding)

@@ -1,0 +1,76 @@
+"""Add to a token's logit what it makes possible next, by soft value iteration over shortlists.
+
+For the K tokens b with the highest logits z, and the S likeliest successors c of each,
+
+    v_b = log Σ_c p(c|b) exp(z_c - l_c) - log Σ_c p(c|b),    z_b ← z_b + v_b - mean v,
+
+where z_c are the logits of the next step if b is chosen, by the same formula and for the next word of the message, and
+l_c = log p(c|b). This is the value of reinforcement learning that is regularised by the KL divergence from the
+language. An untrained policy has z_c = l_c and hence v = 0. The logits z_c are themselves refined by what follows
+them, and so on, up to the depth of the plan.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+CHUNK_ROWS = 256  # tokens whose successors are found at a time
+INNER_SHARE = 4  # steps after the first refine K / INNER_SHARE tokens, because their number grows with the depth
+
+
+class Successors(NamedTuple):
+    """The S likeliest successors of each token, [V, S] each, the likeliest first."""
+
+    token: Tensor  # int64 ids
+    log_p: Tensor  # log p(c|b), nats
+    surprisal: Tensor  # s(c|b), nats
+    log_mass: Tensor  # [V] log Σ_c p(c|b), nats
+
+
+def likeliest_successors(
+    context: Tensor, output: Tensor, log_unigram: Tensor, leniency: Tensor, count: int
+) -> Successors:
+    """Return the likeliest successors of each token.
+
+    Args:
+        context: Context vectors, [V, d].
+        output: Output vectors, transposed, [d, V].
+        log_unigram: Log-probabilities, [V], nats.
+        leniency: -l - s of each token, [V], nats.
+        count: S.
+    """
+    likeliest = (
+        torch.addmm(log_unigram, rows, output).log_softmax(dim=1).topk(count, dim=1)
+        for rows in torch.split(context, CHUNK_ROWS)
+    )
+    log_p, token = (torch.cat(part) for part in zip(*likeliest, strict=True))
+    return Successors(token, log_p, -log_p - leniency[token], log_p.logsumexp(dim=1))
+
+
+class Plan(NamedTuple):
+    """What the recursion needs to know of the language and the message."""
+
+    successors: Successors
+    language_logits: Callable[[Tensor], Tensor]  # logits [.., S] of the successors of tokens [..] without meanings
+    meaning_logits: tuple[Tensor, ...]  # what the meaning due in 1, 2, … steps adds to the logits, [N, V] each
+
+    def refine(self, logits: Tensor, size: int, tokens: Tensor | None = None, ahead: int = 0) -> Tensor:
+        """Return logits, [N, …, M], with v - mean v added for the tokens with the highest logits.
+
+        Args:
+            logits: Logits of M tokens, [N, …, M].
+            size: Number of tokens to refine, K.
+            tokens: Ids of the M tokens, [N, …, M]; None if they are the vocabulary.
+            ahead: Number of steps until one of these tokens is chosen.
+        """
+        places = logits.detach().topk(min(size, logits.shape[-1]), dim=-1).indices
+        chosen = places if tokens is None else tokens.gather(-1, places)
+        following = self.successors.token[chosen]
+        meaning = self.meaning_logits[ahead].gather(1, following.flatten(1)).view(following.shape)
+        later = self.language_logits(chosen) + meaning
+        if ahead + 1 < len(self.meaning_logits):
+            later = self.refine(later, max(1, size // INNER_SHARE), following, ahead + 1)
+        value = later.logsumexp(dim=-1) - self.successors.log_mass[chosen]
+        return logits.scatter_add(-1, places, value - value.mean(dim=-1, keepdim=True))
