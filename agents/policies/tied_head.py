@@ -97,7 +97,7 @@ class TiedHead(nn.Module):
         self.shortlist, self.num_successors = min(shortlist, vocab_size), min(successors, vocab_size)
         for name in ("context", "log_unigram", "leniency"):
             self._keep(name, getattr(prior, name))
-        self._keep("output", prior.output.T)
+        self._keep("output", np.ascontiguousarray(prior.output.T))
         self._keep("knot_places", np.array(KNOTS))
         self.scalar = nn.Parameter(torch.zeros(()))  # w
         self.matrix = nn.Parameter(torch.zeros(d, d))  # W, transposed
@@ -113,14 +113,9 @@ class TiedHead(nn.Module):
     leniency: Tensor
     knot_places: Tensor
 
-    def _keep(self, name: str, array: NDArray[Any] | Tensor) -> None:
-        """Register a constant that is not saved with the weights."""
-        tensor = (
-            torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float32)
-            if isinstance(array, np.ndarray)
-            else array
-        )
-        self.register_buffer(name, tensor, persistent=False)
+    def _keep(self, name: str, array: NDArray[Any]) -> None:
+        """Register an array as a float32 constant that is not saved with the weights."""
+        self.register_buffer(name, torch.tensor(array, dtype=torch.float32), persistent=False)
 
     def plan_to(self, depth: int) -> None:
         """Set the depth of the plan.
@@ -139,7 +134,7 @@ class TiedHead(nn.Module):
                 self.context, self.output, self.log_unigram, self.leniency, self.num_successors
             )
             for name, tensor in found._asdict().items():
-                self._keep(f"successor_{name}", tensor)
+                self.register_buffer(f"successor_{name}", tensor, persistent=False)
 
     def learned(self, name: str) -> Tensor:
         """Return w, W, c, k or g - 1 as used: the parameter times its factor."""
