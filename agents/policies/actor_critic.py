@@ -95,7 +95,12 @@ class TiedMixin(FastMixin):
     def __init__(
         self, *args: Any, prior: Prior, depth: int = 0, shortlist: int = 32, successors: int = 32, **keywords: Any
     ) -> None:
-        self.tied_head_kwargs = {"prior": prior, "depth": depth, "shortlist": shortlist, "successors": successors}
+        self.tied_head_kwargs: dict[str, Any] = {
+            "prior": prior,
+            "depth": depth,
+            "shortlist": shortlist,
+            "successors": successors,
+        }
         super().__init__(*args, **keywords)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:

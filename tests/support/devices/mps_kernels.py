@@ -22,7 +22,7 @@ INSTEAD = {
     "aten::mkldnn_rnn_layer": ("aten::_lstm_mps", "aten::lstm_mps_backward"),
     "aten::mkldnn_rnn_layer_backward": ("aten::lstm_mps_backward",),
 }
-HEADS = ("stock", "tied")  # what fast heads ask of torch is the one's networks and the other's categorical
+HEADS = ("stock", "planning")  # fast and tied heads ask for nothing that neither of them asks for
 SHORT = {
     "ppo": {"n_envs": 4, "batch_size": 16, "n_epochs": 1},
     "a2c": {"n_envs": 4},

@@ -138,7 +138,8 @@ def float64_observations(model):
 
 
 def constants_left_behind(model):
-    model.policy.action_net.output = model.policy.action_net.output.cpu()
+    head = model.policy.mlp_extractor.head
+    head.output = head.output.cpu()
 
 
 def answers_not_fetched(model):
@@ -159,7 +160,7 @@ MISTAKES = (float64_samples, float64_observations, constants_left_behind, answer
 
 def refusal(mistake):
     """What the device says of a training in which this mistake is made; empty if nothing."""
-    model = short_model("ppo", "tied", NAME)
+    model = short_model("ppo", "planning", NAME)
     try:
         mistake(model)
         model.learn(64)
