@@ -95,8 +95,9 @@ class TiedHead(nn.Module):
         self.words, self.dimension = prior.words, d
         self.context_length = float(np.linalg.norm(prior.context, axis=1).max())  # observations are divided by it
         self.shortlist, self.num_successors = min(shortlist, vocab_size), min(successors, vocab_size)
-        for name in ("context", "log_unigram", "leniency"):
+        for name in ("context", "leniency"):
             self._keep(name, getattr(prior, name))
+        self._keep("log_unigram", prior.log_unigram, saved=True)  # so that weights tell the size of the vocabulary
         self._keep("output", np.ascontiguousarray(prior.output.T))
         self._keep("knot_places", np.array(KNOTS))
         self.scalar = nn.Parameter(torch.zeros(()))  # w
@@ -113,9 +114,9 @@ class TiedHead(nn.Module):
     leniency: Tensor
     knot_places: Tensor
 
-    def _keep(self, name: str, array: NDArray[Any]) -> None:
-        """Register an array as a float32 constant that is not saved with the weights."""
-        self.register_buffer(name, torch.tensor(array, dtype=torch.float32), persistent=False)
+    def _keep(self, name: str, array: NDArray[Any], saved: bool = False) -> None:
+        """Register an array as a float32 constant, and save it with the weights or not."""
+        self.register_buffer(name, torch.tensor(array, dtype=torch.float32), persistent=saved)
 
     def plan_to(self, depth: int) -> None:
         """Set the depth of the plan.
@@ -203,7 +204,7 @@ class PlainTiedHead(TiedHead):
 class TiedExtractor(MlpExtractor):
     """SB3's `MlpExtractor` with `TiedHead` as the actor, whose logits a policy uses as they are.
 
-    The critic is a network as in SB3; its output is followed by the head's two features of the value.
+    The critic is a network as in SB3; the head's two features of the value precede its output.
 
     Args:
         feature_dim: Number of feature columns, of which the first are the observation.
@@ -235,4 +236,4 @@ class TiedExtractor(MlpExtractor):
         return self._critic(features, logits, immediate)
 
     def _critic(self, features: Tensor, logits: Tensor, immediate: Tensor) -> Tensor:
-        return torch.cat([super().forward_critic(features), self.head.value_features(logits, immediate)], dim=1)
+        return torch.cat([self.head.value_features(logits, immediate), super().forward_critic(features)], dim=1)

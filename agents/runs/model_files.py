@@ -21,7 +21,7 @@ from agents.runs.json_files import parse_json, read_json, write_json
 from agents.runs.language_file import is_stored, language_bytes, read_language
 from agents.runs.weights import check_finite, fill, read_weights, unique_weights
 from agents.settings.layers import make_settings
-from agents.settings.schema import RecurrentPPOSettings, Settings
+from agents.settings.schema import TIED_HEADS, RecurrentPPOSettings, Settings
 from token_env.errors import SettingError
 from token_env.files import write_bytes
 from token_env.rules.dynamics import Dynamics
@@ -92,8 +92,9 @@ def _check_sizes(path: Path, settings: Settings, weights: dict[str, torch.Tensor
     columns_per_token = settings.policy.embedding if env.observation == "tokens" else 1
     lstm = [section.lstm_hidden_size] * 2 if isinstance(section, RecurrentPPOSettings) else []
     layers = [(env.lookahead + 1) * columns_per_token, *lstm, *settings.policy.hidden, 1]
-    bias = weights.get("action_net.bias", torch.empty(0))
-    if (env.vocab_size,) != bias.shape or max(a * b for a, b in pairwise(layers)) > size:
+    tied = settings.policy.head in TIED_HEADS
+    of_tokens = weights.get("mlp_extractor.head.log_unigram" if tied else "action_net.bias", torch.empty(0))
+    if (env.vocab_size,) != of_tokens.shape or max(a * b for a, b in pairwise(layers)) > size:
         raise SettingError(f"the weights of {str(path)!r} do not match the policy that the settings describe.")
 
 

@@ -70,7 +70,7 @@ def exported(tmp_path_factory):
 @pytest.mark.parametrize(
     ("algorithm", "head", "kind"),
     [
-        *((algorithm, "tied", "features") for algorithm in TRACED),
+        *((algorithm, "planning", "features") for algorithm in TRACED),
         ("ppo", "stock", "features"),
         ("recurrent-ppo", "fast", "tokens"),
     ],
@@ -82,7 +82,7 @@ def test_an_onnx_model_says_what_the_agent_says(exported, algorithm, head, kind)
 
 @pytest.mark.parametrize("algorithm", TRACED)
 def test_logits_of_an_onnx_model_are_the_agents_for_any_number_of_rows(exported, algorithm):
-    agent, content = exported(algorithm, "tied", "features")
+    agent, content = exported(algorithm, "planning", "features")
     session = onnxruntime.InferenceSession(content)
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["tokentask.tokens"]) == list(agent.language.surface)
@@ -119,12 +119,12 @@ def test_the_plain_tied_head_is_the_tied_head():
     settings = make_settings(preset_layer("tiny"))
     dynamics = Dynamics(settings.env)
     agent = moved(Agent(settings, dynamics, build_policy(settings, dynamics)))
-    head = agent.policy.action_net
+    head = agent.policy.mlp_extractor.head
     assert type(head) is TiedHead
-    latent = torch.randn(9, head.meaning_columns.stop + 10)
-    ours = head(latent)
+    seen = torch.randn(9, *agent.policy.observation_space.shape)
+    ours = head(seen)
     head.__class__ = PlainTiedHead
-    torch.testing.assert_close(head(latent), ours, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(head(seen), ours, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("form", ["onnx", "sb3", "safetensors"])
@@ -142,7 +142,7 @@ def test_safetensors_hold_the_weights_and_what_they_are_of(command, tmp_path):
     command(export, "run --format safetensors --out weights.safetensors")
     with safetensors.safe_open(tmp_path / "weights.safetensors", "pt") as file:
         assert json.loads(file.metadata()["tokentask.settings"])["algorithm"] == "ppo"
-        assert "action_net.bias" in file.keys()  # noqa: SIM118  # it is no dictionary
+        assert "mlp_extractor.head.slopes" in file.keys()  # noqa: SIM118  # it is no dictionary
 
 
 def test_a_file_that_says_something_else_is_not_written(command, tmp_path, monkeypatch):
@@ -238,7 +238,7 @@ def inflating(name):
 def planted(kind, marker, state):
     good = weights_archive(state)
     bad = dict(state)
-    bad["action_net.bias"] = bad["action_net.bias"] + float("nan")
+    bad["value_net.bias"] = bad["value_net.bias"] + float("nan")
     return {
         "pickle": lambda: zipped(("policy.pth", weights_archive({"x": Bomb(marker)}))),
         "bare pickle": lambda: zipped(("policy.pth", pickle.dumps(Bomb(marker)))),

@@ -10,7 +10,7 @@ from agents.algorithms.models import build_policy
 from agents.evaluation.agent import Agent
 from agents.runs import model_files
 from agents.settings.layers import make_settings, preset_layer
-from agents.settings.schema import section_name
+from agents.settings.schema import TIED_HEADS, section_name
 from token_env import Dynamics, Evaluation
 
 
@@ -94,6 +94,6 @@ def untrained_variant(algorithm, head="fast", **env):
     torch.manual_seed(0)
     policy = build_policy(settings, dynamics)
     with torch.no_grad():
-        for parameter in policy.action_net.parameters():
-            parameter.normal_()
+        for parameter in (policy.mlp_extractor.head if head in TIED_HEADS else policy.action_net).parameters():
+            parameter.normal_(std=0.1 if head in TIED_HEADS else 1.0)
     return Agent(settings, dynamics, policy)

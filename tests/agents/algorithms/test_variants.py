@@ -16,16 +16,21 @@ from agents.evaluation.agent import Agent, Player
 from agents.evaluation.comparison import compare
 from agents.evaluation.episodes import play_episode
 from agents.evaluation.scores import evaluate_agent
-from agents.policies.actor_critic import FastRecurrentActorCriticPolicy
+from agents.policies.actor_critic import FastRecurrentActorCriticPolicy, TiedMixin
 from agents.policies.distributions import LargeCategorical, LargeCategoricalDistribution
 from agents.training.fit import fit
 from tests.support.models import untrained_variant, variant_settings
 from token_env import Dynamics, SettingError, evaluate
 from token_env.episodes.batch import Batch
 
-HEADS = ("stock", "fast", "tied")
+HEADS = ("stock", "fast", "planning")
 TINY = {"vocab_size": 64, "max_steps": 8}
 SMALL = {"n_envs": 4, "n_steps": 8, "batch_size": 16}
+
+
+def actor_of(policy):
+    """The module that computes the logits."""
+    return policy.mlp_extractor.head if isinstance(policy, TiedMixin) else policy.action_net
 
 
 def model_of(algorithm, head="fast", **env):
@@ -55,7 +60,8 @@ def test_an_update_changes_the_policy_and_what_is_saved_is_loaded_again(algorith
     assert type(loaded.policy) is ALGORITHMS[algorithm].policies[head]
     after = loaded.policy.state_dict()
     assert before.keys() == after.keys()
-    assert not torch.equal(before["action_net.bias"], after["action_net.bias"])
+    actor = "mlp_extractor.head.slopes" if head == "planning" else "action_net.bias"
+    assert not torch.equal(before[actor], after[actor])
     updates = agents.load_metrics(result.run).updates
     assert len(updates) == 1
     assert updates.loss.to_numpy() == pytest.approx(loss_from_its_parts(settings, updates).to_numpy())
@@ -66,8 +72,8 @@ def test_an_update_changes_the_policy_and_what_is_saved_is_loaded_again(algorith
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_with_the_tied_head_every_algorithm_begins_with_what_the_language_says(algorithm):
-    settings = variant_settings(algorithm, "tied")
+def test_with_a_tied_head_every_algorithm_begins_with_what_the_language_says(algorithm):
+    settings = variant_settings(algorithm, "planning")
     dynamics = Dynamics(settings.env)
     problems = dynamics.problems.draw(np.arange(30))
     agent = Agent(settings, dynamics, build_policy(settings, dynamics))
@@ -83,7 +89,7 @@ def test_with_the_tied_head_every_algorithm_begins_with_what_the_language_says(a
 def test_a_masked_token_is_never_said_in_training(head):
     model = model_of("maskable-ppo", head, mask_budget=2.5)
     with torch.no_grad():
-        for parameter in model.policy.action_net.parameters():
+        for parameter in actor_of(model.policy).parameters():
             parameter.normal_(std=3.0)
     _, callback = model._setup_learn(64)
     model.collect_rollouts(model.env, callback, model.rollout_buffer, 8)
@@ -201,9 +207,11 @@ def test_a_recurrent_agent_remembers_its_episode_and_nothing_before(head):
     with torch.no_grad():
         for parameter in agent.policy.lstm_actor.parameters():
             parameter.mul_(5.0)  # so that memory matters
-        if head == "tied":
-            for strong in (agent.policy.action_net.of_meanings, agent.policy.action_net.bends):
+        if head == "planning":
+            tied = agent.policy.mlp_extractor.head
+            for strong in (tied.scalar, tied.matrix, tied.slopes):
                 strong.zero_()  # what is seen now would decide alone
+            tied.memory.mul_(100.0)
     player = agent.greedy
     evaluate(player, range(20, 30), task=agent.task)  # another episode, of another number of rows
     played = evaluate(player, range(40), task=agent.task)

@@ -10,7 +10,7 @@ from agents.algorithms.models import build_model, build_policy
 from agents.algorithms.vec_env import TokenVecEnv
 from agents.evaluation.scores import score_policy
 from agents.policies.categorical import CHUNK_ELEMENTS
-from agents.policies.tied_head import BENDS, BENDS_LR_MULTIPLIER, MEANINGS_LR_MULTIPLIER, Bigrams, tied_logits
+from agents.policies.tied_logits import Bigrams, immediate_logits, plain_immediate_logits
 from agents.runs import run_dir
 from agents.settings.layers import make_settings, preset_layer
 from tests.support.models import saved
@@ -46,49 +46,35 @@ def test_an_untrained_policy_says_what_the_language_would(env):
     torch.testing.assert_close(logits(policy, observations).log_softmax(dim=1), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_the_formula_with_numbers_in_every_part_of_it():
-    dynamics, policy = tied(lookahead=1)
-    problems, observations = observed(dynamics)
-    head, language = policy.action_net, dynamics.language
-    generator = np.random.default_rng(0)
-    a, b, c, e = (
-        generator.normal(size=tuple(part.shape)) for part in (head.of_meanings, head.of_hidden, head.bends, head.bias)
-    )
-    with torch.no_grad():
-        for part, value in zip((head.of_meanings, head.of_hidden, head.bends, head.bias), (a, b, c, e), strict=True):
-            part.copy_(torch.as_tensor(value))
-    scores = language.context[problems.start] @ language.output.T + language.log_unigram
-    log_p = torch.as_tensor(scores).log_softmax(dim=1).numpy()
-    h = policy.mlp_extractor.policy_net(observations).detach().numpy()
-    seen = problems.meanings[:, :2].reshape(len(h), -1)
-    places = np.array([2.5, 3.25, 4.0, 4.75, 5.5, 6.25])
-    bent = np.maximum(0.0, -places - log_p[..., None]) @ (BENDS_LR_MULTIPLIER * c)
-    expected = log_p - bent + (MEANINGS_LR_MULTIPLIER * seen @ a + h @ b) @ language.output.T + e
-    np.testing.assert_allclose(logits(policy, observations).detach().numpy(), expected, rtol=1e-3, atol=1e-2)
-
-
 @pytest.mark.parametrize("elements", [CHUNK_ELEMENTS, 10])
 def test_its_gradient_and_the_gradient_of_that_are_those_of_finite_differences(elements, monkeypatch):
     monkeypatch.setattr("agents.policies.categorical.CHUNK_ELEMENTS", elements)  # 10: two rows, then the third
-    torch.manual_seed(0)
-    context, output, log_unigram = (torch.randn(size, dtype=torch.float64) for size in ((3, 2), (2, 5), (5,)))
-    bigrams = Bigrams(context, output, 3.0 * log_unigram)  # some of them beyond the last bend
-    assert bigrams.log_p(slice(None)).min() < -6.25
-    learned = [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in ((3, 2), (5,), (1 + BENDS,))]
-    assert torch.autograd.gradcheck(lambda *parts: tied_logits(*parts, bigrams), learned)
-    assert torch.autograd.gradgradcheck(lambda *parts: tied_logits(*parts, bigrams), learned)
+    generator = torch.Generator().manual_seed(0)
+    context, output, log_unigram, leniency = (
+        torch.randn(size, dtype=torch.float64, generator=generator) for size in ((3, 2), (2, 5), (5,), (5,))
+    )
+    bigrams = Bigrams(context, output, 3.0 * log_unigram, leniency.abs())
+    places = torch.tensor([0.5, 1.5, 3.0, 5.0], dtype=torch.float64)
+    depth = bigrams.surprisal(slice(None)).flatten()
+    assert all(0 < (depth > place).sum() < len(depth) for place in places)  # some tokens on either side of each bend
+    learned = [torch.randn(size, dtype=torch.float64, generator=generator) for size in ((3, 2), (4,))] + [places]
+    learned = [part.requires_grad_() for part in learned]
+    for logits in (immediate_logits, plain_immediate_logits):
+        assert torch.autograd.gradcheck(lambda *parts, logits=logits: logits(*parts, bigrams), learned)
+    assert torch.autograd.gradgradcheck(lambda *parts: immediate_logits(*parts, bigrams), learned)
 
 
 def test_it_is_saved_without_the_languages_arrays(tmp_path):
     path = saved(tmp_path / "run", policy={"head": "tied"})
     weights = safetensors.torch.load_file(path / run_dir.WEIGHTS)
-    assert weights.keys() == dict(agents.load(path).policy.named_parameters()).keys()
+    size = "mlp_extractor.head.log_unigram"  # tells how many tokens there are, before memory is allocated for them
+    assert weights.keys() == dict(agents.load(path).policy.named_parameters()).keys() | {size}
 
 
 def test_it_learns_where_plain_logits_have_hardly_begun():
     """400 episodes: the first meanings are told, and tokens beyond the budget avoided."""
     scores = {}
-    for head in ("stock", "tied"):
+    for head in ("stock", "tied", "planning"):
         settings = make_settings(
             preset_layer("fast"),
             {"env": {"vocab_size": 200, "max_steps": 10}, "episodes": 400, "device": "cpu"},
@@ -110,6 +96,7 @@ def test_it_learns_where_plain_logits_have_hardly_begun():
         ).score
     assert scores["tied"] > 0.3
     assert scores["tied"] > scores["stock"] + 0.1
+    assert scores["planning"] > scores["tied"] + 0.02
 
 
 def test_ids_cannot_be_read_by_it():

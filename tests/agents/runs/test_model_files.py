@@ -239,9 +239,9 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path, valu
     path = saved(tmp_path / "run")
     agent = agents.load(path)
     with torch.no_grad():
-        agent.policy.action_net.bias[3] = value
+        agent.policy.mlp_extractor.head.slopes[3] = value
     (tmp_path / "new").mkdir()
-    with pytest.raises(SettingError, match=r"not finite: action_net.bias contains NaN or infinity"):
+    with pytest.raises(SettingError, match=r"not finite: mlp_extractor\.head\.slopes contains NaN or infinity"):
         model_files.save(tmp_path / "new", agent.settings, agent.dynamics, agent.policy)
     assert list((tmp_path / "new").iterdir()) == []
     (path / run_dir.WEIGHTS).write_bytes(safetensors.torch.save(unique_weights(agent.policy)))

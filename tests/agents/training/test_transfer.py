@@ -22,7 +22,6 @@ PLAIN = {"policy": {"head": "stock"}}
 VARIANTS = {
     "stock": PLAIN,
     "fast": {"policy": {"head": "fast"}},
-    "tied": {"policy": {"head": "tied"}},
     "ids": {"env": {"observation": "tokens"}, "policy": {"embedding": 8, "head": "fast"}},
 }
 
@@ -34,10 +33,10 @@ def make_policy(*layers):
 
 
 def as_if_trained(policy):
-    """The policy with other weights everywhere; but for bends, which bend the log-probabilities of one language."""
+    """The policy with other weights everywhere; but for slopes and places, whose steps are large."""
     generator = torch.Generator().manual_seed(0)
     for name, parameter in policy.named_parameters():
-        if not name.endswith("bends"):
+        if not name.endswith(("slopes", "places")):
             parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
     return policy
 
@@ -68,17 +67,19 @@ def test_a_larger_policy_keeps_the_values_and_the_logits_of_shared_tokens_but_fo
     np.testing.assert_allclose(values, values_before, atol=1e-5)
 
 
-def test_what_a_tied_head_has_learned_is_carried_over_as_it_is():
-    small, large = make_policy(VARIANTS["tied"]), make_policy(VARIANTS["tied"], LARGER)
-    for parameter in small.action_net.parameters():
-        torch.nn.init.normal_(parameter)
-    copy_policy(small, large)
-    ours, theirs = (dict(policy.action_net.named_parameters()) for policy in (large, small))
-    for name in ("of_meanings", "bends"):
-        assert torch.equal(ours[name], theirs[name])
-    for name in ("of_hidden", "bias"):
-        assert torch.equal(ours[name][:64], theirs[name])
-        assert not ours[name][64:].any()
+@pytest.mark.parametrize("heads", [("tied", "tied"), ("tied", "planning"), ("planning", "planning")])
+def test_a_tied_head_is_carried_over_as_it_is_and_may_begin_to_plan(heads):
+    wider = {"policy": {"hidden": [96, 80]}}
+    small, large = (
+        make_policy(layer, {"policy": {"head": head}}) for layer, head in zip(({}, wider), heads, strict=True)
+    )
+    copy_policy(as_if_trained(small), large)
+    ours, theirs = (dict(policy.mlp_extractor.head.named_parameters()) for policy in (large, small))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    if heads[0] == heads[1]:
+        for before, after in zip(outputs(small), outputs(large), strict=True):
+            np.testing.assert_allclose(after, before, atol=1e-4)
 
 
 def test_new_tokens_and_units_start_as_those_of_a_new_policy():
@@ -100,7 +101,7 @@ def test_a_parameter_goes_into_the_first_rows_and_columns_and_the_rest_of_these_
     assert gates.tolist() == [1, 7, 2, 7]
 
 
-@pytest.mark.parametrize("head", ["stock", "fast", "tied"])
+@pytest.mark.parametrize("head", ["stock", "fast"])
 def test_a_policy_with_a_wider_lstm_says_what_the_smaller_says(head):
     """At the second step too, when there is something to remember."""
     recurrent = {"algorithm": "recurrent-ppo", "policy": {"head": head}}
