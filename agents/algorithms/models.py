@@ -48,6 +48,8 @@ def _policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
         keywords["features_extractor_kwargs"] = {"embedding": policy.embedding}
     if policy.head in TIED_HEADS:
         keywords["prior"] = language_prior(dynamics.language, dynamics.task.lookahead)
+        if find_algorithm(settings.algorithm).uses_mask:
+            keywords["mask_budget"] = dynamics.mask_budget
     if policy.head == "planning":
         keywords |= policy.model_dump(include={"depth", "shortlist", "successors"})
     if isinstance(section, RecurrentPPOSettings):

@@ -80,6 +80,7 @@ class TiedMixin(FastMixin):
         depth: Number of steps that the policy plans ahead; 0 for none.
         shortlist: Number of tokens among which it plans.
         successors: Number of successors of each that it considers.
+        mask_budget: Surprisal in nats beyond which the environment masks tokens, for `MaskablePPO`; None without masks.
         **keywords: Other arguments of SB3's policy class.
 
     Raises:
@@ -93,13 +94,21 @@ class TiedMixin(FastMixin):
     mlp_extractor: Any
 
     def __init__(
-        self, *args: Any, prior: Prior, depth: int = 0, shortlist: int = 32, successors: int = 32, **keywords: Any
+        self,
+        *args: Any,
+        prior: Prior,
+        depth: int = 0,
+        shortlist: int = 32,
+        successors: int = 32,
+        mask_budget: float | None = None,
+        **keywords: Any,
     ) -> None:
         self.tied_head_kwargs: dict[str, Any] = {
             "prior": prior,
             "depth": depth,
             "shortlist": shortlist,
             "successors": successors,
+            "mask_budget": mask_budget,
         }
         super().__init__(*args, **keywords)
 

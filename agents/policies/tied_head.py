@@ -26,10 +26,11 @@ from token_env.errors import SettingError
 from token_env.languages.language import Language
 from token_env.rules.task import Task
 
-BENDS = (1.0, 2.5, 4.0, 5.5, 7.0, 8.5)  # k at first, nats: evenly spaced
+BENDS = (2.0, 4.0, 6.0, 8.0)  # k at first, nats: evenly spaced
 KNOTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # rarities between which g is linear; constant beyond the last
 # Adam moves every parameter equally fast; these are stored divided by a factor, which multiplies their learning rates.
 LR_MULTIPLIERS = {"scalar": 40.0, "matrix": 0.5, "slopes": 1000.0, "places": 6.0, "knots": 10.0}
+MASK_SLOPE = 1000.0  # per nat beyond the mask budget
 VALUE_FEATURES, VALUE_SCALE = 2, 0.1  # what the value network is shown of the logits, and its scale
 
 
@@ -81,6 +82,7 @@ class TiedHead(nn.Module):
         depth: Number of steps that the plan looks ahead; 0 for the immediate logits alone.
         shortlist: K, number of tokens that the plan refines.
         successors: S, number of successors of each that it considers.
+        mask_budget: Surprisal in nats beyond which tokens are masked, so that the plan avoids them; None without masks.
         memory: Number of units of h, the columns after the observation; 0 without a memory.
 
     Raises:
@@ -88,7 +90,13 @@ class TiedHead(nn.Module):
     """
 
     def __init__(
-        self, prior: Prior, depth: int = 0, shortlist: int = 32, successors: int = 32, memory: int = 0
+        self,
+        prior: Prior,
+        depth: int = 0,
+        shortlist: int = 32,
+        successors: int = 32,
+        mask_budget: float | None = None,
+        memory: int = 0,
     ) -> None:
         super().__init__()
         vocab_size, d = prior.output.shape
@@ -100,6 +108,9 @@ class TiedHead(nn.Module):
         self._keep("log_unigram", prior.log_unigram, saved=True)  # so that weights tell the size of the vocabulary
         self._keep("output", np.ascontiguousarray(prior.output.T))
         self._keep("knot_places", np.array(KNOTS))
+        masks = [] if mask_budget is None else [mask_budget]  # a mask is one more bend, which is not learned
+        self._keep("mask_slope", np.full(len(masks), MASK_SLOPE))
+        self._keep("mask_place", np.array(masks))
         self.scalar = nn.Parameter(torch.zeros(()))  # w
         self.matrix = nn.Parameter(torch.zeros(d, d))  # W, transposed
         self.slopes = nn.Parameter(torch.zeros(len(BENDS)))  # c
@@ -113,6 +124,8 @@ class TiedHead(nn.Module):
     log_unigram: Tensor
     leniency: Tensor
     knot_places: Tensor
+    mask_slope: Tensor  # [1], or [0] without masks
+    mask_place: Tensor
 
     def _keep(self, name: str, array: NDArray[Any], saved: bool = False) -> None:
         """Register an array as a float32 constant, and save it with the weights or not."""
@@ -156,7 +169,8 @@ class TiedHead(nn.Module):
         queries = self.emphasis(rarities[:, : self.depth + 1])[:, :, None] * (
             self.learned("scalar") * meanings + meanings @ self.learned("matrix")
         )
-        slopes, places = self.learned("slopes"), self.learned("places")
+        slopes = torch.cat([self.learned("slopes"), self.mask_slope])
+        places = torch.cat([self.learned("places"), self.mask_place])
         bigrams = Bigrams(self.context_length * context, self.output, self.log_unigram, self.leniency)
         query = queries[:, 0]
         if self.memory is not None:

@@ -123,10 +123,15 @@ class Dynamics:
         """Return the tokens within the mask budget (nats), bool [N, V]; always at least the least surprising one."""
         return self._masks.legal(state.previous)
 
+    @property
+    def mask_budget(self) -> float:
+        """Surprisal above which a token is masked, nats."""
+        budget = self.task.mask_budget
+        return self.task.surprisal_budget if budget is None else budget
+
     @cached_property
     def _masks(self) -> ActionMasks:
-        budget = self.task.mask_budget
-        return ActionMasks(self.language, self.task.surprisal_budget if budget is None else budget)
+        return ActionMasks(self.language, self.mask_budget)
 
     def observe(self, problems: Problems, state: State) -> Observations:
         """Return the observations, a new array [N, D].
