@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from agents.policies import tied_logits
 from torch import Tensor
 
 CHUNK_ROWS = 256  # tokens whose successors are found at a time
@@ -73,5 +72,5 @@ class Plan(NamedTuple):
         later = self.language_logits(chosen) + meaning
         if ahead + 1 < len(self.meaning_logits):
             later = self.refine(later, max(1, size // INNER_SHARE), following, ahead + 1)
-        value = later.logsumexp(dim=-1) - (tied_logits.PRIOR * self.successors.log_p).logsumexp(dim=1)[chosen]
+        value = later.logsumexp(dim=-1) - self.successors.log_mass[chosen]
         return logits.scatter_add(-1, places, value - value.mean(dim=-1, keepdim=True))

@@ -18,9 +18,6 @@ from torch.autograd.function import once_differentiable
 from agents.policies.categorical import chunks
 
 
-PRIOR = 1.0
-
-
 class Bigrams(NamedTuple):
     """The tensors that define l and s of N rows; they receive no gradient."""
 
@@ -40,7 +37,6 @@ class Bigrams(NamedTuple):
 
 def bent(log_p: Tensor, surprisal: Tensor, slopes: Tensor, places: Tensor) -> Tensor:
     """Return l - Σ_i c_i max(0, s - k_i), in the shape of log p and surprisal, in plain torch operators."""
-    log_p = PRIOR * log_p
     for slope, place in zip(slopes, places, strict=True):
         log_p = log_p - slope * torch.relu(surprisal - place)
     return log_p
@@ -75,7 +71,7 @@ class _Immediate(torch.autograd.Function):
         logits = query @ bigrams.output
         for rows in chunks(logits):
             log_p = bigrams.log_p(rows)
-            logits[rows].add_(log_p, alpha=PRIOR)
+            logits[rows].add_(log_p)
             _subtract_bends(logits[rows], log_p.neg_().sub_(bigrams.leniency), slopes.tolist(), places.tolist())
         return logits
 
