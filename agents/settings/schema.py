@@ -212,9 +212,8 @@ class Settings(Strict):
         if head == "planning" and depth > lookahead:
             shallower = f"--set policy.depth={lookahead}, " if lookahead else ""
             raise SettingError(
-                f"policy.depth={depth} needs the meanings of {depth} words after the one that is due, and "
-                f"env.lookahead={lookahead} shows {lookahead}; type --set env.lookahead={depth}, {shallower}"
-                "or --set policy.head=tied."
+                f"policy.depth={depth} plans further than env.lookahead={lookahead} shows; type "
+                f"--set env.lookahead={depth}, {shallower}or --set policy.head=tied."
             )
 
     def _check_held_out(self) -> None:

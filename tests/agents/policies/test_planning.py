@@ -121,7 +121,11 @@ def test_no_array_has_a_row_for_every_observation_token_and_successor():
     ("env", "policy", "message"),
     [
         ({"observation": "tokens"}, {}, r"policy\.head=planning reads token vectors"),
-        ({"lookahead": 0}, {}, r"policy\.depth=1 plans over 1 words .* type --set env\.lookahead=1, or"),
+        (
+            {"lookahead": 0},
+            {},
+            r"policy\.depth=1 plans further than env\.lookahead=0 shows; type --set env\.lookahead=1",
+        ),
         ({"lookahead": 2}, {"depth": 3}, r"--set env\.lookahead=3, --set policy\.depth=2, or --set policy\.head=tied"),
     ],
 )
@@ -131,7 +135,7 @@ def test_plans_that_the_observation_does_not_allow_are_refused(env, policy, mess
 
 
 def test_a_head_refuses_a_plan_beyond_the_observed_meanings():
-    with pytest.raises(SettingError, match="a plan of depth 2 needs the meanings of 2 words"):
+    with pytest.raises(SettingError, match="a plan of depth 2 .* show 1"):
         TiedHead(language_prior(Dynamics(Task(vocab_size=64)).language), depth=2)
 
 
