@@ -139,8 +139,8 @@ class TiedHead(nn.Module):
         """
         if not 0 <= depth < self.words:
             raise SettingError(
-                f"a plan of depth {depth} needs the meanings of as many words after the one that is due, but observations "
-                f"show {self.words - 1}; type a depth from 0 to {self.words - 1}, or raise env.lookahead."
+                f"a plan of depth {depth} needs the meanings of {depth} more words than the one that is due, but "
+                f"observations show {self.words - 1}; type a depth from 0 to {self.words - 1}, or raise env.lookahead."
             )
         self.depth = depth
         if depth and not hasattr(self, "successor_token"):

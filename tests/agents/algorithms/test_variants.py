@@ -82,7 +82,6 @@ def test_with_a_tied_head_every_algorithm_begins_with_what_the_language_says(alg
     expected = language.context[problems.start] @ language.output.T + language.log_unigram
     if ALGORITHMS[algorithm].uses_mask:
         legal = dynamics.legal(dynamics.initial(problems))
-        assert not torch.tensor(said).softmax(dim=1)[~legal].any()
         said, expected = (np.where(legal, logits, -np.inf) for logits in (said, expected))
     torch.testing.assert_close(
         torch.tensor(said).log_softmax(dim=1), torch.tensor(expected).log_softmax(dim=1).float(), rtol=1e-4, atol=1e-4

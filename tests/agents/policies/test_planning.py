@@ -135,7 +135,7 @@ def test_plans_that_the_observation_does_not_allow_are_refused(env, policy, mess
 
 
 def test_a_head_refuses_a_plan_beyond_the_observed_meanings():
-    with pytest.raises(SettingError, match="a plan of depth 2 .* show 1"):
+    with pytest.raises(SettingError, match=r"a plan of depth 2 .* show 1;"):
         TiedHead(language_prior(Dynamics(Task(vocab_size=64)).language), depth=2)
 
 
