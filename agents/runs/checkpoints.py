@@ -20,7 +20,7 @@ from agents.runs import run_dir
 from token_env.errors import SettingError
 from token_env.files import write_bytes
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Checkpoint(NamedTuple):

@@ -26,7 +26,7 @@ from token_env.errors import SettingError
 from token_env.files import write_bytes
 from token_env.rules.dynamics import Dynamics
 
-FORMAT = 2
+FORMAT = 3
 
 
 def save(path: Path, settings: Settings, dynamics: Dynamics, policy: BasePolicy) -> None:

@@ -156,7 +156,7 @@ def test_a_description_nested_without_end_is_refused(run):
     (run / run_dir.MODEL).write_text("[" * 500_000)
     refused(run, "cannot read")
     settings = make_settings(preset_layer("tiny")).to_dict()
-    nested = json.dumps({"format": 2, "settings": settings}).replace(
+    nested = json.dumps({"format": 3, "settings": settings}).replace(
         '"ppo"', '"x":' + "[" * 5000 + "]" * 5000 + ',"ppo"'
     )
     (run / run_dir.MODEL).write_text(nested)
@@ -217,7 +217,7 @@ def test_a_name_that_stands_twice_is_refused_everywhere(run):
     sums, model = (run / run_dir.CHECKSUMS).read_text(), (run / run_dir.MODEL).read_text()
     (run / run_dir.CHECKSUMS).write_text(sums + sums.splitlines()[0] + "\n")
     refused(run, "every name once")
-    (run / run_dir.MODEL).write_text(model.replace('"format": 2', '"format": 2, "format": 2'))
+    (run / run_dir.MODEL).write_text(model.replace('"format": 3', '"format": 3, "format": 3'))
     resum(run)
     refused(run, "has the key 'format' twice")
     (run / run_dir.MODEL).write_text(model)
@@ -267,8 +267,8 @@ def test_weights_of_another_policy_are_refused(tmp_path, kind):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 1}, r"has format version 1; .* train it again, type python -m agents.train"),
-        ({"format": 3}, "has format version 3"),
+        ({"format": 2}, r"has format version 2; .* train it again, type python -m agents.train"),
+        ({"format": 4}, "has format version 4"),
         ({"format": None}, "has format version None"),
         ({"language": "0" * 64}, "differs from the one that the model was trained on"),
         ({"settings": {"episodse": 1}}, "unknown setting"),

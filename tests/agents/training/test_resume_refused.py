@@ -61,7 +61,7 @@ def test_what_is_no_run_is_refused(tmp_path):
         (lambda content: content[: len(content) // 2], r"cannot be read"),
         (lambda content: content[:-1] + bytes([content[-1] ^ 1]), r"its checksum does not match its content"),
         (lambda content: content.replace(b'\\"timesteps\\": ', b'\\"timesteps\\":1'), r"its checksum does not"),
-        (lambda content: content.replace(b'"format":"1"', b'"format":"7"'), r"has another format version"),
+        (lambda content: content.replace(b'"format":"2"', b'"format":"7"'), r"has another format version"),
         (lambda content: b"", r"cannot be read"),
     ],
 )
