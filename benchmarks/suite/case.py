@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agents.algorithms.budget import nearest_multiple
-from agents.settings.layers import make_settings
+from agents.settings.layers import make_settings, read_layer
 from agents.settings.schema import Settings
 from agents.training.build import resolve_settings
 from token_env.errors import find
@@ -53,6 +53,11 @@ class Benchmark(NamedTuple):
             SettingError: If there is no such case.
         """
         return find("case", name, {case.name: case for case in self.cases})
+
+
+def our_preset(size: str) -> dict[str, Any]:
+    """Return the preset of a size with which the committed results were made: that of version 0.1, without a plan."""
+    return read_layer(f"tied/{size}")
 
 
 def shortened(layer: Mapping[str, Any], max_episodes: int | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from agents.settings.layers import merge_layers, preset_layer, read_layer
-from benchmarks.suite.case import Benchmark, Case, shortened
+from benchmarks.suite.case import Benchmark, Case, our_preset, shortened
 from benchmarks.suite.claim_cases import CLAIM_CASES
 from token_env import SIZES
 from token_env.errors import find
@@ -16,7 +16,7 @@ def _size_cases(max_episodes: int | None = None) -> tuple[Case, ...]:
     sources = [
         (size, variant, layer)
         for size in ("fast", "intermediate", "stable")
-        for variant, layer in ((AS_REPORTED, read_layer(f"reported/{size}")), (PRESET, preset_layer(size)))
+        for variant, layer in ((AS_REPORTED, read_layer(f"reported/{size}")), (PRESET, our_preset(size)))
     ]
     return tuple(Case(size, variant, shortened(layer, max_episodes)) for size, variant, layer in sources)
 
@@ -33,7 +33,7 @@ def _head_cases() -> tuple[Case, ...]:
         "fast": {"policy": {"head": "fast"}},
         "bf16": {"policy": {"head": "fast"}, "precision": "bf16"},
     }
-    return tuple(Case("fast", name, merge_layers(preset_layer("fast"), change)) for name, change in changes.items())
+    return tuple(Case("fast", name, merge_layers(our_preset("fast"), change)) for name, change in changes.items())
 
 
 def _reach_cases() -> tuple[Case, ...]:
@@ -43,8 +43,8 @@ def _reach_cases() -> tuple[Case, ...]:
         for size in ("fast", "stable")
         for variant, layer in (
             (SB3_DEFAULTS, _sb3_defaults(size)),
-            ("sb3-classes", merge_layers(preset_layer(size), {"policy": {"head": "stock"}})),
-            (PRESET, preset_layer(size)),
+            ("sb3-classes", merge_layers(our_preset(size), {"policy": {"head": "stock"}})),
+            (PRESET, our_preset(size)),
         )
     )
 
@@ -58,7 +58,7 @@ def _sb3_defaults(size: str) -> dict[str, Any]:
 
 def _generalisation_case(num_problems: int | None) -> Case:
     name = "endless" if num_problems is None else f"{num_problems}-problems"
-    return Case("fast", name, {**preset_layer("fast"), "env": {**SIZES["fast"], "num_problems": num_problems}})
+    return Case("fast", name, {**our_preset("fast"), "env": {**SIZES["fast"], "num_problems": num_problems}})
 
 
 CLAIMS, FAST_VS_STABLE, GENERALISATION = "claims", "fast-vs-stable", "generalisation"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from agents.settings.layers import merge_layers, preset_layer, read_layer
-from benchmarks.suite.case import Case, shortened
+from agents.settings.layers import merge_layers, read_layer
+from benchmarks.suite.case import Case, our_preset, shortened
 
 FEW_SEEDS = 3  # seeds of long runs and of cases that are points of a curve
 RATES = ("1e-6", "1e-5", "1e-4", "3e-4", "1e-3", "3e-3")
@@ -22,7 +22,7 @@ def rate_cases() -> tuple[Case, ...]:
     time.
     """
     other_rates = [rate for rate in RATES if rate != REPORTED_RATE]
-    fast, preset = read_layer("reported/fast"), preset_layer("fast")
+    fast, preset = read_layer("reported/fast"), our_preset("fast")
     stable = merge_layers(shortened(read_layer("reported/stable"), RATE_STUDY_EPISODES), {"policy": {"head": "fast"}})
     return (
         *(Case("fast", f"rate-{rate}", _at_rate(fast, rate), max_seeds=FEW_SEEDS) for rate in other_rates),
@@ -59,7 +59,7 @@ def hybrid_cases() -> tuple[Case, ...]:
 
     Stable alone at the full budget is a case of fast-vs-stable.
     """
-    fast, stable = preset_layer("fast"), preset_layer("stable")
+    fast, stable = our_preset("fast"), our_preset("stable")
     return (
         Case("stable", "short", shortened(stable, SHORT_BUDGET)),
         Case("stable", "short-hybrid", shortened(stable, SHORT_BUDGET - EPISODES_PER_FAST_RUN), start=fast),
@@ -93,7 +93,7 @@ def other_cases() -> tuple[Case, ...]:
 
 
 def _fast(*changes: dict[str, Any]) -> dict[str, Any]:
-    layer = preset_layer("fast")
+    layer = our_preset("fast")
     for change in changes:
         layer = merge_layers(layer, change)
     return layer

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.settings.layers import make_settings, preset_layer
+from agents.settings.layers import make_settings, read_layer
 from agents.tuning.outcome import read_outcome
 from agents.tuning.storages import open_storage
 from benchmarks.files import RESULTS
@@ -71,7 +71,7 @@ def test_the_preset_of_fast_has_the_numbers_of_the_published_study(algorithm, tm
     with open_storage(f"journal:{journal}") as storage:
         outcome = read_outcome(storage, name)
     assert len(outcome.trials) == 40
-    preset = make_settings(preset_layer("fast"), {"algorithm": algorithm}).hyperparameters.model_dump()
+    preset = make_settings(read_layer("tied/fast"), {"algorithm": algorithm}).hyperparameters.model_dump()
     winner = outcome.winner.settings.hyperparameters.model_dump()
     assert preset.keys() == winner.keys()
     for key, value in winner.items():
