@@ -30,6 +30,9 @@ BENDS = (2.0, 4.0, 6.0, 8.0)  # k at first, nats: evenly spaced
 KNOTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # rarities between which g is linear; constant beyond the last
 # Adam moves every parameter equally fast; these are stored divided by a factor, which multiplies their learning rates.
 LR_MULTIPLIERS = {"scalar": 40.0, "matrix": 0.5, "slopes": 1000.0, "places": 6.0, "knots": 10.0}
+# The factor of W grows with the square of its norm. If meanings are output vectors, w says all, and W, being slow,
+# adds little noise; if they are not, W becomes fast.
+MATRIX_GROWTH = 0.05
 MASK_SLOPE = 1000.0  # per nat beyond the mask budget
 VALUE_FEATURES, VALUE_SCALE = 2, 0.1  # what the value network is shown of the logits, and its scale
 
@@ -153,7 +156,8 @@ class TiedHead(nn.Module):
     def learned(self, name: str) -> Tensor:
         """Return w, W, c, k or g - 1 as used: the parameter times its factor."""
         value: Tensor = getattr(self, name)
-        return LR_MULTIPLIERS[name] * value
+        growth = MATRIX_GROWTH * value.square().sum() if name == "matrix" else 0.0
+        return (LR_MULTIPLIERS[name] + growth) * value
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return logits [N, V] of observations [N, D], or of observations and memory, [N, D + H]."""

@@ -23,7 +23,7 @@ def observed(dynamics, count):
 def trained(head, seed=0):
     """The head with numbers in every part of it."""
     generator = torch.Generator().manual_seed(seed)
-    sizes = {"scalar": 0.05, "matrix": 1.0, "slopes": 2e-3, "knots": 0.05}
+    sizes = {"scalar": 0.05, "matrix": 0.3, "slopes": 2e-3, "knots": 0.05}
     with torch.no_grad():
         for name, size in sizes.items():
             parameter = getattr(head, name)
