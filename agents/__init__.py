@@ -30,15 +30,18 @@ if find_spec("stable_baselines3") is None:
     )
 
 if TYPE_CHECKING:
+    from agents.algorithms.grpo import GRPO
     from agents.algorithms.mask_buffer import PackedMaskBuffer
     from agents.algorithms.vec_env import TokenVecEnv
     from agents.evaluation.agent import Agent
     from agents.evaluation.ensemble import Ensemble
     from agents.policies.actor_critic import (
         FastActorCriticPolicy,
+        FastActorPolicy,
         FastMaskableActorCriticPolicy,
         FastRecurrentActorCriticPolicy,
         TiedActorCriticPolicy,
+        TiedActorPolicy,
         TiedMaskableActorCriticPolicy,
         TiedRecurrentActorCriticPolicy,
     )
@@ -52,9 +55,11 @@ if TYPE_CHECKING:
 
 # Module of each public name; imported at first use, so that a command loads only the packages it needs.
 _MODULES = {
+    "GRPO": "agents.algorithms.grpo",
     "Agent": "agents.evaluation.agent",
     "Ensemble": "agents.evaluation.ensemble",
     "FastActorCriticPolicy": "agents.policies.actor_critic",
+    "FastActorPolicy": "agents.policies.actor_critic",
     "FastMaskableActorCriticPolicy": "agents.policies.actor_critic",
     "FastRecurrentActorCriticPolicy": "agents.policies.actor_critic",
     "Metrics": "agents.runs.metrics",
@@ -62,6 +67,7 @@ _MODULES = {
     "Result": "agents.training.finish",
     "Settings": "agents.settings.schema",
     "TiedActorCriticPolicy": "agents.policies.actor_critic",
+    "TiedActorPolicy": "agents.policies.actor_critic",
     "TiedMaskableActorCriticPolicy": "agents.policies.actor_critic",
     "TiedRecurrentActorCriticPolicy": "agents.policies.actor_critic",
     "TokenExtractor": "agents.policies.extractors",
@@ -72,9 +78,11 @@ _MODULES = {
     "make_settings": "agents.settings.layers",
 }
 __all__ = [
+    "GRPO",
     "Agent",
     "Ensemble",
     "FastActorCriticPolicy",
+    "FastActorPolicy",
     "FastMaskableActorCriticPolicy",
     "FastRecurrentActorCriticPolicy",
     "Metrics",
@@ -82,6 +90,7 @@ __all__ = [
     "Result",
     "Settings",
     "TiedActorCriticPolicy",
+    "TiedActorPolicy",
     "TiedMaskableActorCriticPolicy",
     "TiedRecurrentActorCriticPolicy",
     "TokenExtractor",

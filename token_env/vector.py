@@ -39,6 +39,8 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
             observation of the next one, and its own observation and infos in `final_obs` and `final_info`.
             "Disabled": start new episodes with `reset(options={"reset_mask": bool [N]})`.
         render_mode: None, "ansi" or "rgb_array".
+        group_size: Number of consecutive rows that play the same problems, for algorithms that compare answers to one
+            problem: rows that start together play what the first row of their group would play. Divides `num_envs`.
         **keywords: Fields of `token_env.Task`.
 
     Raises:
@@ -52,10 +54,14 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         num_envs: int = 1,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
+        group_size: int = 1,
         **keywords: Any,
     ) -> None:
-        if isinstance(num_envs, bool) or not hasattr(num_envs, "__index__") or num_envs < 1:
-            raise SettingError(f"num_envs is {num_envs!r}; it must be an integer of at least 1.")
+        for name, count in (("num_envs", num_envs), ("group_size", group_size)):
+            if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:
+                raise SettingError(f"{name} is {count!r}; it must be an integer of at least 1.")
+        if num_envs % group_size:
+            raise SettingError(f"num_envs is {num_envs}; it must be a multiple of group_size, {group_size}.")
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
         modes = {member.value: member for member in AutoresetMode}
@@ -65,7 +71,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         self.render_mode = render_mode
         self.num_envs = num_envs
         dynamics = Dynamics(make_task(**keywords))
-        self._batch = Batch(dynamics, num_envs)
+        self._batch = Batch(dynamics, num_envs, group_size)
         self._finished = np.zeros(num_envs, dtype=np.bool_)  # [N] rows whose episode is over and not yet reset
         self._rows = np.arange(num_envs)
         self._every_row = np.ones(num_envs, dtype=np.bool_)

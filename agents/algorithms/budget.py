@@ -1,6 +1,6 @@
 """Check that the episodes of a run fill whole rollouts and minibatches, and suggest the nearest valid values."""
 
-from agents.settings.schema import OnPolicySettings, Settings
+from agents.settings.schema import OnPolicySettings, Settings, group_size
 from token_env.errors import SettingError
 
 
@@ -16,11 +16,12 @@ def with_defaults(settings: Settings) -> Settings:
 
 
 def check_budget(settings: Settings) -> None:
-    """Check that the run's episodes fill whole rollouts, and each rollout whole minibatches.
+    """Check that the run's episodes fill whole rollouts, and each rollout whole groups and minibatches.
 
     Raises:
-        SettingError: A rollout cuts episodes, the episodes are not a whole number of rollouts, or the minibatch
-            does not divide the rollout; the message suggests, for all of these at once, the nearest valid values.
+        SettingError: A rollout cuts episodes, the environments are not whole groups, the episodes are not a whole
+            number of rollouts, or the minibatch does not divide the rollout; the message suggests, for all of these at
+            once, the nearest valid values.
     """
     section, name = settings.hyperparameters, settings.section
     length, n_steps, messages = settings.env.max_steps, section.n_steps, []
@@ -29,18 +30,25 @@ def check_budget(settings: Settings) -> None:
         messages.append(
             f"{name}.n_steps={section.n_steps} cuts episodes of {length} steps; type --set {name}.n_steps={n_steps}."
         )
+    n_envs, group = section.n_envs, group_size(section)
+    if n_envs % group:
+        n_envs = nearest_multiple(n_envs, group)
+        messages.append(
+            f"{name}.n_envs={section.n_envs} is not a multiple of {name}.group_size={group}; "
+            f"type --set {name}.n_envs={n_envs}."
+        )
     per_env = n_steps // length  # episodes of each environment in a rollout
-    if settings.episodes % (section.n_envs * per_env):
+    if settings.episodes % (n_envs * per_env):
         alternative = ""
-        if settings.episodes % per_env == 0:
-            fit = nearest_divisor(settings.episodes // per_env, section.n_envs)
+        if settings.episodes % (group * per_env) == 0:
+            fit = group * nearest_divisor(settings.episodes // (group * per_env), n_envs // group)
             alternative = f", or --set {name}.n_envs={fit}"
         messages.append(
-            f"{settings.episodes} episodes are not a whole number of rollouts of {section.n_envs * per_env} episodes "
-            f"({name}.n_envs {section.n_envs} × {name}.n_steps {n_steps}); "
-            f"type --episodes {nearest_multiple(settings.episodes, section.n_envs * per_env)}{alternative}."
+            f"{settings.episodes} episodes are not a whole number of rollouts of {n_envs * per_env} episodes "
+            f"({name}.n_envs {n_envs} × {name}.n_steps {n_steps}); "
+            f"type --episodes {nearest_multiple(settings.episodes, n_envs * per_env)}{alternative}."
         )
-    steps, batch_size = section.n_envs * n_steps, getattr(section, "batch_size", 1)
+    steps, batch_size = n_envs * n_steps, getattr(section, "batch_size", 1)
     if steps == 1 < batch_size:
         messages.append(f"{name} needs rollouts of at least 2 steps; type --set {name}.n_envs=2.")
     elif steps % batch_size:

@@ -18,7 +18,7 @@ from agents.algorithms.vec_env import TokenVecEnv, task_keywords
 from agents.policies.activations import Tanh
 from agents.policies.extractors import TokenExtractor
 from agents.policies.tied_head import language_prior
-from agents.settings.schema import TIED_HEADS, RecurrentPPOSettings, Settings
+from agents.settings.schema import TIED_HEADS, RecurrentPPOSettings, Settings, group_size
 from token_env.env import observation_space
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
@@ -83,7 +83,8 @@ def build_learner(
         SettingError: The language is unknown or cannot be fitted.
     """
     task = settings.env if language is None else dataclasses.replace(settings.env, language=language)
-    env = TokenVecEnv(settings.hyperparameters.n_envs, **task_keywords(task))
+    section = settings.hyperparameters
+    env = TokenVecEnv(section.n_envs, group_size=group_size(section), **task_keywords(task))
     dynamics = Dynamics(dataclasses.replace(settings.env, language=env.vector_env.language))
     return Learner(env, dynamics, build_model(settings, wrap(env), dynamics, device))
 

@@ -5,7 +5,7 @@ The rollout size stays as set, except for A2C, which uses each rollout as one mi
 
 from typing import Any, NamedTuple
 
-from agents.settings.schema import A2CSettings, PPOSettings, Settings, TRPOSettings
+from agents.settings.schema import A2CSettings, ClippedSettings, GRPOSettings, Settings, TRPOSettings
 
 
 class Range(NamedTuple):
@@ -29,7 +29,7 @@ MINIBATCH_COUNTS = (2, 4, 5, 8, 10, 16, 20)  # minibatches in a rollout
 N_ENVS_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)  # multiples of the section's n_envs
 
 
-def ppo_space(section: PPOSettings, _: Settings) -> Space:
+def ppo_space(section: ClippedSettings, _: Settings) -> Space:
     """Return the search space of PPO and its variants."""
     return {
         "learning_rate": Range(3e-4, 1e-2, log=True),
@@ -42,6 +42,13 @@ def ppo_space(section: PPOSettings, _: Settings) -> Space:
         "clip_range": Range(0.1, 0.4),
         "max_grad_norm": Range(0.2, 5.0, log=True),
     }
+
+
+def grpo_space(section: GRPOSettings, settings: Settings) -> Space:
+    """Return the search space of GRPO: that of PPO, with the size of the groups instead of GAE."""
+    space = {name: values for name, values in ppo_space(section, settings).items() if name != "gae_lambda"}
+    divisors = tuple(size for size in range(2, section.n_envs + 1) if section.n_envs % size == 0)
+    return space | {"group_size": Choice(divisors)}
 
 
 def a2c_space(section: A2CSettings, settings: Settings) -> Space:
@@ -73,7 +80,7 @@ def trpo_space(section: TRPOSettings, _: Settings) -> Space:
     }
 
 
-def _batch_sizes(section: PPOSettings | TRPOSettings) -> Choice:
+def _batch_sizes(section: ClippedSettings | TRPOSettings) -> Choice:
     """Return minibatch sizes that divide the rollout."""
     rollout = section.n_envs * section.n_steps
     sizes = {rollout // count for count in MINIBATCH_COUNTS if rollout % count == 0 and rollout // count > 1}

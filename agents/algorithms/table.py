@@ -7,8 +7,9 @@ from sb3_contrib import TRPO, MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from agents.algorithms.search_spaces import Space, a2c_space, ppo_space, trpo_space
-from agents.policies.actor_critic import MASKABLE, PLAIN, RECURRENT, Policies
+from agents.algorithms.grpo import GRPO
+from agents.algorithms.search_spaces import Space, a2c_space, grpo_space, ppo_space, trpo_space
+from agents.policies.actor_critic import ACTOR_ONLY, MASKABLE, PLAIN, RECURRENT, Policies
 from agents.settings.layers import make_settings
 from agents.settings.schema import Settings, section_name
 from token_env.errors import find
@@ -26,6 +27,7 @@ class Algorithm(NamedTuple):
 
 ALGORITHMS = {
     "a2c": Algorithm(A2C, PLAIN, a2c_space),
+    "grpo": Algorithm(GRPO, ACTOR_ONLY, grpo_space),
     "maskable-ppo": Algorithm(MaskablePPO, MASKABLE, ppo_space, uses_mask=True),
     "ppo": Algorithm(PPO, PLAIN, ppo_space),
     "recurrent-ppo": Algorithm(RecurrentPPO, RECURRENT, ppo_space, recurrent=True),

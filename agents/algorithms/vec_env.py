@@ -28,7 +28,7 @@ class TokenVecEnv(VecEnv):
 
     Args:
         num_envs: Number of rows, N.
-        **keywords: Fields of `token_env.Task`, and `render_mode`.
+        **keywords: Fields of `token_env.Task`, and `render_mode` and `group_size` of `TokenVectorEnv`.
 
     Raises:
         SettingError: A keyword is unknown, or its value is not allowed.

@@ -27,6 +27,7 @@ from agents.settings.layers import make_settings, preset_layer
 SMALL_SETTINGS = {
     "ppo": {"n_envs": 4, "batch_size": 16, "n_epochs": 1, "learning_rate_schedule": "constant"},
     "a2c": {"n_envs": 4, "learning_rate_schedule": "constant"},
+    "grpo": {"n_envs": 4, "group_size": 2, "batch_size": 16, "n_epochs": 1, "learning_rate_schedule": "constant"},
     "trpo": {"n_envs": 4, "batch_size": 16, "n_critic_updates": 1},
     "recurrent_ppo": {"lstm_hidden_size": 16},
 }

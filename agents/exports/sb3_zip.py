@@ -41,9 +41,11 @@ MAX_OVERHEAD_BYTES = 1_000_000  # largest size of that archive beyond the weight
 def sb3_model(agent: Agent) -> OnPolicyAlgorithm:
     """Return the agent as a trainable Stable-Baselines3 model with a new optimizer.
 
-    Policies with the fast head become SB3's own policies, which have the same parameters.
+    Policies with the fast head become SB3's own policies, and GRPO becomes PPO, all with the same parameters.
     """
     settings = agent.settings
+    if settings.algorithm == "grpo":
+        settings = settings.model_copy(update={"algorithm": "ppo"})
     if settings.policy.head == "fast":
         settings = settings.model_copy(update={"policy": settings.policy.model_copy(update={"head": "stock"})})
     model = build_learner(settings, "cpu", agent.language).model

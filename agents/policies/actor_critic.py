@@ -131,6 +131,32 @@ class TiedMixin(FastMixin):
         return 0
 
 
+class ActorMixin(ActorCriticPolicy):
+    """Policy mixin for algorithms without a value function: values are 0, and the value network is never computed.
+
+    The value network keeps its weights, so that algorithms with one can start from such a policy.
+    """
+
+    def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Return actions [N], values [N, 1] and log-probabilities of the actions [N]."""
+        distribution = self.get_distribution(obs)
+        actions = distribution.get_actions(deterministic)
+        return actions, self._no_values(actions), distribution.log_prob(actions)
+
+    def evaluate_actions(self, obs: Any, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return values [N, 1], log-probabilities of the actions [N] and entropies [N]."""
+        distribution = self.get_distribution(obs)
+        return self._no_values(actions), distribution.log_prob(actions), distribution.entropy()
+
+    def predict_values(self, obs: Any) -> Tensor:
+        """Return values [N, 1]."""
+        return self._no_values(obs)
+
+    @staticmethod
+    def _no_values(rows: Tensor) -> Tensor:
+        return torch.zeros(len(rows), 1, device=rows.device)
+
+
 class WholeSequencePolicy(RecurrentActorCriticPolicy):
     """sb3-contrib's recurrent policy, but one LSTM call processes a whole sequence if no episode begins inside it.
 
@@ -154,6 +180,10 @@ class FastActorCriticPolicy(FastMixin, ActorCriticPolicy):
     """Fast policy for PPO, A2C and TRPO: `PPO(FastActorCriticPolicy, env)`."""
 
 
+class FastActorPolicy(ActorMixin, FastActorCriticPolicy):
+    """Fast policy for GRPO."""
+
+
 class FastMaskableActorCriticPolicy(FastMixin, MaskableActorCriticPolicy):
     """Fast policy for MaskablePPO; `rollout_buffer_class=PackedMaskBuffer` stores the masks as bits."""
 
@@ -164,6 +194,10 @@ class FastRecurrentActorCriticPolicy(FastMixin, WholeSequencePolicy):
 
 class TiedActorCriticPolicy(TiedMixin, ActorCriticPolicy):
     """Tied policy for PPO, A2C and TRPO."""
+
+
+class TiedActorPolicy(ActorMixin, TiedActorCriticPolicy):
+    """Tied policy for GRPO."""
 
 
 class TiedMaskableActorCriticPolicy(TiedMixin, MaskableActorCriticPolicy):
@@ -190,6 +224,12 @@ PLAIN: Policies = {
     "fast": FastActorCriticPolicy,
     "tied": TiedActorCriticPolicy,
     "planning": TiedActorCriticPolicy,
+}
+ACTOR_ONLY: Policies = {
+    "stock": ActorCriticPolicy,
+    "fast": FastActorPolicy,
+    "tied": TiedActorPolicy,
+    "planning": TiedActorPolicy,
 }
 MASKABLE: Policies = {
     "stock": MaskableActorCriticPolicy,

@@ -61,29 +61,33 @@ class OnPolicySettings(Strict):
     learning_rate: float = Field(gt=0)
     learning_rate_schedule: Literal["constant", "linear"] = "constant"  # linear: decreases to 0 at the end of training
     gamma: float = Field(0.99, ge=0, le=1)
-    gae_lambda: float = Field(ge=0, le=1)
     action_bias: Literal["zero", "log_unigram"] = "zero"  # initial bias of the logits
 
 
 class PolicyGradientSettings(OnPolicySettings):
-    """Hyper-parameters of algorithms that minimise one loss: policy, entropy and value terms together."""
+    """Hyper-parameters of algorithms that minimise one loss: policy and entropy terms, and a value term if any."""
 
     ent_coef: float = Field(0.0, ge=0)
-    vf_coef: float = Field(0.5, ge=0)
     max_grad_norm: float = Field(0.5, gt=0)
 
 
-class PPOSettings(PolicyGradientSettings):
-    """Hyper-parameters of PPO and MaskablePPO."""
+class ClippedSettings(PolicyGradientSettings):
+    """Hyper-parameters of algorithms with PPO's clipped loss."""
 
     n_steps: int = Field(2048, ge=1)
     learning_rate: float = Field(3e-4, gt=0)
-    gae_lambda: float = Field(0.95, ge=0, le=1)
     batch_size: int = Field(64, ge=2)  # steps in a minibatch; divides n_envs × n_steps
     n_epochs: int = Field(10, ge=1)
     clip_range: float = Field(0.2, gt=0)
-    normalize_advantage: bool = True
     target_kl: float | None = Field(None, gt=0)
+
+
+class PPOSettings(ClippedSettings):
+    """Hyper-parameters of PPO and MaskablePPO."""
+
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    vf_coef: float = Field(0.5, ge=0)
+    normalize_advantage: bool = True
 
 
 class RecurrentPPOSettings(PPOSettings):
@@ -94,12 +98,23 @@ class RecurrentPPOSettings(PPOSettings):
     lstm_hidden_size: int = Field(256, ge=1)  # units of each LSTM
 
 
+class GRPOSettings(ClippedSettings):
+    """Hyper-parameters of GRPO: PPO without a value function, with advantages relative to groups of environments."""
+
+    n_envs: int = Field(8, ge=2)  # a multiple of group_size
+    group_size: int = Field(8, ge=2)  # consecutive environments that play the same problems
+    baseline: Literal["mean", "leave_one_out"] = "mean"  # over the returns of the group, or of the others in it (RLOO)
+    # The standard deviation that divides advantages. `minibatch` is PPO's normalize_advantage.
+    scale_advantage: Literal["minibatch", "group", "none"] = "minibatch"
+
+
 class A2CSettings(PolicyGradientSettings):
     """Hyper-parameters of A2C (advantage actor-critic)."""
 
     n_steps: int = Field(5, ge=1)
     learning_rate: float = Field(7e-4, gt=0)
     gae_lambda: float = Field(1.0, ge=0, le=1)
+    vf_coef: float = Field(0.5, ge=0)
     normalize_advantage: bool = False
     use_rms_prop: bool = True
 
@@ -166,6 +181,7 @@ class Settings(Strict):
     ppo: PPOSettings = PPOSettings()
     a2c: A2CSettings = A2CSettings()
     trpo: TRPOSettings = TRPOSettings()
+    grpo: GRPOSettings = GRPOSettings()
     maskable_ppo: PPOSettings = PPOSettings()
     recurrent_ppo: RecurrentPPOSettings = RecurrentPPOSettings()
     curriculum: CurriculumSettings = CurriculumSettings()
@@ -245,6 +261,11 @@ class Settings(Strict):
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as nested dictionaries of plain values, ready for YAML or JSON."""
         return self.model_dump(mode="json")
+
+
+def group_size(section: OnPolicySettings) -> int:
+    """Return the number of environments that play the same problems; 1 for algorithms without groups."""
+    return section.group_size if isinstance(section, GRPOSettings) else 1
 
 
 def section_name(algorithm: str) -> str:

@@ -15,6 +15,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
+from agents.algorithms.table import find_algorithm
 from agents.evaluation.agent import Agent
 from agents.runs import run_dir
 from agents.runs.model_files import load
@@ -38,7 +39,7 @@ def transfer_weights(run: str, settings: Settings, dynamics: Dynamics, policy: A
         policy: Policy of the new training, changed in place.
 
     Raises:
-        SettingError: The run does not exist, differs in algorithm, language, observation or policy type, or has a
+        SettingError: The run does not exist, differs in memory, language, observation or policy type, or has a
             larger vocabulary or network; the policy is unchanged.
     """
     agent = load(run)
@@ -103,9 +104,9 @@ def copy_parameter(learned: Tensor, parameter: Tensor, blocks: int = 1) -> None:
 
 
 def _check_settings(run: str, source: Settings, target: Settings) -> None:
-    if source.algorithm != target.algorithm:
+    if find_algorithm(source.algorithm).recurrent != find_algorithm(target.algorithm).recurrent:
         raise SettingError(
-            f"{run!r} was trained with {source.algorithm}, not with {target.algorithm}; "
+            f"{run!r} was trained with {source.algorithm}, whose layers are not those of {target.algorithm}; "
             f"type python -m agents.train {source.algorithm}, or another --from."
         )
     if source.env.vocab_size > target.env.vocab_size:

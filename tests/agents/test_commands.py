@@ -58,7 +58,7 @@ def test_an_ensemble_is_evaluated_beside_its_members(run, tmp_path):
         assert message in error
 
 
-@pytest.mark.parametrize("algorithm", ["maskable-ppo", "recurrent-ppo", "trpo"])
+@pytest.mark.parametrize("algorithm", ["grpo", "maskable-ppo", "recurrent-ppo", "trpo"])
 def test_every_command_plays_agents_with_masks_or_memory(run, tmp_path, algorithm):
     common = "--size tiny --no-progress --device cpu --episodes 40 --set evaluation.problems=2"
     out = run(f"train {algorithm} {common} --set recurrent-ppo.lstm_hidden_size=8 --out a")[1]

@@ -194,17 +194,25 @@ WITHOUT_US = """
 import sys
 sys.modules["agents"] = sys.modules["token_env"] = None  # importing them fails
 from sb3_contrib import MaskablePPO
-model = MaskablePPO.load("model.zip", device="cpu")
+from stable_baselines3 import PPO
+model = {"maskable-ppo": MaskablePPO, "grpo": PPO}[sys.argv[1]].load("model.zip", device="cpu")
 print(type(model.policy).__module__, model.policy.action_net.out_features)
 """
 
 
-def test_a_zip_of_fast_heads_is_loaded_where_this_project_is_not(tmp_path):
-    agent = agents.load(make_run(tmp_path / "run", "maskable-ppo", "fast"))
+@pytest.mark.parametrize(
+    ("algorithm", "module"),
+    [
+        ("grpo", "stable_baselines3.common.policies"),
+        ("maskable-ppo", "sb3_contrib.common.maskable.policies"),
+    ],
+)
+def test_a_zip_of_fast_heads_is_loaded_where_this_project_is_not(tmp_path, algorithm, module):
+    agent = agents.load(make_run(tmp_path / "run", algorithm, "fast"))
     (tmp_path / "model.zip").write_bytes(zip_bytes(agent))
-    out = subprocess.run([sys.executable, "-c", WITHOUT_US], cwd=tmp_path, capture_output=True, text=True)
+    out = subprocess.run([sys.executable, "-c", WITHOUT_US, algorithm], cwd=tmp_path, capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
-    assert out.stdout.split() == ["sb3_contrib.common.maskable.policies", "64"]
+    assert out.stdout.split() == [module, "64"]
 
 
 def test_importing_a_zip_demands_trust(command, tmp_path):

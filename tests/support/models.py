@@ -73,6 +73,7 @@ SMALL_SECTION = {"n_envs": 4, "n_steps": 8, "batch_size": 16}
 
 def variant_settings(algorithm, head="fast", **env):
     section = {"n_envs": 4, "n_steps": 8} if algorithm == "a2c" else SMALL_SECTION
+    section = section | ({"group_size": 2} if algorithm == "grpo" else {})
     section = section | ({"lstm_hidden_size": 8} if algorithm == "recurrent-ppo" else {})
     return make_settings(
         {

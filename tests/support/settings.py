@@ -12,6 +12,7 @@ SHORT = {
     "episodes": 64,
     "ppo": {"n_envs": 8, "batch_size": 32, "n_epochs": 2},
     "a2c": {"n_envs": 8},
+    "grpo": {"n_envs": 8, "group_size": 4, "batch_size": 32, "n_epochs": 2},
     "trpo": {"n_envs": 8, "batch_size": 32, "n_critic_updates": 2, "cg_max_steps": 4},
     "recurrent_ppo": {"lstm_hidden_size": 16},
     "curriculum": {"enabled": True, "threshold": 0.0, "window": 16},

@@ -113,6 +113,24 @@ def test_one_seed_a_row_can_be_given():
     assert_same(env.reset(seed=[8, 3])[0][1], TokenEnv(**SMALL).reset(seed=3)[0])
 
 
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+def test_rows_of_a_group_play_the_problems_of_its_first_row(mode):
+    grouped = TokenVectorEnv(6, autoreset_mode=mode, group_size=3, **SMALL)
+    single = TokenVectorEnv(6, autoreset_mode=mode, **SMALL)
+    for env in (grouped, single):
+        env.reset(seed=7)
+    for _ in range(12):
+        np.testing.assert_array_equal(grouped.problems.ids, single.problems.ids[[0, 0, 0, 3, 3, 3]])
+        assert_same(grouped.problems.message, single.problems.message[[0, 0, 0, 3, 3, 3]])
+        for env in (grouped, single):
+            done = env.step(np.arange(6))[2]
+            if mode is AutoresetMode.DISABLED and done.all():
+                env.reset()
+    env = TokenVectorEnv(4, group_size=2, **SMALL)  # without a seed
+    env.reset()
+    assert env.problems.ids[0] == env.problems.ids[1] != env.problems.ids[2] == env.problems.ids[3]
+
+
 def test_arrays_returned_are_never_changed_later():
     env = TokenVectorEnv(3, optimum=True, **SMALL)
     kept = [env.reset(seed=0)[0]]
@@ -194,7 +212,13 @@ def test_wrong_resets_are_refused(reset, message):
 
 @pytest.mark.parametrize(
     ("keywords", "message"),
-    [({"num_envs": 0}, "num_envs"), ({"autoreset_mode": "Sometimes"}, "SameStep"), ({"render_mode": "human"}, "ansi")],
+    [
+        ({"num_envs": 0}, "num_envs"),
+        ({"group_size": 0}, "group_size is 0; it must be an integer of at least 1"),
+        ({"num_envs": 6, "group_size": 4}, "num_envs is 6; it must be a multiple of group_size, 4"),
+        ({"autoreset_mode": "Sometimes"}, "SameStep"),
+        ({"render_mode": "human"}, "ansi"),
+    ],
 )
 def test_wrong_constructions_are_refused(keywords, message):
     with pytest.raises(SettingError, match=message):

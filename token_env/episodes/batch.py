@@ -26,14 +26,16 @@ class Batch:
     Args:
         dynamics: Rules of the task.
         num_rows: Number of rows N.
+        group_size: Number of consecutive rows that play the same problems: those of the first row of their group.
     """
 
-    def __init__(self, dynamics: Dynamics, num_rows: int) -> None:
+    def __init__(self, dynamics: Dynamics, num_rows: int, group_size: int = 1) -> None:
         self.dynamics = dynamics
         self._next_dynamics: Dynamics | None = None  # replaces `dynamics` at the next start of all rows
         self.num_rows = num_rows
         length = dynamics.task.max_steps
         self._rows = np.arange(num_rows)
+        self._first_of_group = self._rows - self._rows % group_size  # [N] row whose next problem this row plays
         self._stream = ProblemStream(dynamics.problems, num_rows)
         self._next_id = np.full(num_rows, -1, dtype=np.int64)  # [N] next problem id; -1 before the first reset
         self._problems: Problems | None = None
@@ -139,7 +141,7 @@ class Batch:
         """Start the next problem in these rows, [n]."""
         if self._next_dynamics and len(rows) == self.num_rows:
             self._change_dynamics(self._next_dynamics)
-        ids = self._next_id[rows]
+        ids = self._next_id[self._first_of_group[rows]]
         fresh = self._stream.take(rows, ids)
         self._next_id[rows] = (ids + 1) % self.dynamics.problems.num_ids
         if self.dynamics.task.optimum:

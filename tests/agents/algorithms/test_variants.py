@@ -46,7 +46,8 @@ def loss_from_its_parts(settings, updates):
         return -updates.policy_objective
     section = settings.hyperparameters
     policy_loss = updates["policy_loss" if settings.algorithm == "a2c" else "policy_gradient_loss"]
-    return policy_loss + section.ent_coef * updates.entropy_loss + section.vf_coef * updates.value_loss
+    value_loss = 0.0 if settings.algorithm == "grpo" else section.vf_coef * updates.value_loss
+    return policy_loss + section.ent_coef * updates.entropy_loss + value_loss
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -33,7 +33,7 @@ def command(monkeypatch, tmp_path, capsys):
     return command
 
 
-@pytest.mark.parametrize("algorithm", ["a2c", "maskable-ppo", "ppo", "recurrent-ppo", "trpo"])
+@pytest.mark.parametrize("algorithm", ["a2c", "grpo", "maskable-ppo", "ppo", "recurrent-ppo", "trpo"])
 def test_the_cpu_makes_the_update_that_the_cpu_makes(algorithm):
     check = check_update("cpu", algorithm, "tied")
     assert check.passed

@@ -146,6 +146,17 @@ def test_a_run_starts_from_another_and_says_so(finished, tmp_path):
     assert read_layer(str(result.run / "config.yaml"))["from_run"] == str(finished.run)
 
 
+@pytest.mark.parametrize(("first", "second"), [("ppo", "grpo"), ("grpo", "ppo"), ("a2c", "maskable-ppo")])
+def test_another_algorithm_goes_on_with_the_same_layers(first, second, tmp_path):
+    run = saved(tmp_path / "first", algorithm=first, policy={"head": "fast"})
+    still = {"learning_rate": 1e-30}  # so that what it ends with is what it began with
+    layer = {"algorithm": second, "policy": {"head": "fast"}, "from_run": str(run), "ppo": still, "grpo": still}
+    result = fit(make_settings(preset_layer("tiny"), SHORT, layer), tmp_path / "second", progress=False)
+    ours, theirs = (dict(agents.load(path).policy.named_parameters()) for path in (result.run, run))
+    for name, weight in theirs.items():
+        torch.testing.assert_close(ours[name], weight, rtol=0, atol=1e-20)
+
+
 def test_a_larger_run_starts_from_a_smaller_and_is_loaded_without_it(finished, tmp_path):
     result = fit(settings_from(finished, LARGER, {"policy": {"head": "fast"}}), tmp_path / "run", progress=False)
     moved = finished.run.rename(finished.run.with_name("moved"))
@@ -158,7 +169,10 @@ def test_a_larger_run_starts_from_a_smaller_and_is_loaded_without_it(finished, t
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ({"algorithm": "a2c"}, r"was trained with ppo, not with a2c; type python -m agents\.train ppo"),
+        (
+            {"algorithm": "recurrent-ppo"},
+            r"with ppo, whose layers are not those of recurrent-ppo; .* agents\.train ppo",
+        ),
         ({"env": {"vocab_size": 40}}, r"has 64 tokens, more than the 40 of this task"),
         ({"policy": {"hidden": [64, 32]}}, r"hidden layers of \[64,64\] units, which do not fit into \[64,32\]"),
         ({"policy": {"hidden": [64]}}, r"which do not fit into \[64\]; type --set policy\.hidden=\[64,64\]"),

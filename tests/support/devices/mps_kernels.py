@@ -26,6 +26,7 @@ HEADS = ("stock", "planning")  # fast and tied heads ask for nothing that neithe
 SHORT = {
     "ppo": {"n_envs": 4, "batch_size": 16, "n_epochs": 1},
     "a2c": {"n_envs": 4},
+    "grpo": {"n_envs": 4, "group_size": 2, "batch_size": 16, "n_epochs": 1},
     "trpo": {"n_envs": 4, "batch_size": 16, "n_critic_updates": 2, "cg_max_steps": 2},
     "recurrent_ppo": {"lstm_hidden_size": 16},
 }
