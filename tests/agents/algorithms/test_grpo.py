@@ -93,3 +93,19 @@ def test_the_value_network_is_never_computed(head):
     changed = {name for name, weight in model.policy.named_parameters() if not torch.equal(weight, before[name])}
     assert changed
     assert not {name for name in changed if "value_net" in name}
+
+
+def test_a_model_is_trained_saved_and_loaded_with_the_public_names(tmp_path):
+    def make_env():
+        return agents.TokenVecEnv(4, group_size=2, vocab_size=64, max_steps=8)
+
+    model = agents.GRPO(agents.FastActorPolicy, make_env(), group_size=2, n_steps=8, batch_size=16, device="cpu")
+    model.learn(32)
+    model.save(tmp_path / "model")
+    loaded = agents.GRPO.load(tmp_path / "model", env=make_env(), device="cpu")
+    assert (loaded.rollout_buffer.group_size, loaded.rollout_buffer.gae_lambda) == (2, 1.0)
+    observations = make_env().reset()
+    np.testing.assert_array_equal(
+        loaded.predict(observations, None, None, True)[0], model.predict(observations, None, None, True)[0]
+    )
+    loaded.learn(32)

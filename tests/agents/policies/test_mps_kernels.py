@@ -55,7 +55,8 @@ def test_draw_gradient_and_step_are_all_among_what_was_recorded(algorithm, head)
     assert {"aten::addmm", "aten::mm"} & names
     assert any(name.endswith("_backward") for name in names)
     assert {"aten::_foreach_addcdiv_", "aten::_fused_adam_", "aten::addcdiv_"} & names
-    assert {"aten::empty", "aten::linear", "aten::transpose"} <= inside  # which only the profiler sees
+    assert {"aten::empty", "aten::transpose"} <= inside  # which only the profiler sees
+    assert {"aten::linear", "aten::matmul"} & inside
 
 
 @pytest.mark.parametrize(
