@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +11,14 @@ import typer
 from agents.cli.console import run_command, stdout_console
 from agents.cli.outputs import check_output, write_output
 from agents.cli.printing import LEGEND
-from agents.cli.targets import load_runs, reference_task
-from agents.evaluation.episodes import gif_bytes, play_episode, png_bytes, show_live
+from agents.cli.targets import PLAN_HELP, load_runs, reference_task, with_plans
+from agents.evaluation.agent import Player
+from agents.evaluation.episodes import PlanningPlayer, gif_bytes, play_episode, png_bytes, show_live
 from agents.evaluation.scores import repeatable_sampling
 from token_env.drawing.as_text import draw_text, print_text
+from token_env.drawing.plan import StepLogits
+from token_env.drawing.plan_text import LEGEND as PLAN_LEGEND
+from token_env.drawing.plan_text import plan_text
 from token_env.episodes.batch import Batch
 from token_env.episodes.evaluate import Policy
 from token_env.episodes.references import REFERENCES, ReferencePolicy
@@ -38,6 +42,7 @@ def watch(
     split: Annotated[str, typer.Option(help="set of problems: train, validation or test")] = "test",
     problem: Annotated[int, typer.Option(metavar="ID", help="id of the problem in the split")] = 0,
     sampled: Annotated[bool, typer.Option("--sampled", help="sample a run's tokens by their probability")] = False,
+    plan: Annotated[int | None, typer.Option(metavar="DEPTH", help=PLAN_HELP)] = None,
     fps: Annotated[float, typer.Option(help="steps per second, in the terminal and in a GIF")] = 4.0,
     out: Annotated[
         Path | None,
@@ -51,20 +56,24 @@ def watch(
         raise SettingError(f"fps is {fps:g}; it must be more than 0.")
     if out:
         check_output(out, SUFFIXES)
-    policy, task = find_policy(target, size, language, assignments or [], sampled)
+    policy, task = find_policy(target, size, language, assignments or [], sampled, plan)
+    steps = policy.steps if isinstance(policy, PlanningPlayer) else None
     with repeatable_sampling():
         episode = play_episode(policy, with_split(task, split), problem)
         if out:
-            write_output(out, gif_bytes(episode, fps) if out.suffix.lower() == ".gif" else png_bytes(episode))
+            is_gif = out.suffix.lower() == ".gif"
+            write_output(out, gif_bytes(episode, fps, steps) if is_gif else png_bytes(episode, steps))
             print(f"{target} on {split} problem {problem}: {out}")
         else:
             print(target)
-            show_episode(episode, fps)
+            show_episode(episode, fps, steps)
             print_text(LEGEND.format(budget=task.surprisal_budget))
+            if steps is not None:
+                print_text(PLAN_LEGEND)
 
 
 def find_policy(
-    target: str, size: str | None, language: str | None, assignments: list[str], sampled: bool
+    target: str, size: str | None, language: str | None, assignments: list[str], sampled: bool, plan: int | None
 ) -> tuple[Policy | ReferencePolicy, Task]:
     """Return the reference policy or the agent of the run, and its task.
 
@@ -73,20 +82,25 @@ def find_policy(
     """
     if target not in REFERENCES:
         advice = f"a run or a reference policy ({', '.join(REFERENCES)})"
-        (agent,) = load_runs([target], size, language, 1, advice, assignments)
-        return agent.sampled if sampled else agent.greedy, agent.task
+        (agent,) = with_plans(load_runs([target], size, language, 1, advice, assignments), [target], plan)
+        player = PlanningPlayer if agent.plans else Player
+        return player(agent, deterministic=not sampled), agent.task
+    if plan is not None:
+        raise SettingError(f"--plan changes how a run plans; {target!r} is a reference policy; leave out --plan.")
     if sampled:
         raise SettingError(f"{target!r} has no probabilities to sample from; leave out --sampled, or type a run.")
     return REFERENCES[target], reference_task(size, language, assignments)
 
 
-def show_episode(episode: Iterator[Batch], fps: float) -> None:
-    """Show every step in a terminal; print only the final state elsewhere."""
+def show_episode(episode: Iterator[Batch], fps: float, plan: Sequence[StepLogits] | None) -> None:
+    """Show every step in a terminal; print only the final state elsewhere, and the plan of every step below."""
     if sys.stdout.isatty():
-        show_live(stdout_console(), episode, fps)
+        show_live(stdout_console(), episode, fps, plan)
     else:
         *_, batch = episode
         print_text(draw_text(batch, 0))
+        if plan:
+            print_text(plan_text(batch.dynamics.language, batch.problem(0).message, plan))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from token_env.rules.task import Task
 RUN_CONSTANTS = (
     "max_steps", "message_vocab", "noise", "adequacy_scale", "fluency_scale", "surprisal_budget", "mask_budget",
 )  # fmt: skip
+PLAN_HELP = "let a run that was trained with policy.head=planning or tied plan this number of steps ahead; 0: no plan"
 REFERENCE_CONSTANTS = ("vocab_size", "language_seed", "lookahead", *RUN_CONSTANTS)
 
 
@@ -70,7 +71,25 @@ def with_constants(agent: Agent, assignments: Sequence[str]) -> Agent:
         return agent
     env = make_settings(agent.settings.to_dict(), layer).env
     changes = {name: getattr(env, name) for name in layer["env"]}
-    return Agent(agent.settings, Dynamics(dataclasses.replace(agent.task, **changes)), agent.policy)
+    changed = Agent(agent.settings, Dynamics(dataclasses.replace(agent.task, **changes)), agent.policy)
+    return changed.with_plan(agent.plan_depth) if agent.plans else changed  # plans avoid what the task's masks forbid
+
+
+def with_plans(agents: Sequence[Agent], targets: Sequence[str], depth: int | None) -> list[Agent]:
+    """Return the agents with the command's --plan; None leaves them as they are.
+
+    Raises:
+        SettingError: An agent cannot plan so far.
+    """
+    if depth is None:
+        return list(agents)
+    planned = []
+    for agent, target in zip(agents, targets, strict=True):
+        try:
+            planned.append(agent.with_plan(depth))
+        except SettingError as error:
+            raise SettingError(f"--plan {depth} does not fit {target!r}: {error}") from None
+    return planned
 
 
 def load_runs(

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor
 
+from agents.algorithms.models import build_policy
 from agents.algorithms.table import find_algorithm
 from agents.machine.matmul import FLOAT32, choose_products
-from agents.settings.schema import Settings
+from agents.settings.schema import TIED_HEADS, Settings
 from token_env.errors import SettingError
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
@@ -138,6 +139,36 @@ class Agent(TokenPolicy):
                 return distribution, memory
             masks = {} if action_masks is None else {"action_masks": action_masks}
             return self.policy.get_distribution(batch, **masks), None
+
+    @property
+    def plans(self) -> bool:
+        """Whether the head can plan, to whatever depth."""
+        return self.settings.policy.head in TIED_HEADS
+
+    @property
+    def plan_depth(self) -> int:
+        """Number of steps that the policy plans ahead; 0 for none."""
+        return self.settings.policy.depth if self.settings.policy.head == "planning" else 0
+
+    def with_plan(self, depth: int) -> "Agent":
+        """Return an agent with the same weights that plans this number of steps ahead; 0 for none.
+
+        Raises:
+            SettingError: The policy has a head that cannot plan, or the observed meanings do not reach so far.
+        """
+        policy, lookahead = self.settings.policy, self.task.lookahead
+        if not self.plans:
+            raise SettingError(f"policy.head={policy.head} cannot plan; type a run with policy.head=planning or tied.")
+        if not 0 <= depth <= lookahead:
+            raise SettingError(
+                f"the depth of the plan is {depth}; it must be from 0 to {lookahead}, the run's env.lookahead; to plan "
+                "further, train with a larger one."
+            )
+        changes = {"head": "planning", "depth": depth} if depth else {"head": "tied"}
+        settings = self.settings.model_copy(update={"policy": policy.model_copy(update=changes)})
+        network = build_policy(settings, self.dynamics).to(self.policy.device)
+        network.load_state_dict(self.policy.state_dict())
+        return Agent(settings, self.dynamics, network)
 
     def _initial_memory(self, rows: int) -> tuple[Tensor, Tensor]:
         layers, _, units = self.policy.lstm_hidden_state_shape

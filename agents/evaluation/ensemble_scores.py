@@ -1,51 +1,12 @@
 """Compare an ensemble with its members on the same problems, in return and in processor time per token."""
 
-import dataclasses
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from agents.evaluation.agent import BoolArray, Player
 from agents.evaluation.ensemble import Ensemble
+from agents.evaluation.scores import TimedEvaluation, evaluate_timed
 from agents.evaluation.statistics import Interval, problem_interval
-from token_env.episodes.evaluate import EpisodePolicy, Evaluation, evaluate
-from token_env.rules.observations import Observations
 from token_env.rules.task import Task, with_split
-
-PROBLEMS_TIMED_ALONE = 10  # problems played one at a time to time a token
-
-
-class TimedPlayer:
-    """A policy that measures the processor time per token of every step."""
-
-    def __init__(self, policy: EpisodePolicy) -> None:
-        self._policy = policy
-        self.milliseconds: list[float] = []
-
-    def act(
-        self, observations: Observations, episode_starts: BoolArray, action_masks: Callable[[], BoolArray]
-    ) -> ArrayLike:
-        """Return the tokens of this step, [N]; see `token_env.EpisodePolicy`."""
-        start = time.process_time()
-        tokens = self._policy.act(observations, episode_starts, action_masks)
-        self.milliseconds.append(1000 * (time.process_time() - start) / len(observations))
-        return tokens
-
-    @property
-    def ms_per_token(self) -> float:
-        """Median processor time per token over the steps, in milliseconds; the first steps take longer."""
-        return float(np.median(self.milliseconds))
-
-
-class TimedEvaluation(NamedTuple):
-    """Evaluation and speed of a member or the ensemble, with its most probable tokens."""
-
-    evaluation: Evaluation
-    ms_per_token_alone: float  # processor time of all threads per token, in milliseconds, one problem at a time
-    ms_per_token_batched: float  # the same with up to `ROWS` problems at once
 
 
 class EnsembleScores(NamedTuple):
@@ -84,14 +45,6 @@ def compare_with_members(ensemble: Ensemble, names: Iterable[str], split: str, i
         ids: Ids of the problems.
     """
     task = with_split(ensemble.task, split)
-    players = [Player(member, ranks=task.vocab_size) for member in ensemble.members]
-    *members, combined = (_timed_evaluation(player, task, list(ids)) for player in (*players, ensemble.greedy))
-    return EnsembleScores(task, dict(zip(names, members, strict=True)), combined)
-
-
-def _timed_evaluation(player: EpisodePolicy, task: Task, ids: list[int]) -> TimedEvaluation:
-    alone, batched = TimedPlayer(player), TimedPlayer(player)
-    for problem in ids[:PROBLEMS_TIMED_ALONE]:
-        evaluate(alone, [problem], task=task)
-    evaluation = evaluate(batched, ids, task=dataclasses.replace(task, optimum=True))
-    return TimedEvaluation(evaluation, alone.ms_per_token, batched.ms_per_token)
+    named = dict(zip(names, ensemble.members, strict=True))
+    *members, combined = evaluate_timed([*named.values(), ensemble], task, list(ids))
+    return EnsembleScores(task, dict(zip(named, members, strict=True)), combined)

@@ -1,21 +1,26 @@
-"""Score agents and reference policies on held-out problems."""
+"""Score agents and reference policies on held-out problems, and time agents."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from pydantic import Field
 
-from agents.evaluation.agent import TokenPolicy
+from agents.evaluation.agent import BoolArray, Player, TokenPolicy
 from agents.evaluation.statistics import problem_interval, score_interval
 from agents.settings.schema import Frozen
-from token_env.episodes.evaluate import Evaluation, Policy, adequacy_by_rarity, evaluate
+from token_env.episodes.evaluate import ROWS, EpisodePolicy, Evaluation, Policy, adequacy_by_rarity, evaluate
 from token_env.episodes.references import REFERENCES, ReferencePolicy, find_reference
+from token_env.rules.observations import Observations
 from token_env.rules.task import Task, with_split
 
 SAMPLING_SEED = 0
+PROBLEMS_TIMED_ALONE = 10  # problems played one at a time to time a token
 GREEDY, SAMPLED = "agent (greedy)", "agent (sampled)"
 
 
@@ -84,10 +89,10 @@ def make_scores(evaluation: Evaluation, adequacy_by_rarity: Sequence[float | Non
     return Scores(
         problems=len(evaluation.returns),
         mean_return=interval.estimate,
-        half_width=_none_for_nan(interval.half_width),
+        half_width=none_for_nan(interval.half_width),
         mean_optimum=float(evaluation.optimal_returns.mean()),
-        score=_none_for_nan(score.estimate),
-        score_half_width=_none_for_nan(score.half_width),
+        score=none_for_nan(score.estimate),
+        score_half_width=none_for_nan(score.half_width),
         mean_adequacy=float(evaluation.adequacy.mean()),
         mean_fluency_penalty=float(evaluation.fluency_penalty.mean()),
         distinct_tokens=evaluation.distinct_tokens,
@@ -96,5 +101,58 @@ def make_scores(evaluation: Evaluation, adequacy_by_rarity: Sequence[float | Non
     )
 
 
-def _none_for_nan(figure: float) -> float | None:
+def none_for_nan(figure: float) -> float | None:
+    """Return None for NaN, since JSON has none, and any other figure as it is."""
     return None if np.isnan(figure) else figure
+
+
+class TimedPlayer:
+    """A policy that measures the processor time per token of every step."""
+
+    def __init__(self, policy: EpisodePolicy) -> None:
+        self._policy = policy
+        self.milliseconds: list[float] = []
+
+    def act(
+        self, observations: Observations, episode_starts: BoolArray, action_masks: Callable[[], BoolArray]
+    ) -> ArrayLike:
+        """Return the tokens of this step, [N]; see `token_env.EpisodePolicy`."""
+        start = time.process_time()
+        tokens = self._policy.act(observations, episode_starts, action_masks)
+        self.milliseconds.append(1000 * (time.process_time() - start) / len(observations))
+        return tokens
+
+    @property
+    def ms_per_token(self) -> float:
+        """Median processor time per token over the steps, in milliseconds; the first steps take longer."""
+        return float(np.median(self.milliseconds))
+
+
+class TimedEvaluation(NamedTuple):
+    """Evaluation and speed of a policy with its most probable tokens."""
+
+    evaluation: Evaluation
+    ms_per_token_alone: float  # processor time of all threads per token, in milliseconds, one problem at a time
+    ms_per_token_batched: float  # the same with up to `ROWS` problems at once
+
+
+def evaluate_timed(policies: Sequence[TokenPolicy], task: Task, ids: Sequence[int]) -> list[TimedEvaluation]:
+    """Evaluate policies on the same problems, in turns, so that other work on the machine slows all of them alike.
+
+    Args:
+        policies: Agents and ensembles; larger vocabularies are cut to the task's.
+        task: Task to play, with its split.
+        ids: Ids of the problems.
+    """
+    players = [Player(policy, ranks=task.vocab_size) for policy in policies]
+    alone, batched = ([TimedPlayer(player) for player in players] for _ in range(2))
+    for problem in ids[:PROBLEMS_TIMED_ALONE]:
+        for timed in alone:
+            evaluate(timed, [problem], task=task)
+    for timed in reversed(batched):
+        evaluate(timed, ids[:ROWS], task=task)
+    scored = dataclasses.replace(task, optimum=True)
+    return [
+        TimedEvaluation(evaluate(together, ids, task=scored), one.ms_per_token, together.ms_per_token)
+        for one, together in zip(alone, batched, strict=True)
+    ]

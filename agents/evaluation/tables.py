@@ -1,6 +1,6 @@
 """Lay out scores, comparisons and verdicts as tables for the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from agents.evaluation.ab_verdict import QUANTILES, ABVerdict
 from agents.evaluation.comparison import Comparison, verdict
 from agents.evaluation.ensemble_scores import EnsembleScores
 from agents.evaluation.formats import NO_VALUE, interval_text, plus_minus_text
-from agents.evaluation.scores import GREEDY, SAMPLED, Scores
+from agents.evaluation.scores import GREEDY, SAMPLED, Scores, TimedEvaluation
 from agents.evaluation.statistics import (
     mean_interval,
     problem_interval,
@@ -68,23 +68,54 @@ def comparison_table(comparison: Comparison, names: tuple[str, str], title: str)
 
 def ensemble_table(scores: EnsembleScores, rule: str, title: str) -> Table:
     """Build a table of an ensemble and its members, with the ensemble's gains; intervals are over problems."""
+    ensemble = f"ensemble ({rule})"
+    gains = {name: interval_text(scores.gain(name)) for name in scores.members}
+    return timed_table({ensemble: scores.ensemble, **scores.members}, title, "ensemble - it", gains, {ensemble})
+
+
+def plan_table(by_policy: Mapping[str, TimedEvaluation], without: Mapping[str, str], title: str) -> Table:
+    """Build a table of policies with and without a plan; intervals are over problems.
+
+    Args:
+        by_policy: Evaluations by name of the policy.
+        without: Name of the same policy without a plan, by name of a policy with one.
+        title: Title of the table.
+    """
+    gains = {
+        name: interval_text(problem_interval(by_policy[name].evaluation.returns - by_policy[other].evaluation.returns))
+        for name, other in without.items()
+    }
+    return timed_table(by_policy, title, "gain by the plan", gains, without)
+
+
+def timed_table(
+    by_policy: Mapping[str, TimedEvaluation], title: str, gain: str, gains: Mapping[str, str], bold: Container[str]
+) -> Table:
+    """Build a table of scores and of processor time per token, best mean return first.
+
+    Args:
+        by_policy: Evaluations by name of the policy.
+        title: Title of the table.
+        gain: Heading of the gains.
+        gains: Difference in return to another policy, by name of the policy.
+        bold: Names of the policies whose rows are bold.
+    """
     table = Table(title=title, title_justify="left")
     table.add_column("policy")
-    batch_rows = min(ROWS, len(scores.ensemble.evaluation.returns))
-    for heading in ("score", "return", "ensemble - it", "tokens", "CPU ms/token", f"of {batch_rows} at once"):
+    batch_rows = min(ROWS, min(len(timed.evaluation.returns) for timed in by_policy.values()))
+    for heading in ("score", "return", gain, "tokens", "CPU ms/token", f"of {batch_rows} at once"):
         table.add_column(heading, justify="right")
-    policies = {f"ensemble ({rule})": scores.ensemble, **scores.members}
-    for name, timed in sorted(policies.items(), key=lambda item: -item[1].evaluation.mean_return):
-        member, mean_return = name in scores.members, problem_interval(timed.evaluation.returns)
+    for name, timed in sorted(by_policy.items(), key=lambda item: -item[1].evaluation.mean_return):
+        mean_return = problem_interval(timed.evaluation.returns)
         table.add_row(
             name,
             f"{timed.evaluation.score:.3f}",
             plus_minus_text(mean_return.estimate, mean_return.half_width),
-            interval_text(scores.gain(name)) if member else "",
+            gains.get(name, ""),
             str(timed.evaluation.distinct_tokens),
             f"{timed.ms_per_token_alone:.3f}",
             f"{timed.ms_per_token_batched:.4f}",
-            style=None if member else "bold",
+            style="bold" if name in bold else None,
         )
     return table
 

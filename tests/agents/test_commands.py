@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from tests.support.models import saved
 
@@ -13,7 +14,15 @@ from tests.support.models import saved
 def test_training_ends_with_a_table_messages_in_words_and_what_to_type_next(run, tmp_path):
     code, out, error = run("train ppo --size tiny --episodes 40 --set evaluation.problems=4 --out run --device cpu")
     assert code == 0
-    for expected in ("4 test problems", "agent (greedy)", "greedy", "fluent", "message", "said", "learning_curve.png"):
+    for expected in (
+        "4 test problems",
+        "agent (greedy)",
+        "greedy",
+        "fluent",
+        "message",
+        "agent ",
+        "learning_curve.png",
+    ):
         assert expected in out
     assert "\x1b[" not in out  # no colours off a terminal
     mean = json.loads((tmp_path / "run" / "summary.json").read_text())["mean_last_100"]
@@ -176,3 +185,39 @@ def test_set_changes_the_task_that_a_run_plays(run, tmp_path):
     code, _, error = run("watch a --set env.vocab_size=20")
     assert (code, "--set cannot change env.vocab_size for a run" in error) == (2, True)
     assert "env.message_vocab is 65; it must be from 2 to 64" in run("watch a --set env.message_vocab=65")[2]
+
+
+def test_a_run_is_evaluated_and_watched_with_another_plan(run, tmp_path):
+    for name, head in (("a", "tied"), ("b", "planning"), ("plain", "fast")):
+        saved(tmp_path / name, policy={"head": head, "hidden": [16]})
+    for line in ("a --set env.noise=0", "a b", "--ensemble vote a b"):
+        code, out, error = run(f"evaluate {line} --plan 1 --problems 3")
+        assert (code, error) == (0, "")
+        assert re.search(r"3 test problems.*, plan of 1 step", out.replace("\n", " "))
+        rows = 2 if line == "a b" else 1
+        assert [len(re.findall(rf"│ .*, {plan} ", out)) for plan in ("plan of 1 step", "no plan")] == [rows, rows]
+        assert "CPU ms/token" in out
+    assert "step 8: " in run("watch a --plan 1")[1]
+    for line, message in (
+        ("evaluate a b --plan 2", "--plan 2 does not fit 'a': the depth of the plan is 2; it must be from 0 to 1"),
+        ("evaluate a plain --plan 1", "--plan 1 does not fit 'plain': policy.head=fast cannot plan"),
+        ("evaluate a --plan -1", "--plan -1 does not fit 'a'"),
+        ("evaluate greedy --plan 1", "'greedy' is a reference policy; leave out --plan"),
+        ("evaluate --log x --plan 1", "leave out runs, policies, --ensemble, --plan and --set"),
+        ("watch greedy --plan 1", "'greedy' is a reference policy; leave out --plan"),
+        ("watch plain --plan 1", "--plan 1 does not fit 'plain'"),
+    ):
+        code, out, error = run(line)
+        assert (code, out, message in error) == (2, "", True)
+
+
+def test_watching_shows_the_plan_of_runs_that_have_one(run, tmp_path):
+    for name, head in (("planning", "planning"), ("tied", "tied"), ("plain", "fast")):
+        saved(tmp_path / name, policy={"head": head, "hidden": [16]})
+        out = run(f"watch {name}")[1]
+        assert out.count("now   next  total") == (0 if head == "fast" else 8)
+        assert ("what the plan adds" in out) == (head != "fast")
+    assert run("watch planning --out a.png")[0] == run("watch planning --out a.gif")[0] == 0
+    with Image.open(tmp_path / "a.png") as png, Image.open(tmp_path / "a.gif") as gif:
+        assert png.size == gif.size
+        assert gif.n_frames == 9

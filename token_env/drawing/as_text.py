@@ -3,7 +3,8 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ RESET, BOLD, DIM, REVERSE = "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[7m"
 COLOURS = (160, 208, 220, 113, 34)
 PLACEHOLDER = "·"  # shown for steps without a token yet
 DISFLUENT = "!"  # marks a token more surprising than the budget
+DIFFERENT = "^"  # marks a step at which answers differ
 
 
 def draw_text(batch: Batch, row: int) -> str:
@@ -26,29 +28,48 @@ def draw_text(batch: Batch, row: int) -> str:
     adequacy, penalty = float(batch.state.adequacy[row]), float(batch.state.fluency_penalty[row])
     header = f"{BOLD}{task.split} problem {batch.problems.ids[row]}   step {step} of {task.max_steps}{RESET}"
     totals = f"adequacy {adequacy:+.3f}   fluency penalty {penalty:.3f}   return {adequacy - penalty:+.3f}"
-    return "\n".join([header, *draw_words(batch.dynamics, batch.problem(row), batch.tokens[row, :step]), totals])
+    return "\n".join(
+        [header, *draw_words(batch.dynamics, batch.problem(row), {"said": batch.tokens[row, :step]}), totals]
+    )
 
 
-def draw_words(dynamics: Dynamics, problem: Problem, tokens: NDArray[np.int64]) -> list[str]:
-    """Return lines with the message above the tokens of the agent, [t], wrapped at the width of the terminal.
+def draw_words(dynamics: Dynamics, problem: Problem, answers: Mapping[str, NDArray[np.int64]]) -> list[str]:
+    """Return lines with the message above the tokens of one or more agents, wrapped at the width of the terminal.
 
     A token's colour shows the cosine of its meaning with the meaning that was due; the word that is due next is
-    reversed; `!` marks a token more surprising than the budget.
+    reversed; `!` marks a token more surprising than the budget, `^` a step at which the answers differ.
+
+    Args:
+        dynamics: Dynamics of the task.
+        problem: Problem that the agents answer.
+        answers: Tokens so far by title of their row, [t] each.
     """
-    language, length, step = dynamics.language, len(problem.message), len(tokens)
-    cosine = np.vecdot(language.meaning[tokens], problem.meanings[:step])
-    previous = np.concatenate([[problem.start], tokens])[:step]
-    disfluent = language.surprisal(previous, tokens) > dynamics.task.surprisal_budget
+    length, tokens = len(problem.message), list(answers.values())
+    step = len(tokens[0])
     message = [dynamics.message_language.surface[token] for token in problem.message]
-    agent_words = [
-        language.surface[token] + DISFLUENT * bool(bad) for token, bad in zip(tokens, disfluent, strict=True)
-    ]
-    rows = (message, agent_words + [PLACEHOLDER] * (length - step))
-    styles = (
+    rows = [message] + [_words(dynamics, problem, answer) + [PLACEHOLDER] * (length - step) for answer in tokens]
+    styles = [
         [DIM if t < step else REVERSE if t == step else "" for t in range(length)],
-        [adequacy_colour(float(c)) for c in cosine] + [DIM] * (length - step),
-    )
-    return columns(("message", "said"), rows, styles)
+        *(
+            [*map(adequacy_colour, np.vecdot(dynamics.language.meaning[answer], problem.meanings[:step]))]
+            + [DIM] * (length - step)
+            for answer in tokens
+        ),
+    ]
+    titles = ["message", *answers]
+    if len(tokens) > 1:
+        differs = np.any([answer != tokens[0] for answer in tokens], axis=0)
+        titles.append("")
+        rows.append([DIFFERENT * bool(place) for place in differs] + [""] * (length - step))
+        styles.append([""] * length)
+    return columns(titles, rows, styles)
+
+
+def _words(dynamics: Dynamics, problem: Problem, tokens: NDArray[np.int64]) -> list[str]:
+    """Return the words of tokens, [t], with marks of those more surprising than the budget."""
+    language, previous = dynamics.language, np.concatenate([[problem.start], tokens])[: len(tokens)]
+    disfluent = language.surprisal(previous, tokens) > dynamics.task.surprisal_budget
+    return [language.surface[token] + DISFLUENT * bool(bad) for token, bad in zip(tokens, disfluent, strict=True)]
 
 
 def adequacy_colour(cosine: float) -> str:
@@ -65,9 +86,9 @@ def columns(titles: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequen
         rows: Words of each row; all rows have the same number of words.
         styles: Escape sequence of each word.
     """
-    width = shutil.get_terminal_size((100, 24)).columns
+    width = terminal_width()
     indent = max(map(len, titles)) + 2
-    widths = [max(map(len, words)) + 1 for words in zip(*rows, strict=True)]
+    widths = [max(map(cell_width, words)) + 1 for words in zip(*rows, strict=True)]
     lines: list[str] = []
     first = 0
     while first < len(widths):
@@ -77,10 +98,39 @@ def columns(titles: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequen
             last += 1
         lines += [""] if lines else []
         for title, words, codes in zip(titles, rows, styles, strict=True):
-            cells = [f"{codes[t]}{words[t]}{RESET}{' ' * (widths[t] - len(words[t]))}" for t in range(first, last)]
-            lines.append(f"{title:<{indent}}{''.join(cells)}".rstrip())
+            cells = [
+                f"{codes[t] + words[t] + RESET if words[t] else ''}{' ' * (widths[t] - cell_width(words[t]))}"
+                for t in range(first, last)
+            ]
+            line = f"{title:<{indent}}{''.join(cells)}".rstrip()
+            lines += [line] if line else []
         first = last
     return lines
+
+
+def terminal_width() -> int:
+    """Return the number of columns of the terminal, or 100 if the output is not a terminal."""
+    return shutil.get_terminal_size((100, 24)).columns
+
+
+def cell_width(text: str) -> int:
+    """Return the number of columns that a terminal needs for a text: 2 for wide letters, 0 for combining marks."""
+    return sum(_columns_of(letter) for letter in text)
+
+
+def _columns_of(letter: str) -> int:
+    if unicodedata.category(letter) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def fit(text: str, width: int) -> str:
+    """Return the text in exactly this number of columns: filled with spaces, or cut with an ellipsis."""
+    if cell_width(text) > width:
+        while cell_width(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - cell_width(text))
 
 
 def print_text(text: str) -> None:

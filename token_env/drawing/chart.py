@@ -11,6 +11,7 @@ from token_env.drawing.layout import CHART_HEIGHT, EDGE, LEFT, NOTE_SIZE, WORD_S
 
 INK, QUIET, GRID, ZERO = (25, 30, 40), (110, 118, 130), (226, 229, 234), (140, 147, 158)
 AGENT, OPTIMUM, OFF_SCALE = (31, 78, 121), (224, 130, 20), (196, 30, 40)
+CURRENT: Colour = (222, 233, 250)  # marks the step that is due next, and the token chosen
 LABEL_WIDTH = 24  # pixels of a step's number
 MARK_HEIGHT = 5  # pixels of a triangle's height
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from token_env.drawing.canvas import SLANT, text_width, word_height
+from token_env.drawing.canvas import SLANT, text_width, transliterate, word_height
 from token_env.languages.language import Language
 
 TITLE_SIZE, WORD_SIZE, NOTE_SIZE = 18, 14, 12  # font sizes
@@ -78,3 +78,8 @@ def make_layout(language: Language, length: int) -> Layout:
         length,
         language.dimension,
     )
+
+
+def word_text(language: Language, token: int) -> str:
+    """Return a word in letters that the font has; its rank if that is impossible."""
+    return transliterate(language.surface[token]) or f"#{token}"

@@ -2,16 +2,17 @@
 
 Columns are steps. From top to bottom: the words of the message and their meanings, one cell per dimension; the
 tokens of the agent and their meanings; the cosine of the two meanings; the surprisal of each token; the running
-return beside that of an optimal answer.
+return beside that of an optimal answer; for agents that plan, a table of each step's best tokens.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from token_env.drawing.canvas import PAPER, Canvas, Colour, ellipsize, transliterate
-from token_env.drawing.chart import INK, QUIET, draw_returns
+from token_env.drawing.canvas import PAPER, Canvas, Colour, ellipsize
+from token_env.drawing.chart import CURRENT, INK, QUIET, draw_returns
 from token_env.drawing.layout import (
     CHART_HEIGHT,
     EDGE,
@@ -22,26 +23,38 @@ from token_env.drawing.layout import (
     WORD_SIZE,
     Layout,
     make_layout,
+    word_text,
 )
+from token_env.drawing.plan import StepLogits
+from token_env.drawing.plan_panel import draw_plan, panel_height
 from token_env.episodes.batch import Batch
 from token_env.languages.language import Language
 from token_env.rules.problems import Problem
 
 Pixels = NDArray[np.uint8]
 
-EMPTY, CURRENT = (240, 241, 244), (222, 233, 250)  # colours of cells without a token yet, and of the current column
+EMPTY = (240, 241, 244)  # colour of cells without a token yet
 NEGATIVE, NEUTRAL, POSITIVE = (33, 102, 172), (247, 247, 247), (178, 24, 43)
 NEAR, DISFLUENT = (26, 135, 72), (196, 30, 40)
 SATURATION = 0.6  # components of a meaning from this size on have the full colour
 
 
-def draw_pixels(batch: Batch, row: int) -> Pixels:
-    """Draw the episode of one row of a batch so far, uint8 [height, width, 3]; the size depends on the task only."""
+def draw_pixels(batch: Batch, row: int, plan: Sequence[StepLogits] | None = None) -> Pixels:
+    """Draw the episode of one row of a batch so far, uint8 [height, width, 3].
+
+    The size depends on the task only, and on whether there is a plan.
+
+    Args:
+        batch: Batch with the episode.
+        row: Row of the episode.
+        plan: Logits of the steps so far, or also of the one that is due, to draw a table of each; None for no tables.
+    """
     dynamics = batch.dynamics
     language, problem, step = dynamics.language, batch.problem(row), int(batch.state.step[row])
     tokens = batch.tokens[row, :step]
     layout = make_layout(language, len(problem.message))
-    canvas = Canvas(*layout.size)
+    width, height = layout.size
+    canvas = Canvas(width, height if plan is None else height + panel_height(layout))
     if step < layout.length:
         left = LEFT + step * layout.column_width
         canvas.rectangle(
@@ -58,6 +71,8 @@ def draw_pixels(batch: Batch, row: int) -> Pixels:
     _draw_cosines(canvas, layout, np.vecdot(language.meaning[tokens], problem.meanings[:step]))
     _draw_surprisals(canvas, layout, surprisal, budget)
     draw_returns(canvas, layout, returns, optimal)
+    if plan is not None:
+        draw_plan(canvas, layout, language, problem.message, plan, step)
     return canvas.pixels()
 
 
@@ -107,7 +122,7 @@ def _draw_word(
     canvas: Canvas, layout: Layout, step_index: int, top: int, language: Language, token: int, colour: Colour
 ) -> None:
     """Draw a word above the column of its step; its rank if the font lacks its letters."""
-    text = ellipsize(transliterate(language.surface[token]) or f"#{token}", WORD_SIZE, layout.word_width)
+    text = ellipsize(word_text(language, token), WORD_SIZE, layout.word_width)
     if layout.slanted:
         canvas.slanted_text((layout.middle(step_index), top - 3), text, WORD_SIZE, colour)
     else:

@@ -10,7 +10,8 @@ import agents
 from agents.algorithms.table import ALGORITHMS
 from agents.evaluation.agent import Player
 from agents.evaluation.ensemble import RULES, Ensemble
-from agents.evaluation.ensemble_scores import EnsembleScores, TimedEvaluation, TimedPlayer, compare_with_members
+from agents.evaluation.ensemble_scores import EnsembleScores, compare_with_members
+from agents.evaluation.scores import TimedEvaluation, TimedPlayer
 from tests.support.models import played, untrained, untrained_variant
 from token_env import Dynamics, SettingError, Task, evaluate
 
