@@ -11,10 +11,10 @@ from token_env.drawing.layout import EDGE, GAP, LEFT, NOTE_SIZE, WORD_SIZE, Layo
 from token_env.drawing.plan import HEADINGS, MAX_ROWS, Candidate, StepLogits, candidates
 from token_env.languages.language import Language
 
-MIN_TABLE_WIDTH = 210  # pixels, including the space to the next table
 TABLE_GAP, LINE_HEIGHT = 14, 15  # pixels
 TABLE_HEIGHT = (1 + MAX_ROWS) * LINE_HEIGHT + 8
-RANK_RIGHT, NUMBER_WIDTH = 38, 42  # pixels from the left end of a table to the right end of ranks; of a number
+RANK_RIGHT, WORD_LEFT = 38, 44  # pixels from the left end of a table
+NUMBER_WIDTH = 42  # pixels
 NOTES = ("now: logit at once", "next: the plan adds", "total: their sum, nats", "blue: chosen", "*: word due, its rank")
 
 
@@ -26,7 +26,9 @@ def panel_height(layout: Layout) -> int:
 
 
 def _across(layout: Layout) -> int:
-    return max(1, (layout.size[0] - LEFT - EDGE + TABLE_GAP) // MIN_TABLE_WIDTH)
+    widest_word = layout.word_width * NOTE_SIZE // WORD_SIZE
+    needed = WORD_LEFT + widest_word + len(HEADINGS) * NUMBER_WIDTH + TABLE_GAP
+    return max(1, (layout.size[0] - LEFT - EDGE + TABLE_GAP) // needed)
 
 
 def draw_plan(
@@ -78,9 +80,9 @@ def _draw_row(canvas: Canvas, corner: Point, width: int, language: Language, can
     if candidate.due:
         canvas.text((left + 2, middle + 2), "*", WORD_SIZE, INK)
     canvas.text((left + RANK_RIGHT, middle), str(candidate.rank), NOTE_SIZE, QUIET, "rm")
-    room = width - RANK_RIGHT - 6 - len(HEADINGS) * NUMBER_WIDTH
+    room = width - WORD_LEFT - len(HEADINGS) * NUMBER_WIDTH
     word = ellipsize(word_text(language, candidate.token), NOTE_SIZE, room)
-    canvas.text((left + RANK_RIGHT + 6, middle), word, NOTE_SIZE, INK)
+    canvas.text((left + WORD_LEFT, middle), word, NOTE_SIZE, INK)
     _draw_numbers(canvas, (left + width, middle), candidate.numbers, INK)
 
 
