@@ -23,7 +23,8 @@ from benchmarks.measures.frame import frame
 from benchmarks.measures.metrics import METRICS
 from benchmarks.measures.results_file import Rows, read_rows
 from benchmarks.measures.summary import long_table
-from benchmarks.pages.documents import write_claims, write_pages
+from benchmarks.pages.documents import write_claims, write_learning, write_pages
+from benchmarks.pages.learning import learning_text
 from benchmarks.pages.plots import write_plots
 from benchmarks.pages.table import caption, fit_console, markdown_table, table_text
 from benchmarks.published import coverage as coverage_study
@@ -34,7 +35,7 @@ from benchmarks.report import write_report
 from benchmarks.runner.harness import EXECUTORS, run_benchmark
 from benchmarks.speed import environment, overheads, policies, solver, training
 from benchmarks.speed.markdown import markdown_text as speed_markdown
-from benchmarks.suite.cases import BENCHMARKS, CLAIMS, FAST_VS_STABLE, HEADS, find_benchmark
+from benchmarks.suite.cases import BENCHMARKS, CLAIMS, FAST_VS_STABLE, HEADS, LEARNING, find_benchmark
 from token_env import SIZES
 from token_env.errors import SettingError, find
 
@@ -104,7 +105,7 @@ def run(
         jobs = ", ".join(str(job) for job in failed)
         print(f"{len(failed)} runs failed: {jobs}. Repeat the command to retry them.", file=sys.stderr)
         raise typer.Exit(FAILED)
-    next_command = CLAIMS if benchmark == CLAIMS else f"table {benchmark}"
+    next_command = benchmark if benchmark in (CLAIMS, LEARNING) else f"table {benchmark}"
     print(f"python -m benchmarks {next_command}{results_option(results)}")
 
 
@@ -183,6 +184,29 @@ def claims(
     print(text(verdicts, recommend(evidence, verdicts)))
     if evidence.warning:
         print(evidence.warning, file=sys.stderr)
+        raise typer.Exit(WRONG_INPUT)
+
+
+@app.command()
+@handle_errors
+def learning(
+    results: Results = RESULTS,
+    readme: Annotated[
+        bool,
+        typer.Option("--readme", help="write the committed results into docs/learning.md, and draw its picture"),
+    ] = False,
+) -> None:
+    """Show what each head and each part of the planning head learns, as Markdown."""
+    if readme:
+        if results != RESULTS:
+            raise SettingError("--readme writes the committed results; leave the other options out.")
+        for path in write_learning():
+            print(f"wrote {path}")
+        return
+    rows = read_rows(LEARNING, results)
+    print(learning_text(rows.accepted))
+    if rows.warning:
+        print(rows.warning, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT)
 
 

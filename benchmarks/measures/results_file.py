@@ -15,6 +15,7 @@ from agents.algorithms.table import without_other_algorithms
 from agents.settings.layers import differences
 from agents.settings.schema import Settings
 from benchmarks.files import results_option
+from benchmarks.measures.head_numbers import Constants
 from benchmarks.measures.row import FORMAT, Row, compared_versions, versions_text
 from benchmarks.suite.case import Benchmark
 from benchmarks.suite.cases import find_benchmark
@@ -164,6 +165,10 @@ def _mismatch(row: Row, benchmark: Benchmark) -> str | None:
         if difference := _difference(of_row, of_case):
             name, old, new = difference
             return f"{row.case} has {prefix}{name}={new!r} today, this run had {old!r}."
+    with case.constants_in_use():
+        constants = Constants.in_use()
+    if row.head and row.head.constants != constants:
+        return f"{row.case} has the head's {constants!r} today, this run had {row.head.constants!r}."
     env = expected.env
     if row.language != find_language(env.language, env.vocab_size, env.language_seed).fingerprint:
         return f"its language is not that of {row.case}; runs of different languages cannot be compared."

@@ -6,8 +6,9 @@ from typing import Literal
 from pydantic import model_validator
 
 from agents.evaluation.scores import GREEDY, SAMPLED, Figures
-from agents.runs.summary import Machine, TrainingCost
+from agents.runs.summary import Machine, TrainingCost, ValidationScore
 from agents.settings.schema import Frozen, Settings
+from benchmarks.measures.head_numbers import HeadNumbers
 
 FORMAT = 1
 # Policies that every row evaluates; planning policies are not stored, since their returns follow from the settings.
@@ -44,6 +45,9 @@ class Row(Frozen):
     training_problems: Figures  # the agent on its last training problems
     without_masks: Figures | None = None  # the agent without masks on held-out problems; None if trained without
     start: Start | None = None  # None: random initial weights
+    validations: tuple[ValidationScore, ...] = ()  # greedy returns on validation problems during the training
+    head: HeadNumbers | None = None  # numbers of the tied head; None: another head, or an older row
+    planned: Figures | None = None  # the agent on held-out problems with a plan that it was trained without
 
     @model_validator(mode="after")
     def _check_consistency(self) -> "Row":

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluation.statistics import mean_interval, running_mean
-from benchmarks.measures.figures import LONG_WINDOW
+from benchmarks.measures.figures import LONG_WINDOW, mean_optimum
 from benchmarks.measures.row import Row
 from benchmarks.suite.case import Benchmark, Case
 from benchmarks.suite.cases import AS_REPORTED, PRESET
@@ -75,6 +75,15 @@ def tokens(rows: list[Row]) -> Series:
     """Collect the number of distinct tokens in the rollout of every update."""
     values = np.array([row.rollout_tokens for row in rows], dtype=np.float64)
     return Series(_update_episodes(rows, values.shape[1]), values)
+
+
+def validation_scores(rows: list[Row]) -> Series:
+    """Compute the score of every validation during the training, in per cent; no points without validations."""
+    env, problems = rows[0].settings.env, rows[0].settings.checkpoints.problems
+    episodes = [float(validation.episodes) for validation in rows[0].validations]
+    returns = [[validation.mean_return for validation in row.validations] for row in rows]
+    optimum = mean_optimum(env, "validation", problems) if episodes else np.nan
+    return Series(np.array(episodes), 100 * np.array(returns, dtype=np.float64) / optimum)
 
 
 def _update_episodes(rows: list[Row], count: int) -> NDArray[np.float64]:

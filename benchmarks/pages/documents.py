@@ -13,14 +13,18 @@ from benchmarks.files import RESULTS
 from benchmarks.measures.equivalence import equivalence_table
 from benchmarks.measures.frame import frame
 from benchmarks.measures.metrics import METRICS, SECTIONS
-from benchmarks.measures.results_file import Rows, read_rows
+from benchmarks.measures.results_file import Rows, read_rows, read_rows_if_any
+from benchmarks.pages.learning import learning_blocks
+from benchmarks.pages.learning_picture import learning_picture
+from benchmarks.pages.plots import image
 from benchmarks.pages.table import caption, markdown_table, table_text
 from benchmarks.published.english import PUBLISHED as PUBLISHED_PARAPHRASES
 from benchmarks.published.english import neighbour_table, paraphrase_text
 from benchmarks.published.references import published as published_references
 from benchmarks.published.references import reference_table
-from benchmarks.suite.cases import FAST_VS_STABLE, GENERALISATION, HEADS, PRESET, REACH, find_benchmark
+from benchmarks.suite.cases import FAST_VS_STABLE, GENERALISATION, HEADS, LEARNING, PRESET, REACH, find_benchmark
 from token_env.errors import SettingError
+from token_env.files import write_bytes
 from token_env.languages.find import find_language
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +47,7 @@ REACH_METRICS = (
 README_METRICS = ("training_minutes", "mean_last_100", "test_return", "score")
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
 CLAIMS_PAGE = ROOT / "docs" / "claims.md"
+LEARNING_PAGE, LEARNING_IMAGE = ROOT / "docs" / "learning.md", ROOT / "docs" / "images" / "learning"
 TASK_PAGE, ENGLISH_PAGE = ROOT / "docs" / "task.md", ROOT / "docs" / "english.md"
 
 
@@ -150,6 +155,33 @@ def write_claims() -> list[Path]:
     if evidence.warning:
         raise SettingError(f"{CLAIMS_PAGE.name} stays as it is.\n{evidence.warning}")
     return _write(claim_pages(evidence))
+
+
+def learning_pages(rows: Rows) -> dict[Path, str]:
+    """Return the new content of docs/learning.md, by path; its tables have the cases that have been run.
+
+    Raises:
+        SettingError: If the page or one of its marks is missing.
+    """
+    return {LEARNING_PAGE: _fill(LEARNING_PAGE, learning_blocks(rows.accepted), LEARNING)}
+
+
+def write_learning() -> list[Path]:
+    """Write the committed results into docs/learning.md and draw its picture; return the paths of the written files.
+
+    Raises:
+        SettingError: If a line of the results file is refused, or the page or one of its marks is missing.
+    """
+    rows = read_rows_if_any(LEARNING, RESULTS)
+    if rows.warning:
+        raise SettingError(f"{LEARNING_PAGE.name} stays as it is.\n{rows.warning}")
+    paths = _write(learning_pages(rows))
+    if figure := learning_picture(rows.accepted):
+        for kind in ("png", "svg"):
+            path = LEARNING_IMAGE.with_suffix(f".{kind}")
+            write_bytes(path, image(figure, kind))
+            paths.append(path)
+    return paths
 
 
 def _write(pages: dict[Path, str]) -> list[Path]:

@@ -16,12 +16,14 @@ from agents.cli.console import SIGNAL_EXIT_OFFSET
 from agents.evaluation.agent import Agent, Player
 from agents.evaluation.scores import Figures, Scores, score_policy
 from agents.machine.signals import Interrupted
+from agents.policies.tied_head import TiedHead
 from agents.runs import run_dir
 from agents.runs.metrics import load_metrics
 from agents.runs.summary import read_record
 from agents.settings.schema import Settings
 from agents.training.finish import Result
 from agents.training.fit import fit
+from benchmarks.measures.head_numbers import head_numbers, tied_head_of
 from benchmarks.measures.results_file import append
 from benchmarks.measures.row import FORMAT, Row
 from benchmarks.suite.cases import find_benchmark
@@ -50,9 +52,10 @@ def measure(benchmark: str, case: str, seed: int, folder: Path, run: Path) -> bo
     """
     definition = find_benchmark(benchmark).find_case(case)
     settings, start_settings = definition.settings(seed), definition.start_settings(seed)
-    start = _train(start_settings, run.with_name(f"{run.name}-start")) if start_settings else None
-    result = _train(settings.model_copy(update={"from_run": str(start.run)}) if start else settings, run)
-    return append(benchmark, folder, row_of(case, result, start))
+    with definition.constants_in_use():
+        start = _train(start_settings, run.with_name(f"{run.name}-start")) if start_settings else None
+        result = _train(settings.model_copy(update={"from_run": str(start.run)}) if start else settings, run)
+        return append(benchmark, folder, row_of(case, result, start))
 
 
 def _train(settings: Settings, run: Path) -> Result:
@@ -75,6 +78,7 @@ def row_of(case: str, result: Result, start: Result | None = None) -> Row:
     record, summary = read_record(result.run), result.summary
     episodes, updates = load_metrics(result.run)
     policy = result.agent.policy
+    head = tied_head_of(policy)
     row: dict[str, Any] = {
         "format": FORMAT,
         "case": case,
@@ -100,15 +104,35 @@ def row_of(case: str, result: Result, start: Result | None = None) -> Row:
             "settings": start.agent.settings.to_dict(),
             "training": start.summary.cost(read_record(start.run).threads),
         },
+        "validations": [
+            {"episodes": validation.episodes, "mean_return": round(validation.mean_return, 5)}
+            for validation in summary.validations
+        ],
+        "head": head and head_numbers(head),
+        "planned": _planned(result.agent, head) if head and not head.depth else None,
     }
     return Row.model_validate(row)
 
 
 def _without_masks(agent: Agent) -> Figures:
     """Evaluate the greedy policy of the agent on held-out problems without masks."""
+    return _held_out(agent, Player(agent, masked=False))
+
+
+def _planned(agent: Agent, head: TiedHead) -> Figures | None:
+    """Evaluate the greedy policy of the agent with a plan of one step; None if observations do not reach that far."""
+    if not agent.task.lookahead:
+        return None
+    head.plan_to(1)
+    figures = _held_out(agent, agent.greedy)
+    head.plan_to(0)
+    return figures
+
+
+def _held_out(agent: Agent, player: Player) -> Figures:
+    """Evaluate a player on the held-out problems of the agent's settings."""
     evaluation = agent.settings.evaluation
-    unmasked = Player(agent, masked=False)
-    return _rounded(score_policy(unmasked, with_split(agent.task, evaluation.split), range(evaluation.problems)))
+    return _rounded(score_policy(player, with_split(agent.task, evaluation.split), range(evaluation.problems)))
 
 
 def _rounded(scores: Scores) -> Figures:

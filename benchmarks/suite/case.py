@@ -1,9 +1,12 @@
 """Define the types of the suite: a case is a named set of settings, a benchmark is a group of cases."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from agents.algorithms.budget import nearest_multiple
+from agents.policies import tied_head
 from agents.settings.layers import make_settings, read_layer
 from agents.settings.schema import Settings
 from agents.training.build import resolve_settings
@@ -20,6 +23,9 @@ class Case(NamedTuple):
         None  # settings of the run that supplies the initial weights; None: random weights
     )
     max_seeds: int | None = None  # largest number of runs; None: no limit
+    constants: Mapping[str, Any] | None = (
+        None  # replaced constants of `agents.policies.tied_head`, which are no settings
+    )
 
     @property
     def name(self) -> str:
@@ -37,6 +43,14 @@ class Case(NamedTuple):
     def seeds(self, count: int) -> range:
         """Return the first `count` seeds, at most `max_seeds`."""
         return range(count if self.max_seeds is None else min(count, self.max_seeds))
+
+    @contextmanager
+    def constants_in_use(self) -> Iterator[None]:
+        """Replace the constants of the tied head by those of this case; a module is shared by the whole process."""
+        with ExitStack() as stack:
+            for name, value in (self.constants or {}).items():
+                stack.enter_context(patch.object(tied_head, name, value))
+            yield
 
 
 class Benchmark(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Any
 from agents.settings.layers import merge_layers, preset_layer, read_layer
 from benchmarks.suite.case import Benchmark, Case, our_preset, shortened
 from benchmarks.suite.claim_cases import CLAIM_CASES
+from benchmarks.suite.learning_cases import learning_cases
 from token_env import SIZES
 from token_env.errors import find
 
@@ -62,7 +63,7 @@ def _generalisation_case(num_problems: int | None) -> Case:
 
 
 CLAIMS, FAST_VS_STABLE, GENERALISATION = "claims", "fast-vs-stable", "generalisation"
-HEADS, REACH = "heads", "reach"
+HEADS, LEARNING, REACH = "heads", "learning", "reach"
 BENCHMARKS = {
     CLAIMS: Benchmark("The report's claims", CLAIM_CASES, ("stable/hybrid", "stable/short-hybrid")),
     FAST_VS_STABLE: Benchmark("Fast against stable", _size_cases(), (f"fast/{PRESET}", f"stable/{PRESET}")),
@@ -72,6 +73,7 @@ BENCHMARKS = {
         ("fast/10-problems", "fast/endless"),
     ),
     HEADS: Benchmark("Fast with plain logits", _head_cases(), ("fast/stock", "fast/fast")),
+    LEARNING: Benchmark("Heads, and parts of the planning head", learning_cases(), ("fast/tied", "fast/planning")),
     REACH: Benchmark("To the report's averages", _reach_cases(), (f"fast/{PRESET}", f"fast/{SB3_DEFAULTS}")),
     "short": Benchmark(
         "Fast against stable, about 200 episodes each",

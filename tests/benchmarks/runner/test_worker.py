@@ -1,9 +1,10 @@
-"""What a row tells of a run that began with another's weights, and of one that was trained with masks."""
+"""What a row tells of runs that began with another's weights, were trained with masks, or have a tied head."""
 
 from contextlib import contextmanager
 
 import pytest
 
+from agents.policies import tied_head
 from agents.settings.layers import merge_layers, preset_layer
 from benchmarks.measures.results_file import read_rows, read_rows_if_any
 from benchmarks.runner.harness import run_benchmark
@@ -20,6 +21,8 @@ CASES = (
     Case("large", "alone", LARGE, max_seeds=1),
     Case("small", "masks", merge_layers(SMALL, {"algorithm": "maskable-ppo", **PLAIN})),
 )
+VALIDATED = {"episodes": 80, "policy": {"head": "tied"}, "checkpoints": {"validations": 2, "problems": 5}}
+ONE_BEND = Case("small", "one-bend", merge_layers(SMALL, VALIDATED), constants={"BENDS": (3.0,), "VALUE_SCALE": 0.0})
 
 
 NAMES = [case.name for case in CASES]
@@ -74,7 +77,7 @@ def test_a_run_that_was_cut_off_begins_with_its_start_again(folder):
 def test_a_run_with_another_start_than_declared_is_left_out(folder):
     with declared(CASES[0]._replace(start=merge_layers(SMALL, {"ppo": {"gamma": 0.25}})), *CASES[1:]):
         (reason,) = read_rows_if_any("brief", folder).refused.values()
-    assert "large/hybrid has start.env.discount=0.25 today, this run had 0.5" in reason
+    assert "large/hybrid has start.env.discount=0.25 today, this run had 0.8" in reason
     with declared(CASES[0]._replace(start=None), *CASES[1:]):
         (reason,) = read_rows_if_any("brief", folder).refused.values()
     assert "large/hybrid has start.run=None today, this run had 'tiny'" in reason
@@ -94,3 +97,43 @@ def test_no_more_seeds_are_made_than_the_case_allows(tmp_path, submitted):
     assert submitted == [
         "large/hybrid seed 0", "large/alone seed 0", "small/masks seed 0", "large/hybrid seed 1", "small/masks seed 1",
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def one_bend(tmp_path_factory):
+    """A folder with a run of a tied head that has one bend."""
+    folder = tmp_path_factory.mktemp("one-bend")
+    with declared(ONE_BEND):
+        assert measure("brief", ONE_BEND.name, 0, folder, folder / "run")
+    return folder
+
+
+def test_a_case_trains_with_constants_of_its_own_and_its_row_tells_what_was_learned(one_bend):
+    with declared(ONE_BEND):
+        (row,) = read_rows("brief", one_bend).accepted
+    (place,) = row.head.places
+    assert place != 3.0
+    assert abs(place - 3.0) < 1.0
+    assert row.head.constants.bends == (3.0,)
+    assert row.head.constants.value_scale == 0.0
+    assert row.head.constants.knots == tied_head.KNOTS
+    assert len(row.head.emphasis) == len(tied_head.KNOTS)
+    assert len(tied_head.BENDS) > 1  # restored
+
+
+def test_a_row_of_other_constants_than_declared_is_left_out(one_bend):
+    with declared(ONE_BEND._replace(constants={"BENDS": (4.0,), "VALUE_SCALE": 0.0})):
+        (reason,) = read_rows_if_any("brief", one_bend).refused.values()
+    assert "bends=(4.0,)" in reason
+    assert "bends=(3.0,)" in reason
+
+
+def test_a_row_of_a_tied_head_tells_its_validations_and_what_a_plan_at_evaluation_adds(one_bend, rows):
+    with declared(ONE_BEND):
+        (row,) = read_rows("brief", one_bend).accepted
+    assert [validation.episodes for validation in row.validations] == [40, 80]
+    assert row.planned.problems == 20
+    assert row.planned.mean_return != row.held_out["agent (greedy)"].mean_return
+    assert [other.planned for other in rows] == [None] * 3  # trained with a plan, or without a tied head
+    assert [other.validations for other in rows] == [()] * 3
+    assert rows[2].head is None
