@@ -72,7 +72,9 @@ def reference_levels(runs: Runs) -> dict[str, float]:
 
 def heads_table(runs: Runs) -> str:
     """Format the score of every head during and after the training, and of the reference policies, as Markdown."""
-    heading = ["", *(f"after {count:,} episodes" for count in EARLY), "score, %", "sampled", "tokens used", "seeds"]
+    episodes = find_benchmark(LEARNING).cases[0].settings(0).episodes
+    columns = [f"after {count:,}" for count in (*EARLY, episodes)]
+    heading = ["score, %", f"{columns[0]} episodes", *columns[1:], "sampled", "tokens used", "seeds"]
     rows = []
     for variant, change in HEADS.items():
         of_head = runs.get(variant, [])
