@@ -16,7 +16,6 @@ from agents.cli.console import SIGNAL_EXIT_OFFSET
 from agents.evaluation.agent import Agent, Player
 from agents.evaluation.scores import Figures, Scores, score_policy
 from agents.machine.signals import Interrupted
-from agents.policies.tied_head import TiedHead
 from agents.runs import run_dir
 from agents.runs.metrics import load_metrics
 from agents.runs.summary import read_record
@@ -109,7 +108,7 @@ def row_of(case: str, result: Result, start: Result | None = None) -> Row:
             for validation in summary.validations
         ],
         "head": head and head_numbers(head),
-        "planned": _planned(result.agent, head) if head and not head.depth else None,
+        "planned": _planned(result.agent) if head and not head.depth else None,
     }
     return Row.model_validate(row)
 
@@ -119,14 +118,11 @@ def _without_masks(agent: Agent) -> Figures:
     return _held_out(agent, Player(agent, masked=False))
 
 
-def _planned(agent: Agent, head: TiedHead) -> Figures | None:
+def _planned(agent: Agent) -> Figures | None:
     """Evaluate the greedy policy of the agent with a plan of one step; None if observations do not reach that far."""
     if not agent.task.lookahead:
         return None
-    head.plan_to(1)
-    figures = _held_out(agent, agent.greedy)
-    head.plan_to(0)
-    return figures
+    return _held_out(agent, agent.with_plan(1).greedy)
 
 
 def _held_out(agent: Agent, player: Player) -> Figures:

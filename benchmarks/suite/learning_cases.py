@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agents.policies.tied_head import BENDS, LR_MULTIPLIERS
-from agents.settings.layers import merge_layers, preset_layer
+from agents.settings.layers import merge_layers, read_layer
 from benchmarks.suite.case import Case
 
 PROBLEMS = 200  # validation problems, during a training and at its end; test problems stay unseen
 CURVE_POINTS, FEW_POINTS = 25, 5  # validations during a training: of heads, whose curves are drawn, and of ablations
-MYOPIC = {"ppo": {"gamma": 0.5, "gae_lambda": 0.8}}  # suits heads that do not plan better than the preset's values
 PINNED = 1e-6  # multiplier with which the steps of Adam are below the precision of float32
 
 
 class Change(NamedTuple):
-    """What a case changes in the preset of fast."""
+    """What a case changes in a preset."""
 
     label: str  # name on the page
     settings: Mapping[str, Any] = {}  # in the form of a settings file
     constants: Mapping[str, Any] | None = None  # constants of `agents.policies.tied_head`
+    preset: str = "fast"  # preset that is changed
 
 
 def _deeper(depth: int) -> Change:
@@ -39,9 +39,9 @@ def _multipliers(label: str, **multipliers: float) -> Change:
 
 PLANNING = "planning"
 HEADS = {
-    "stock": Change("stock", {"policy": {"head": "stock"}, **MYOPIC}),
-    "fast": Change("fast", {"policy": {"head": "fast"}, **MYOPIC}),
-    "tied": Change("tied", {"policy": {"head": "tied"}, **MYOPIC}),
+    "stock": Change("stock", {"policy": {"head": "stock"}}, preset="tied/fast"),
+    "fast": Change("fast", {"policy": {"head": "fast"}}, preset="tied/fast"),
+    "tied": Change("tied", preset="tied/fast"),
     PLANNING: Change("planning, depth 1"),
     "planning-2": _deeper(2),
     "planning-3": _deeper(3),
@@ -64,6 +64,7 @@ ABLATIONS = {
     "gamma-0.5": _ppo("γ 0.5", gamma=0.5),
     "gamma-0.9": _ppo("γ 0.9", gamma=0.9),
     "lambda-0.8": _ppo("GAE's λ 0.8", gae_lambda=0.8),
+    "environments-40": _ppo("40 environments, minibatches of 240", n_envs=40, batch_size=240),
     "no-entropy": _ppo("entropy coefficient 0", ent_coef=0.0),
     "epochs-5": _ppo("5 epochs", n_epochs=5),
     "epochs-20": _ppo("20 epochs", n_epochs=20),
@@ -84,5 +85,5 @@ def _case(variant: str, change: Change, validations: int) -> Case:
         "checkpoints": {"validations": validations, "problems": PROBLEMS},
         "evaluation": {"split": "validation", "problems": PROBLEMS},
     }
-    layer = merge_layers(merge_layers(preset_layer("fast"), change.settings), held_out)
+    layer = merge_layers(merge_layers(read_layer(change.preset), change.settings), held_out)
     return Case("fast", variant, layer, constants=change.constants)
