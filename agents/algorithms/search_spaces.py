@@ -35,7 +35,7 @@ def ppo_space(section: ClippedSettings, _: Settings) -> Space:
         "learning_rate": Range(3e-4, 1e-2, log=True),
         "learning_rate_schedule": SCHEDULES,
         "gamma": Range(0.2, 0.95),
-        "gae_lambda": Range(0.4, 1.0),
+        "gae_lambda": Range(0.0, 1.0),
         "ent_coef": Range(1e-4, 3e-2, log=True),
         "batch_size": _batch_sizes(section),
         "n_epochs": Range(3, 20),
@@ -71,7 +71,7 @@ def trpo_space(section: TRPOSettings, _: Settings) -> Space:
     return {
         "learning_rate": Range(3e-4, 1e-2, log=True),
         "gamma": Range(0.2, 0.95),
-        "gae_lambda": Range(0.4, 1.0),
+        "gae_lambda": Range(0.0, 1.0),
         "batch_size": _batch_sizes(section),
         "n_critic_updates": Range(5, 20),
         "target_kl": Range(5e-3, 0.1, log=True),
