@@ -15,6 +15,7 @@ from agents.settings.schema import section_name
 from token_env.episodes.references import REFERENCES
 from token_env.rules.rewards import find_reward
 
+LIBRARIES = {"sb3_contrib": "sb3-contrib", "stable_baselines3": "Stable-Baselines3"}  # key: package of the algorithm
 CARD = """\
 ---
 {front}---
@@ -95,7 +96,7 @@ def card_text(run: Path, summary: Summary | None) -> str:
         env=env,
         language=language_name(env),
         reward=f" --reward {env['reward']}" if find_reward(env["reward"]).is_users else "",
-        library="sb3-contrib" if row.learner.__module__.startswith("sb3_contrib") else "Stable-Baselines3",
+        library=LIBRARIES.get(row.learner.__module__.partition(".")[0], "tokentask"),
         masks=", action_masks=masks" if row.uses_mask else ", state=memory" if row.recurrent else "",
         results=_results(settings, summary),
         training=_training(settings, read_record(run), summary) if summary else "No record of the training exists.",

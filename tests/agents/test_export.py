@@ -344,3 +344,11 @@ def test_the_page_names_the_keys_of_the_metadata(exported):
     named = re.findall(r"^\| `(tokentask\.\w+)` \|", page, re.MULTILINE)
     assert sorted(named) == sorted(name for name in written if name.startswith("tokentask."))
     assert json.loads(written["tokentask.tokens"]) == list(agent.language.surface)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "library"), [("trpo", "sb3-contrib"), ("ppo", "Stable-Baselines3"), ("grpo", "tokentask")]
+)
+def test_a_card_names_the_library_of_the_algorithm(tmp_path, algorithm, library):
+    text = model_card.card_text(make_run(tmp_path / "run", algorithm), None)
+    assert f"with {algorithm} from {library} on the environment" in text
