@@ -94,7 +94,7 @@ def test_the_report_tells_what_was_found_and_with_what(command, tmp_path):
     assert found["passed"]
     assert found["device"] == "cpu"
     assert found["made_with"]["versions"]["torch"] == version("torch")
-    assert len(found["checks"]) == 6
+    assert len(found["checks"]) == 7
     assert "draws that are masked or out of range" in out
     assert "passed; saved to device_check.json" in out
 
