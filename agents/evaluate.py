@@ -104,9 +104,10 @@ def load_targets(
         advice = f"one run, two runs to compare, or any number of reference policies ({', '.join(REFERENCES)})"
         return load_runs(targets, size, language, 2, advice, assignments)
     find("ensemble rule", ensemble, RULES)
+    members = load_runs(targets, size, language, len(targets), "two or more runs", assignments)
     if len(set(targets)) < len(targets):
         raise SettingError("a run is named twice; type each member of an ensemble once.")
-    return load_runs(targets, size, language, len(targets), "two or more runs", assignments)
+    return members
 
 
 def print_runs(targets: list[str], agents: Sequence[Agent], split: str, ids: range, conditions: list[str]) -> None:

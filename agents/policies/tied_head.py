@@ -33,6 +33,9 @@ LR_MULTIPLIERS = {"scalar": 40.0, "matrix": 0.5, "slopes": 1000.0, "places": 6.0
 # The factor of W grows with the square of its norm. If meanings are output vectors, w says all, and W, being slow,
 # adds little noise; if they are not, W becomes fast.
 MATRIX_GROWTH = 0.05
+# Slopes below 0 are divided by it. A few noisy updates could otherwise make a policy certain of surprising tokens that
+# it has never sampled; an algorithm that clips ratios of probabilities clips those of sampled tokens alone.
+SLOPE_BRAKE = 1000.0
 MASK_SLOPE = 1000.0  # per nat beyond the mask budget
 VALUE_FEATURES, VALUE_SCALE = 2, 0.1  # what the value network is shown of the logits, and its scale
 
@@ -157,7 +160,8 @@ class TiedHead(nn.Module):
         """Return w, W, c, k or g - 1 as used: the parameter times its factor."""
         value: Tensor = getattr(self, name)
         growth = MATRIX_GROWTH * value.square().sum() if name == "matrix" else 0.0
-        return (LR_MULTIPLIERS[name] + growth) * value
+        used = (LR_MULTIPLIERS[name] + growth) * value
+        return torch.where(used < 0, used / SLOPE_BRAKE, used) if name == "slopes" else used
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return logits [N, V] of observations [N, D], or of observations and memory, [N, D + H]."""

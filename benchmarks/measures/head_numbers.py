@@ -19,6 +19,7 @@ class Constants(Frozen):
     knots: tuple[float, ...]  # rarities
     lr_multipliers: dict[str, float]
     matrix_growth: float
+    slope_brake: float
     value_scale: float
 
     @classmethod
@@ -29,6 +30,7 @@ class Constants(Frozen):
             knots=tied_head.KNOTS,
             lr_multipliers=tied_head.LR_MULTIPLIERS,
             matrix_growth=tied_head.MATRIX_GROWTH,
+            slope_brake=tied_head.SLOPE_BRAKE,
             value_scale=tied_head.VALUE_SCALE,
         )
 
