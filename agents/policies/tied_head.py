@@ -30,9 +30,6 @@ BENDS = (2.0, 4.0, 6.0, 8.0)  # k at first, nats: evenly spaced
 KNOTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # rarities between which g is linear; constant beyond the last
 # Adam moves every parameter equally fast; these are stored divided by a factor, which multiplies their learning rates.
 LR_MULTIPLIERS = {"scalar": 40.0, "matrix": 0.5, "slopes": 1000.0, "places": 6.0, "knots": 10.0}
-# The factor of W grows with the square of its norm. If meanings are output vectors, w says all, and W, being slow,
-# adds little noise; if they are not, W becomes fast.
-MATRIX_GROWTH = 0.05
 # Slopes below 0 are divided by it. A few noisy updates could otherwise make a policy certain of surprising tokens that
 # it has never sampled; an algorithm that clips ratios of probabilities clips those of sampled tokens alone.
 SLOPE_BRAKE = 1000.0
@@ -159,8 +156,7 @@ class TiedHead(nn.Module):
     def learned(self, name: str) -> Tensor:
         """Return w, W, c, k or g - 1 as used: the parameter times its factor."""
         value: Tensor = getattr(self, name)
-        growth = MATRIX_GROWTH * value.square().sum() if name == "matrix" else 0.0
-        used = (LR_MULTIPLIERS[name] + growth) * value
+        used = LR_MULTIPLIERS[name] * value
         return torch.where(used < 0, used / SLOPE_BRAKE, used) if name == "slopes" else used
 
     def forward(self, observations: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ ABLATIONS = {
     "gamma-0.5": _ppo("γ 0.5", gamma=0.5),
     "gamma-0.9": _ppo("γ 0.9", gamma=0.9),
     "lambda-0.8": _ppo("GAE's λ 0.8", gae_lambda=0.8),
-    "environments-40": _ppo("40 environments instead of 20", n_envs=40, batch_size=240),
+    "environments-40": _ppo("40 environments instead of 20", n_envs=40),
     "no-entropy": _ppo("entropy coefficient 0", ent_coef=0.0),
     "epochs-5": _ppo("5 epochs", n_epochs=5),
     "epochs-20": _ppo("20 epochs", n_epochs=20),

@@ -150,7 +150,7 @@ def test_a_study_is_run_shown_exported_and_never_mixed_with_another_or_other_ver
     assert run("train a2c --config a2c-tiny.yaml --device cpu --no-progress --out run")[0] == 0
 
     for other, message in (
-        (f"tune run a2c {STUDY} --set a2c.gamma=0.7", "has settings.a2c.gamma=0.5, not 0.7"),
+        (f"tune run a2c {STUDY} --set a2c.gamma=0.7", "has settings.a2c.gamma=0.8, not 0.7"),
         (f"tune run ppo --study a2c-tiny {STUDY} --episodes 40", "has settings.algorithm='a2c', not 'ppo'"),
         (f"tune run a2c {STUDY} --sampler random", "has sampler='tpe', not 'random'"),
         (f"tune run a2c --study a2c-tiny {STUDY} --size fast", "has settings.name='tiny', not 'fast'"),

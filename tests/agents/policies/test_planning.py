@@ -6,11 +6,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from agents.algorithms.models import build_policy
+from agents.algorithms.models import build_learner, build_policy
+from agents.evaluation.agent import Agent
 from agents.evaluation.scores import score_policy
 from agents.policies.tied_head import PlainTiedHead, TiedHead, language_prior
-from agents.settings.layers import make_settings
-from token_env import REFERENCES, Dynamics, SettingError
+from agents.settings.layers import make_settings, preset_layer
+from token_env import REFERENCES, Dynamics, SettingError, find_language
+from token_env.languages.language import from_arrays
 from token_env.rules.task import Task, with_split
 
 
@@ -155,7 +157,7 @@ def cloned(head, dynamics, observations, actions):
     settings = make_settings({"env": {"vocab_size": 1000}, "policy": {"head": head, "hidden": [8]}})
     torch.manual_seed(0)
     policy = build_policy(settings, dynamics)
-    optimizer = torch.optim.Adam(policy.parameters(), lr=8e-3)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=3e-2)
     minibatches = [rows for _ in range(8) for rows in torch.randperm(len(actions)).split(250)]
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(minibatches))
     for rows in minibatches:
@@ -177,3 +179,18 @@ def test_a_policy_that_plans_can_express_what_lookahead_plays_and_one_that_does_
     planning, tied = (cloned(head, dynamics, *answers) for head in ("planning", "tied"))
     assert planning > 0.99 * limit
     assert tied < 0.91 * limit
+
+
+def test_meanings_that_are_not_output_vectors_are_learned():
+    settings = make_settings(preset_layer("tiny"), {"device": "cpu", "episodes": 1200, "seed": 1})
+    shipped = find_language("synthetic", settings.env.vocab_size)
+    rotation = np.linalg.qr(np.random.default_rng(7).normal(size=(shipped.dimension,) * 2))[0]
+    meaning = shipped.meaning @ rotation
+    learner = build_learner(settings, "cpu", from_arrays(shipped.log_unigram, shipped.context, shipped.output, meaning))
+    learner.model.learn(settings.episodes * settings.env.max_steps)
+    agent = Agent(settings, learner.dynamics, learner.model.policy)
+    task = with_split(agent.task, "validation")
+    learned, limit = (
+        score_policy(policy, task, range(100)).score for policy in (agent.greedy, REFERENCES["lookahead"])
+    )
+    assert learned > 0.9 * limit

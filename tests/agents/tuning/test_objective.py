@@ -89,7 +89,7 @@ def test_a_study_that_the_user_owns_maximises_the_mean_score():
     study.enqueue_trial(own_parameters(settings))
     study.optimize(objective(settings, seeds=2, parameters=["learning_rate", "gamma"]), n_trials=2)
     first, second = study.trials
-    assert first.params == {"learning_rate": 5e-3, "gamma": 0.5}
+    assert first.params == {"learning_rate": 5e-3, "gamma": 0.8}
     assert set(second.params) == {"learning_rate", "gamma"}
     assert first.value == pytest.approx(np.mean(first.user_attrs["scores"]))
     assert list(first.intermediate_values) == list(range(1, 2 * EVALUATIONS + 1))
