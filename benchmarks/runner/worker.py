@@ -1,141 +1,16 @@
-"""Train and evaluate one run of a case and append its row; the harness starts this module in a process of its own.
+"""Execute one run in a process of its own, which the harness starts.
 
 `python -m benchmarks.runner.worker BENCHMARK CASE SEED RESULTS RUN`. The process exits when its standard input closes,
 so that no worker survives a killed harness.
 """
 
 import os
-import shutil
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
-
-from agents.cli.console import SIGNAL_EXIT_OFFSET
-from agents.evaluation.agent import Agent, Player
-from agents.evaluation.scores import Figures, Scores, score_policy
-from agents.machine.signals import Interrupted
-from agents.runs import run_dir
-from agents.runs.metrics import load_metrics
-from agents.runs.summary import read_record
-from agents.settings.schema import Settings
-from agents.training.finish import Result
-from agents.training.fit import fit
-from benchmarks.measures.head_numbers import head_numbers, tied_head_of
-from benchmarks.measures.results_file import append
-from benchmarks.measures.row import FORMAT, Row
-from benchmarks.suite.cases import find_benchmark
-from token_env.errors import SettingError
-from token_env.rules.task import with_split
 
 ORPHANED = 3  # exit code after the end of the harness
-
-
-def measure(benchmark: str, case: str, seed: int, folder: Path, run: Path) -> bool:
-    """Train and evaluate one run from scratch, then append its row to the results.
-
-    Args:
-        benchmark: Name of the benchmark.
-        case: Name of the case.
-        seed: Seed of the run.
-        folder: Directory of the results files.
-        run: Run directory; existing content is deleted.
-
-    Returns:
-        False if the results already hold this run.
-
-    Raises:
-        SettingError: If the benchmark or the case is unknown.
-        Interrupted: If a signal stops the training.
-    """
-    definition = find_benchmark(benchmark).find_case(case)
-    settings, start_settings = definition.settings(seed), definition.start_settings(seed)
-    with definition.constants_in_use():
-        start = _train(start_settings, run.with_name(f"{run.name}-start")) if start_settings else None
-        result = _train(settings.model_copy(update={"from_run": str(start.run)}) if start else settings, run)
-        return append(benchmark, folder, row_of(case, result, start))
-
-
-def _train(settings: Settings, run: Path) -> Result:
-    """Train and evaluate a run in this directory; delete its previous content."""
-    shutil.rmtree(run, ignore_errors=True)
-    result = fit(settings, run, progress=False)
-    if result.interrupted:
-        raise Interrupted(result.interrupted)
-    return result
-
-
-def row_of(case: str, result: Result, start: Result | None = None) -> Row:
-    """Build the row of a finished run.
-
-    Args:
-        case: Name of the case.
-        result: Result of the run.
-        start: Result of the run that supplied the initial weights; None: random weights.
-    """
-    record, summary = read_record(result.run), result.summary
-    episodes, updates = load_metrics(result.run)
-    policy = result.agent.policy
-    head = tied_head_of(policy)
-    row: dict[str, Any] = {
-        "format": FORMAT,
-        "case": case,
-        "seed": result.agent.settings.seed,
-        "started": record.started,
-        "revision": record.revision,
-        "versions": record.versions,
-        "machine": record.machine,
-        "settings": result.agent.settings.to_dict() | {"from_run": None},  # a path of this machine
-        "language": result.agent.language.fingerprint,
-        "training": summary.cost(record.threads),
-        "policy_bytes": sum(weights.numel() * weights.element_size() for weights in policy.parameters()),
-        "file_bytes": (result.run / run_dir.WEIGHTS).stat().st_size,
-        "distinct_tokens_last_100": summary.distinct_tokens_last_100,
-        "returns": [round(value, 3) for value in episodes["return"]],
-        "losses": [float(f"{loss:.4g}") if loss == loss else None for loss in updates["loss"].astype(float)],
-        "rollout_tokens": updates["distinct_tokens"].tolist(),
-        "held_out": {name: _rounded(figures) for name, figures in summary.evaluation.items()},
-        "training_problems": summary.training_problems and _rounded(summary.training_problems),
-        "without_masks": _without_masks(result.agent) if result.agent.uses_mask else None,
-        "start": start
-        and {
-            "settings": start.agent.settings.to_dict(),
-            "training": start.summary.cost(read_record(start.run).threads),
-        },
-        "validations": [
-            {"episodes": validation.episodes, "mean_return": round(validation.mean_return, 5)}
-            for validation in summary.validations
-        ],
-        "head": head and head_numbers(head),
-        "planned": _planned(result.agent) if head and not head.depth else None,
-    }
-    return Row.model_validate(row)
-
-
-def _without_masks(agent: Agent) -> Figures:
-    """Evaluate the greedy policy of the agent on held-out problems without masks."""
-    return _held_out(agent, Player(agent, masked=False))
-
-
-def _planned(agent: Agent) -> Figures | None:
-    """Evaluate the greedy policy of the agent with a plan of one step; None if observations do not reach that far."""
-    if not agent.task.lookahead:
-        return None
-    return _held_out(agent, agent.with_plan(1).greedy)
-
-
-def _held_out(agent: Agent, player: Player) -> Figures:
-    """Evaluate a player on the held-out problems of the agent's settings."""
-    evaluation = agent.settings.evaluation
-    return _rounded(score_policy(player, with_split(agent.task, evaluation.split), range(evaluation.problems)))
-
-
-def _rounded(scores: Scores) -> Figures:
-    """Round the figures of a policy to 5 decimals."""
-    shares = tuple(None if share is None else round(share, 5) for share in scores.adequacy_by_rarity)
-    means = {name: round(getattr(scores, name), 5) for name in Figures.model_fields if name != "adequacy_by_rarity"}
-    return Figures(**means, adequacy_by_rarity=shares)
 
 
 def exit_with_harness() -> None:
@@ -149,6 +24,11 @@ def main(arguments: list[str]) -> int:
     benchmark, case, seed, folder, run = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness handles Ctrl-C and stops its workers
     threading.Thread(target=exit_with_harness, daemon=True).start()
+    from agents.cli.console import SIGNAL_EXIT_OFFSET  # imported now: the harness may end during these seconds, too
+    from agents.machine.signals import Interrupted
+    from benchmarks.runner.measurement import measure
+    from token_env.errors import SettingError
+
     try:
         measure(benchmark, case, int(seed), Path(folder), Path(run))
     except SettingError as error:

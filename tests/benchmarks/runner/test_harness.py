@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from benchmarks.__main__ import app
 from benchmarks.measures.results_file import append, read_rows, read_rows_if_any, results_file
 from benchmarks.runner.harness import run_benchmark
+from benchmarks.runner.measurement import measure
 from benchmarks.runner.processes import Job
-from benchmarks.runner.worker import measure
 from tests.support.benchmark_rows import make_row
 from tests.support.harness import SEEDS, SOAK, command, first_worker, gone, measured, workers_of
 from tests.support.processes import SECONDS, errors_of, forked, wait_until
