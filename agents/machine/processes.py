@@ -36,6 +36,11 @@ def this_process() -> Process:
     return Process(platform.node(), pid, _start_time(pid) or "")
 
 
+def is_running(pid: int) -> bool:
+    """Return whether a process of this host has this id."""
+    return _start_time(pid) is not None
+
+
 def _start_time(pid: int) -> str | None:
     """Return the start time of a process of this host; None if it does not exist or is a zombie."""
     try:

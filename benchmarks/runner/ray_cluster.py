@@ -7,7 +7,6 @@ import platform
 import shutil
 import socket
 import sys
-import tempfile
 import time
 import zipfile
 from collections import Counter
@@ -25,13 +24,14 @@ from agents.machine.provenance import revision, versions
 from benchmarks.measures.results_file import append, results_file
 from benchmarks.measures.row import Row, compared_versions, versions_text
 from benchmarks.runner.processes import POLL_SECONDS, TERMINATE_SECONDS, BenchmarkPaths, Job, JobResult, ProcessExecutor
+from benchmarks.runner.task_folder import task_folder
 from token_env.errors import SettingError
 
 CONNECT_SECONDS = 5.0  # timeout of a connection to the head node
 HEARTBEAT_SECONDS = 2.0  # interval between checks of the head node
 HEAD_TIMEOUT_SECONDS = 10.0  # the cluster counts as lost without an answer; Ray itself ends this process after 60 s
 NODE_CHECK_SECONDS = 120.0  # timeout for a node to report its code version
-STOP_SECONDS = TERMINATE_SECONDS + 10.0  # grace period of cancelled tasks, which stop their workers first
+STOP_SECONDS = TERMINATE_SECONDS + 50.0  # cancelled tasks, of low priority, delete their files; then Ray kills them
 MAX_LOSSES = 3  # a job fails after it is lost this many times
 START = "ray start --head --port=6379"
 
@@ -56,8 +56,8 @@ def run_job(job: Job, benchmark: str, code: CodeVersion) -> TaskResult:
     if (node_code := local_code()) != code:
         return TaskResult(JobResult(job, 0.0, f"failed: {_code_difference(platform.node(), node_code, code)}"))
     raylet = os.getppid()
-    with tempfile.TemporaryDirectory(prefix="tokentask-") as name:
-        paths = BenchmarkPaths(benchmark, Path(name), Path(name) / "runs")
+    with task_folder() as folder:
+        paths = BenchmarkPaths(benchmark, folder, folder / "runs")
         with ProcessExecutor(paths, workers=1) as executor:
             executor.submit(job)
             while not (results := executor.completed()):
@@ -66,8 +66,8 @@ def run_job(job: Job, benchmark: str, code: CodeVersion) -> TaskResult:
         (result,) = results
         if result.failure:
             return TaskResult(result._replace(failure=f"{result.failure} (on {platform.node()})"))
-        archive = shutil.make_archive(str(paths.folder / "run"), "zip", paths.run_folder(job))
-        return TaskResult(result, results_file(benchmark, paths.folder).read_bytes(), Path(archive).read_bytes())
+        archive = shutil.make_archive(str(folder / "run"), "zip", paths.run_folder(job))
+        return TaskResult(result, results_file(benchmark, folder).read_bytes(), Path(archive).read_bytes())
 
 
 class RayExecutor:
@@ -124,7 +124,7 @@ class RayExecutor:
         except RayTaskError as error:
             return JobResult(job, 0.0, f"failed: {_last_line(error)}")
         except LocalRayletDiedError:
-            raise _lost_error(f"the Ray node of this machine, in the cluster at {self._head},") from None
+            raise self._lost(f"the Ray node of this machine, in the cluster at {self._head},") from None
         except RayError as error:
             return self._resubmit(job, error)
         if output.result.failure:
@@ -162,7 +162,14 @@ class RayExecutor:
         if _accepts_connections(self._head):
             self._last_answer = now
         elif now - self._last_answer > HEAD_TIMEOUT_SECONDS:
-            raise _lost_error(f"the Ray cluster at {self._head}")
+            raise self._lost(f"the Ray cluster at {self._head}")
+
+    def _lost(self, subject: str) -> SettingError:
+        """Give up the tasks, which nobody can cancel any more; return the error."""
+        self._running.clear()
+        return SettingError(
+            f"{subject} is gone. Finished runs are kept; start a cluster and repeat the command to continue."
+        )
 
 
 @contextmanager
@@ -250,12 +257,6 @@ def _accepts_connections(address: str) -> bool:
     except (OSError, OverflowError):
         return False
     return True
-
-
-def _lost_error(subject: str) -> SettingError:
-    return SettingError(
-        f"{subject} is gone. Finished runs are kept; start a cluster and repeat the command to continue."
-    )
 
 
 def _last_line(error: Exception) -> str:
