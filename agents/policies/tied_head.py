@@ -147,10 +147,10 @@ class TiedHead(nn.Module):
             )
         self.depth = depth
         if depth and not hasattr(self, "successor_token"):
-            found = likeliest_successors(
+            successors = likeliest_successors(
                 self.context, self.output, self.log_unigram, self.leniency, self.num_successors
             )
-            for name, tensor in found._asdict().items():
+            for name, tensor in successors._asdict().items():
                 self.register_buffer(f"successor_{name}", tensor, persistent=False)
 
     def learned(self, name: str) -> Tensor:
@@ -195,15 +195,15 @@ class TiedHead(nn.Module):
 
     def _plan(self, queries: Tensor, slopes: Tensor, places: Tensor) -> Plan:
         """Return the plan of N observations, with queries [N, depth + 1, d]."""
-        found = Successors(*(getattr(self, f"successor_{name}") for name in Successors._fields))
+        successors = Successors(*(getattr(self, f"successor_{name}") for name in Successors._fields))
 
         def language_logits(tokens: Tensor) -> Tensor:
-            if tokens.numel() < len(found.token):
-                return bent(found.log_p[tokens], found.surprisal[tokens], slopes, places)
-            return bent(found.log_p, found.surprisal, slopes, places)[tokens]
+            if tokens.numel() < len(successors.token):
+                return bent(successors.log_p[tokens], successors.surprisal[tokens], slopes, places)
+            return bent(successors.log_p, successors.surprisal, slopes, places)[tokens]
 
         later = tuple(queries[:, ahead] @ self.output for ahead in range(1, self.depth + 1))
-        return Plan(found, language_logits, later)
+        return Plan(successors, language_logits, later)
 
     def value_features(self, logits: Tensor, immediate: Tensor) -> Tensor:
         """Return what the value network is shown, [N, 2]: immediate logit of the best token, and what the plan adds."""

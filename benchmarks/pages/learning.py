@@ -140,9 +140,9 @@ def numbers_table(runs: Runs) -> str:
     return _markdown(["", "learned", "task"], rows)
 
 
-def _compared(labels: list[str], found: list[ArrayLike], task: list[str]) -> list[list[str]]:
+def _compared(labels: list[str], learned: list[ArrayLike], task: list[str]) -> list[list[str]]:
     """Build table rows of what the heads learned, [seeds, rows], and the task's numbers."""
-    columns = np.array(found, dtype=np.float64).T
+    columns = np.array(learned, dtype=np.float64).T
     return [[label, _mean(values, ".2f"), own] for label, values, own in zip(labels, columns, task, strict=True)]
 
 

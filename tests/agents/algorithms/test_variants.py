@@ -79,14 +79,14 @@ def test_with_a_tied_head_every_algorithm_begins_with_what_the_language_says(alg
     dynamics = Dynamics(settings.env)
     problems = dynamics.problems.draw(np.arange(30))
     agent = Agent(settings, dynamics, build_policy(settings, dynamics))
-    said = agent.logits(dynamics.observe(problems, dynamics.initial(problems)))
+    logits = agent.logits(dynamics.observe(problems, dynamics.initial(problems)))
     language = dynamics.language
     expected = language.context[problems.start] @ language.output.T + language.log_unigram
     if uses_mask:
         legal = dynamics.legal(dynamics.initial(problems))
-        said, expected = (np.where(legal, logits, -np.inf) for logits in (said, expected))
+        logits, expected = (np.where(legal, each, -np.inf) for each in (logits, expected))
     torch.testing.assert_close(
-        torch.tensor(said).log_softmax(dim=1), torch.tensor(expected).log_softmax(dim=1).float(), rtol=1e-4, atol=1e-4
+        torch.tensor(logits).log_softmax(dim=1), torch.tensor(expected).log_softmax(dim=1).float(), rtol=1e-4, atol=1e-4
     )
 
 

@@ -87,13 +87,13 @@ def test_gradients_are_those_of_autograd_and_can_be_differentiated_again(depth):
         trained(kind(language_prior(dynamics.language, 2), depth, 6, 4).double()) for kind in (TiedHead, PlainTiedHead)
     ]
     weights = torch.randn(4, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    found = []
+    gradients = []
     for head in heads:
         parameters = list(head.parameters())
         first = torch.autograd.grad((weights * head(observations).sin()).sum(), parameters, create_graph=True)
         second = torch.autograd.grad(sum(part.sin().sum() for part in first), parameters)
-        found.append((*first, *second))
-    for ours, plain in zip(*found, strict=True):
+        gradients.append((*first, *second))
+    for ours, plain in zip(*gradients, strict=True):
         assert plain.abs().max() > 0
         torch.testing.assert_close(ours, plain, rtol=1e-6, atol=1e-8)
 

@@ -52,11 +52,11 @@ def test_numbers_are_those_that_the_formula_uses(small_language):
         head.scalar += 0.1
         head.matrix += torch.tensor([[1.0, 0.0], [2.0, 3.0]])
         head.knots[1] += 0.2
-    found = head_numbers(head)
-    assert found.scalar == pytest.approx(head.learned("scalar").item())
+    numbers = head_numbers(head)
+    assert numbers.scalar == pytest.approx(head.learned("scalar").item())
     (first, _), (below, _) = head.learned("matrix").tolist()
-    assert found.matrix_diagonal == pytest.approx(2 * first)
-    assert found.matrix_rest == pytest.approx(np.sqrt(below**2 + 2 * first**2), abs=1e-4)
-    assert found.places == pytest.approx(head.learned("places").tolist())
+    assert numbers.matrix_diagonal == pytest.approx(2 * first)
+    assert numbers.matrix_rest == pytest.approx(np.sqrt(below**2 + 2 * first**2), abs=1e-4)
+    assert numbers.places == pytest.approx(head.learned("places").tolist())
     seen = torch.tensor([[0.1, 0.3]])
-    assert found.emphasis_at([0.1, 0.3]) == pytest.approx(head.emphasis(seen)[0].tolist())
+    assert numbers.emphasis_at([0.1, 0.3]) == pytest.approx(head.emphasis(seen)[0].tolist())

@@ -67,14 +67,14 @@ def test_words_of_wide_letters_and_combining_marks_are_aligned():
 def test_places_where_answers_differ_are_marked():
     dynamics = Dynamics(Task(vocab_size=64, max_steps=8, split="test"))
     problem = dynamics.problems.draw(np.arange(1)).single(0)
-    said = evaluate(REFERENCES["greedy"], [0], task=dynamics.task).actions[0]
-    other = said.copy()
+    answer = evaluate(REFERENCES["greedy"], [0], task=dynamics.task).actions[0]
+    other = answer.copy()
     other[[2, 5]] = (other[[2, 5]] + 1) % 64
-    first, second, marks = (without_colours(x) for x in draw_words(dynamics, problem, {"p": said, "q": other})[1:])
+    first, second, marks = (without_colours(x) for x in draw_words(dynamics, problem, {"p": answer, "q": other})[1:])
     starts = [place for place, (before, after) in enumerate(pairwise(second)) if before == " " != after]
     assert first.startswith("p ")
     assert [place for place, mark in enumerate(marks) if mark == "^"] == [starts[2] + 1, starts[5] + 1]
-    assert len(draw_words(dynamics, problem, {"p": said, "q": said})) == 3  # no row of marks
+    assert len(draw_words(dynamics, problem, {"p": answer, "q": answer})) == 3  # no row of marks
 
 
 def played(step):
