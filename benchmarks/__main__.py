@@ -2,18 +2,15 @@
 
 import sys
 import webbrowser
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, Group
-from rich.table import Table
+from rich.console import Console
 
 from agents.cli.console import WRONG_INPUT, handle_errors, make_app, stdout_console
-from agents.runs.json_files import write_json, write_text
-from agents.runs.model_files import load
+from benchmarks import stand_alone
 from benchmarks.claims.evidence import read_evidence
 from benchmarks.claims.judge import judge_evidence, markdown_text, terminal_text
 from benchmarks.claims.recommendations import recommend
@@ -27,26 +24,13 @@ from benchmarks.pages.documents import write_claims, write_learning, write_pages
 from benchmarks.pages.learning import learning_text
 from benchmarks.pages.plots import write_plots
 from benchmarks.pages.table import caption, fit_console, markdown_table, table_text
-from benchmarks.published import coverage as coverage_study
-from benchmarks.published import english
-from benchmarks.published.references import LANGUAGES, PROBLEMS, reference_table
-from benchmarks.published.references import measure as measure_references
 from benchmarks.report import write_report
 from benchmarks.runner.harness import EXECUTORS, run_benchmark
-from benchmarks.speed import environment, overheads, policies, solver, training
-from benchmarks.speed.markdown import markdown_text as speed_markdown
+from benchmarks.stand_alone import TextFormat
 from benchmarks.suite.cases import BENCHMARKS, CLAIMS, FAST_VS_STABLE, HEADS, LEARNING, find_benchmark
-from token_env import SIZES
 from token_env.errors import SettingError, find
 
 app = make_app()
-SPEED: dict[str, Callable[[int], Table | Group]] = {
-    "env": environment.speed_table,
-    "solver": solver.speed_table,
-    "train": training.speed_tables,
-    "policies": policies.speed_table,
-    "runs": overheads.speed_table,
-}
 FAILED = 1
 WIDE = 230  # characters per line when the output is not a terminal
 
@@ -63,13 +47,6 @@ class Format(StrEnum):
     terminal = "terminal"
     markdown = "markdown"
     csv = "csv"
-
-
-class TextFormat(StrEnum):
-    """Output formats of text."""
-
-    terminal = "terminal"
-    markdown = "markdown"
 
 
 @app.callback()
@@ -254,78 +231,7 @@ def report(
         raise typer.Exit(WRONG_INPUT)
 
 
-@app.command()
-@handle_errors
-def speed(
-    subject: Annotated[str, typer.Argument(help=", ".join(SPEED))],
-    repeats: Annotated[int, typer.Option(min=1, help="number of measurements per case, interleaved")] = 3,
-    growth: Annotated[bool, typer.Option("--growth", help="train only: speed and memory by vocabulary size")] = False,
-    form: Annotated[TextFormat, typer.Option("--format")] = TextFormat.terminal,
-) -> None:
-    """Measure environments, the solver, training, our policies or whole runs: medians of interleaved repeats."""
-    make_table = find("subject", subject, SPEED)
-    if growth and subject != "train":
-        raise SettingError(
-            f"--growth belongs to train, not to {subject}; type python -m benchmarks speed train --growth."
-        )
-    measured = (training.growth_table if growth else make_table)(repeats)
-    if form is TextFormat.markdown:
-        print(speed_markdown(measured))
-    else:
-        stdout_console().print(measured)
-
-
-@app.command()
-@handle_errors
-def coverage(
-    trials: Annotated[int, typer.Option(min=1, help="number of samples per figure")] = 10_000,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV file for the figures")] = None,
-) -> None:
-    """Measure how often the 95 % intervals over seeds contain the truth."""
-    _check_out(out)
-    measured = coverage_study.coverage(trials)
-    if out:
-        write_text(out, measured.to_csv(index=False))
-    print(coverage_study.coverage_table(measured))
-
-
-@app.command()
-@handle_errors
-def references(
-    sizes: Annotated[list[str] | None, typer.Option("--size", help="only this size; repeatable")] = None,
-    problems: Annotated[int, typer.Option(min=2, help="number of test problems")] = PROBLEMS,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV file for the figures")] = None,
-) -> None:
-    """Measure the returns of the reference policies and the optimum in every size and language."""
-    for size in sizes or []:
-        find("size", size, SIZES)
-    _check_out(out)
-    measured = measure_references(sizes or SIZES, problems=problems)
-    if out:
-        write_text(out, measured.to_csv(index=False))
-    for language in LANGUAGES:
-        print(f"\n{language}\n{reference_table(measured, language)}")
-
-
-@app.command()
-@handle_errors
-def paraphrases(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="a run trained with --language english")],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON file for the messages")] = None,
-) -> None:
-    """Show English messages with their best paraphrase and an agent's paraphrase."""
-    _check_out(out)
-    messages = english.paraphrases(load(run))
-    if out:
-        write_json(out, messages)
-    print(english.paraphrase_text(messages))
-
-
-def _check_out(out: Path | None) -> None:
-    """Reject an output file without a parent directory before measuring anything."""
-    if out and not out.absolute().parent.is_dir():
-        raise SettingError(f"cannot write {str(out)!r}: there is no directory {str(out.parent)!r}.")
-
+app.add_typer(stand_alone.app)
 
 if __name__ == "__main__":
     app()

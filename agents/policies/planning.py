@@ -49,6 +49,11 @@ def likeliest_successors(
     return Successors(token, log_p, -log_p - leniency[token], log_p.logsumexp(dim=1))
 
 
+def rows_of(table: Tensor, rows: Tensor) -> Tensor:
+    """Return the rows [.., S] of a table [V, S]; its gradient takes half the time of `table[rows]`'s."""
+    return table.index_select(0, rows.flatten()).view(*rows.shape, -1)
+
+
 class Plan(NamedTuple):
     """What the recursion needs to know of the language and the message."""
 
@@ -67,7 +72,7 @@ class Plan(NamedTuple):
         """
         places = logits.detach().topk(min(size, logits.shape[-1]), dim=-1).indices
         chosen = places if tokens is None else tokens.gather(-1, places)
-        following = self.successors.token[chosen]
+        following = rows_of(self.successors.token, chosen)
         meaning = self.meaning_logits[ahead].gather(1, following.flatten(1)).view(following.shape)
         later = self.language_logits(chosen) + meaning
         if ahead + 1 < len(self.meaning_logits):

@@ -20,19 +20,21 @@ from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import MlpExtractor
 from torch import Tensor, nn
 
-from agents.policies.planning import Plan, Successors, likeliest_successors
+from agents.policies.planning import Plan, Successors, likeliest_successors, rows_of
 from agents.policies.tied_logits import Bigrams, bent, immediate_logits, plain_immediate_logits
 from token_env.errors import SettingError
 from token_env.languages.language import Language
 from token_env.rules.task import Task
 
-BENDS = (2.0, 4.0, 6.0, 8.0)  # k at first, nats: evenly spaced
+BENDS = (3.0, 6.0)  # k at first, nats: evenly spaced
 KNOTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # rarities between which g is linear; constant beyond the last
 # Adam moves every parameter equally fast; these are stored divided by a factor, which multiplies their learning rates.
-LR_MULTIPLIERS = {"scalar": 40.0, "matrix": 0.5, "slopes": 1000.0, "places": 6.0, "knots": 10.0}
+LR_MULTIPLIERS = {"scalar": 40.0, "matrix": 0.08, "slopes": 1000.0, "places": 6.0, "knots": 10.0}
 # Slopes below 0 are divided by it. A few noisy updates could otherwise make a policy certain of surprising tokens that
 # it has never sampled; an algorithm that clips ratios of probabilities clips those of sampled tokens alone.
 SLOPE_BRAKE = 1000.0
+# The factor of W grows with W: slow as long as its updates cancel each other, fast where they add up.
+MATRIX_GROWTH = 0.3
 MASK_SLOPE = 1000.0  # per nat beyond the mask budget
 VALUE_FEATURES, VALUE_SCALE = 2, 0.1  # what the value network is shown of the logits, and its scale
 
@@ -157,6 +159,8 @@ class TiedHead(nn.Module):
         """Return w, W, c, k or g - 1 as used: the parameter times its factor."""
         value: Tensor = getattr(self, name)
         used = LR_MULTIPLIERS[name] * value
+        if name == "matrix":
+            return used * (1 + MATRIX_GROWTH * torch.linalg.vector_norm(value.detach()))
         return torch.where(used < 0, used / SLOPE_BRAKE, used) if name == "slopes" else used
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -199,18 +203,17 @@ class TiedHead(nn.Module):
 
         def language_logits(tokens: Tensor) -> Tensor:
             if tokens.numel() < len(successors.token):
-                return bent(successors.log_p[tokens], successors.surprisal[tokens], slopes, places)
-            return bent(successors.log_p, successors.surprisal, slopes, places)[tokens]
+                log_p, surprisal = (rows_of(table, tokens) for table in (successors.log_p, successors.surprisal))
+                return bent(log_p, surprisal, slopes, places)
+            return rows_of(bent(successors.log_p, successors.surprisal, slopes, places), tokens)
 
         later = tuple(queries[:, ahead] @ self.output for ahead in range(1, self.depth + 1))
         return Plan(successors, language_logits, later)
 
     def value_features(self, logits: Tensor, immediate: Tensor) -> Tensor:
-        """Return what the value network is shown, [N, 2]: immediate logit of the best token, and what the plan adds."""
-        logits, immediate = logits.detach(), immediate.detach()
-        best, token = logits.max(dim=1, keepdim=True)
-        at_once = immediate.gather(1, token)
-        return VALUE_SCALE * torch.cat([at_once, best - at_once], dim=1)
+        """Return what the value network is shown, [N, 2]: the highest immediate logit, and what the plan adds to it."""
+        immediate_best, best = (tensor.detach().amax(dim=1) for tensor in (immediate, logits))
+        return VALUE_SCALE * torch.stack([immediate_best, best - immediate_best], dim=1)
 
 
 class PlainTiedHead(TiedHead):

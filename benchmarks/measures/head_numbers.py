@@ -18,6 +18,7 @@ class Constants(Frozen):
     bends: tuple[float, ...]  # nats, at first
     knots: tuple[float, ...]  # rarities
     lr_multipliers: dict[str, float]
+    matrix_growth: float
     slope_brake: float
     value_scale: float
 
@@ -28,6 +29,7 @@ class Constants(Frozen):
             bends=tied_head.BENDS,
             knots=tied_head.KNOTS,
             lr_multipliers=tied_head.LR_MULTIPLIERS,
+            matrix_growth=tied_head.MATRIX_GROWTH,
             slope_brake=tied_head.SLOPE_BRAKE,
             value_scale=tied_head.VALUE_SCALE,
         )

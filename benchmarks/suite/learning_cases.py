@@ -50,6 +50,7 @@ ABLATIONS = {
     "no-emphasis": _multipliers("g = 1 for all words", knots=0.0),
     "pinned-bends": _multipliers(f"bends stay at {', '.join(f'{place:g}' for place in BENDS)} nats", places=PINNED),
     "one-bend": Change("one bend, at first at 4 nats", {}, {"BENDS": (4.0,)}),
+    "four-bends": Change("four bends, at first at 2, 4, 6 and 8 nats", {}, {"BENDS": (2.0, 4.0, 6.0, 8.0)}),
     "no-matrix": _multipliers("w without W", matrix=0.0),
     "fast-matrix": _multipliers(f"W ×40 instead of ×{LR_MULTIPLIERS['matrix']:g}", matrix=40.0),
     "matrix-alone": _multipliers("W ×40 without w", scalar=0.0, matrix=40.0),
@@ -64,10 +65,11 @@ ABLATIONS = {
     "gamma-0.5": _ppo("γ 0.5", gamma=0.5),
     "gamma-0.9": _ppo("γ 0.9", gamma=0.9),
     "lambda-0.8": _ppo("GAE's λ 0.8", gae_lambda=0.8),
-    "environments-40": _ppo("40 environments instead of 20", n_envs=40),
+    "environments-20": _ppo("20 environments instead of 10", n_envs=20),
+    "slower": _ppo("learning rate 2e-3 instead of 5e-3", learning_rate=2e-3),
     "no-entropy": _ppo("entropy coefficient 0", ent_coef=0.0),
-    "epochs-5": _ppo("5 epochs", n_epochs=5),
-    "epochs-20": _ppo("20 epochs", n_epochs=20),
+    "epochs-2": _ppo("2 epochs instead of 4", n_epochs=2),
+    "epochs-10": _ppo("10 epochs", n_epochs=10),
     "episodes-4000": Change("4,000 episodes", {"episodes": 4000}),
 }
 

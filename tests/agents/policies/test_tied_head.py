@@ -80,7 +80,7 @@ def test_it_learns_where_plain_logits_have_hardly_begun():
             {"env": {"vocab_size": 200, "max_steps": 10}, "episodes": 400, "device": "cpu"},
             {
                 "policy": {"head": head, "hidden": [32]},
-                "ppo": {"n_steps": 10, "batch_size": 200},
+                "ppo": {"n_steps": 10, "batch_size": 200, "n_epochs": 10},
                 "evaluation": {"problems": 100},
             },
         )

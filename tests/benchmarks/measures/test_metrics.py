@@ -14,7 +14,7 @@ def test_figures_equal_hand_computed_numbers():
         "vocab_size": 64,
         "hidden": "64 + 64",
         "max_steps": 8,
-        "learning_rate": "2e-3, falling",
+        "learning_rate": "5e-3, falling",
         "device": "cpu",
         "policy_mb": 4.0,
         "file_mb": 4.1,

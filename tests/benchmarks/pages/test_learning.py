@@ -46,8 +46,8 @@ def learned(variant, seed=0, share=0.5):
             "scalar": 2.0,
             "matrix_diagonal": 0.0,
             "matrix_rest": 0.8,
-            "slopes": [1.0, 9.0, 0.0, 0.0],
-            "places": [3.0, 5.0, 6.0, 8.0],
+            "slopes": [1.0, 9.0],
+            "places": [3.0, 5.0],
             "emphasis": [1.0] * len(constants.knots),
         }
     if settings.policy.head == "tied":

@@ -159,7 +159,7 @@ def test_studies_are_found_by_settings_that_differ_and_nothing_else():
     assert learning_rates([*rows, *faster, *wider]) is None  # two rates are no study
     slower = [changed(row, {"ppo": {"learning_rate": 1e-6}}) for row in rows]
     drawn = learning_rates([*rows, *faster, *wider, *slower])
-    assert [row[1:3] for row in drawn.numbers.rows] == [["1e-06", "2"], ["2e-03", "2"], ["5e-01", "2"]]
+    assert [row[1:3] for row in drawn.numbers.rows] == [["1e-06", "2"], ["5e-03", "2"], ["5e-01", "2"]]
 
 
 def test_a_map_needs_two_widths_and_two_vocabularies():

@@ -11,11 +11,13 @@ from pathlib import Path
 
 SECONDS = 60.0  # to stop
 SMALL = {"num_cpus": 1, "object_store_memory": 80 * 1024**2}
-QUICK = {  # a node is dead after four seconds without a sign; tasks have the priority of the tests, Ray's default is 15
+# A node is dead after 20 seconds without a sign, which a starved one may fail to give for several. Tasks have the
+# priority of the tests, Ray's default is 15.
+QUICK = {
     "worker_niceness": 0,
     "health_check_initial_delay_ms": 1000,
     "health_check_period_ms": 1000,
-    "health_check_failure_threshold": 4,
+    "health_check_failure_threshold": 20,
 }
 
 
