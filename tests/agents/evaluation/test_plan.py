@@ -44,8 +44,8 @@ def test_plans_that_a_run_cannot_make_are_refused(head, depth, message):
 def test_a_recorded_episode_is_the_episode_and_its_logits_say_why(algorithm):
     agent = untrained_variant(algorithm, "planning", mask_budget=3.0)
     player = PlanningPlayer(agent)
-    *_, batch = play_episode(player, agent.task, 3)
-    np.testing.assert_array_equal(batch.tokens[0], evaluate(Player(agent), [3], task=agent.task).actions[0])
+    *_, batch = play_episode(player, agent.task, 5)
+    np.testing.assert_array_equal(batch.tokens[0], evaluate(Player(agent), [5], task=agent.task).actions[0])
     assert [step.chosen for step in player.steps] == batch.tokens[0].tolist()
     assert all(step.total.argmax() == step.chosen for step in player.steps)
     assert any(step.now.argmax() != step.chosen for step in player.steps)

@@ -239,7 +239,7 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path, valu
     path = saved(tmp_path / "run")
     agent = agents.load(path)
     with torch.no_grad():
-        agent.policy.mlp_extractor.head.slopes[3] = value
+        agent.policy.mlp_extractor.head.slopes[1] = value
     (tmp_path / "new").mkdir()
     with pytest.raises(SettingError, match=r"not finite: mlp_extractor\.head\.slopes contains NaN or infinity"):
         model_files.save(tmp_path / "new", agent.settings, agent.dynamics, agent.policy)

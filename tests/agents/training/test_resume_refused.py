@@ -33,7 +33,7 @@ def refused(run, match, *changes, **options):
 def test_changed_settings_are_named_and_refused(killed):
     refused(
         killed,
-        r"settings differ .*: ppo\.learning_rate=0\.1 \(was 0\.002\); .*--allow-change",
+        r"settings differ .*: ppo\.learning_rate=0\.1 \(was 0\.005\); .*--allow-change",
         {"ppo": {"learning_rate": 0.1}},
     )
     refused(killed, r"env\.noise cannot change when resuming", {"env": {"noise": 0.1}}, allow_change=True)

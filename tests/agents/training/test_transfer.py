@@ -17,7 +17,11 @@ from tests.support.models import saved
 from token_env import Dynamics, SettingError
 
 SHORT = {"device": "cpu", "episodes": 80, "evaluation": {"problems": 2}}
-LARGER = {"env": {"vocab_size": 200, "max_steps": 10}, "policy": {"hidden": [96, 80]}, "ppo": {"n_steps": 10}}
+LARGER = {
+    "env": {"vocab_size": 200, "max_steps": 10},
+    "policy": {"hidden": [96, 80]},
+    "ppo": {"n_steps": 10, "batch_size": 50},
+}
 PLAIN = {"policy": {"head": "stock"}}
 VARIANTS = {
     "stock": PLAIN,
