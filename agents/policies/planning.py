@@ -49,9 +49,9 @@ def likeliest_successors(
     return Successors(token, log_p, -log_p - leniency[token], log_p.logsumexp(dim=1))
 
 
-def rows_of(table: Tensor, rows: Tensor) -> Tensor:
-    """Return the rows [.., S] of a table [V, S]; its gradient takes half the time of `table[rows]`'s."""
-    return table.index_select(0, rows.flatten()).view(*rows.shape, -1)
+def rows_of(table: Tensor, ids: Tensor) -> Tensor:
+    """Return the rows with ids [..] of a table [V, S], as [.., S]; its gradient takes half the time of `table[ids]`."""
+    return table.index_select(0, ids.flatten()).view(*ids.shape, -1)
 
 
 class Plan(NamedTuple):
