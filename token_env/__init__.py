@@ -1,6 +1,7 @@
 """Define the large-vocabulary task TokenTask; importing the package registers its environments with Gymnasium.
 
-The import loads numpy, scipy, gymnasium and platformdirs only; Pillow is loaded when a picture is drawn.
+The import loads numpy, scipy, gymnasium, platformdirs and array-api-compat only; Pillow is loaded when a picture is
+drawn.
 """
 
 from typing import Any

@@ -39,6 +39,9 @@ class Batch:
         self._stream = ProblemStream(dynamics.problems, num_rows)
         self._next_id = np.full(num_rows, -1, dtype=np.int64)  # [N] next problem id; -1 before the first reset
         self._problems: Problems | None = None
+        self._due: Observations | None = (
+            None  # `Dynamics.due` of the problems; computed when observations are asked for
+        )
         ids, totals = np.zeros(num_rows, dtype=np.int64), np.zeros(num_rows)
         # before the first start all episodes count as over
         self._state = State(ids, np.full(num_rows, length), totals, totals.copy())
@@ -148,11 +151,13 @@ class Batch:
             self.optimal_returns[rows] = optimal_returns(self.dynamics, fresh)
         initial = self.dynamics.initial(fresh)
         if len(rows) == self.num_rows:
-            self._problems, self._state = fresh, initial
+            self._problems, self._due, self._state = fresh, None, initial
             return
         if self._problems is None:
             self._problems = row_fields.zeros(fresh, self.num_rows)
         self._problems = row_fields.replace(self._problems, rows, fresh)
+        if self._due is not None:
+            self._due[rows] = self.dynamics.due(fresh)
         self._state = row_fields.replace(self._state, rows, initial)
 
     def step(self, action: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> Transition:
@@ -199,7 +204,9 @@ class Batch:
 
     def observe(self) -> Observations:
         """Return the observations of all rows, [N, D]."""
-        return self.dynamics.observe(self.problems, self._state)
+        if self._due is None:
+            self._due = self.dynamics.due(self.problems)
+        return self.dynamics.observe_due(self._due, self._state)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return the legal tokens of each row, bool [N, V]."""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from token_env.errors import SettingError
+from token_env.languages.surprisal import surprisal
 
 MIN_VOCAB = 2
 USABLE_SURPRISAL = 5.0  # nats; with the rarity floor, USABLE_SHARE of the tokens stay below it after some token
@@ -132,8 +133,8 @@ class Language:
             previous: Previous tokens, [N].
             token: Next tokens, [N].
         """
-        affinity = np.vecdot(self.context.take(previous, axis=0), self.output.take(token, axis=0))
-        return self.log_normalizer.take(previous) - self.floored_log_unigram.take(token) - affinity
+        surprisals: NDArray[np.float64] = surprisal(self, previous, token)
+        return surprisals
 
     def surprisals(self, previous: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return s(b | previous) in nats for every token b, [N, V].

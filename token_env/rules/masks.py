@@ -1,9 +1,11 @@
 """Compute action masks: the tokens that may follow the previous one."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
 
 from token_env.languages.language import Language
+from token_env.languages.surprisal import Array, rows_of
 
 
 class ActionMasks:
@@ -19,18 +21,16 @@ class ActionMasks:
         left = np.column_stack([language.context, ones, -language.log_normalizer])
         right = np.column_stack([language.output, language.floored_log_unigram, ones])
         # the negative surprisal of the column token after the row token is one product, [V, d + 2] @ [d + 2, V]
-        self._left = left.astype(np.float32)
-        self._right = np.ascontiguousarray(right.T, dtype=np.float32)
+        self.left: Array = left.astype(np.float32)
+        self.right: Array = np.ascontiguousarray(right.T, dtype=np.float32)
         self._budget = budget
 
-    def legal(self, previous: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def legal(self, previous: Array, xp: Any = np) -> Array:
         """Return the tokens within the budget, bool [N, V]; always at least the least surprising one.
 
         Args:
             previous: Previous token of each row, int [N].
+            xp: Namespace of the array library.
         """
-        scores = self._left[previous] @ self._right  # negative surprisal, [N, V]
-        allowed = scores >= np.float32(-self._budget)
-        empty = np.flatnonzero(~allowed.any(axis=1))
-        allowed[empty, scores[empty].argmax(axis=1)] = True
-        return allowed
+        scores = rows_of(self.left, previous) @ self.right  # negative surprisal, [N, V]
+        return scores >= xp.max(scores, axis=1, keepdims=True).clip(None, -self._budget)

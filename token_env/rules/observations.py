@@ -1,4 +1,7 @@
-"""Compute observations: each kind is a function of N problems and their state."""
+"""Compute observations: each kind joins columns of the agent's tokens and columns of what is due.
+
+The columns of what is due depend on the problem and the step alone, so they are computed once for a whole episode.
+"""
 
 from typing import Any, Protocol
 
@@ -6,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from token_env.languages.language import Language
+from token_env.languages.surprisal import Array, rows_of
 from token_env.rules.problems import Problems
 from token_env.rules.rewards import Reward
 from token_env.rules.state import State
@@ -21,9 +25,13 @@ class Observer(Protocol):
 
     low: NDArray[Any]  # [D] lower bound of each column; has the observation's dtype
     high: NDArray[Any]  # [D] upper bound of each column
+    spoken: Array  # [V, …] what is shown of a token as the previous one
 
-    def observe(self, problems: Problems, state: State) -> Observations:
-        """Return the observations, a new array [N, D]."""
+    def due(self, problems: Problems) -> Observations:
+        """Return the columns that the agent's tokens do not change, after 0 … L steps, [N, L + 1, columns]."""
+
+    def observe(self, due: Array, state: State, xp: Any) -> Array:
+        """Return the observations, a new array [N, D], from these columns after the steps so far, [N, columns]."""
 
 
 class Features:
@@ -37,41 +45,33 @@ class Features:
     def __init__(self, task: Task, language: Language, message_language: Language, reward: Reward) -> None:
         self._task = task
         self._reward = reward
-        self._dimension = language.dimension
         longest = np.linalg.norm(language.context, axis=1).max() or 1.0  # all context vectors may be zero
-        self._context = np.clip(language.context / longest, -1.0, 1.0).astype(np.float32)
+        self.spoken: Array = np.clip(language.context / longest, -1.0, 1.0).astype(np.float32)
         self._rarity = np.clip(message_language.rarity, 0.0, MAX_RARITY).astype(np.float32)
-        self._window = np.arange(task.lookahead + 1)
         self._accrual_scale = 1.0 / (task.adequacy_scale * task.max_steps or 1.0)  # α L: a verbatim answer's adequacy
-        words = len(self._window)
-        vectors = (words + 1) * self._dimension
+        words = task.lookahead + 1
+        vectors = (words + 1) * language.dimension
         accrued = int(reward.accrued) + int(reward.potential)
         self.low = np.array([-1.0] * vectors + [0.0] * (words + 1) + [-1.0] * accrued, dtype=np.float32)
         self.high = np.array([1.0] * vectors + [MAX_RARITY] * words + [1.0] * (1 + accrued), dtype=np.float32)
 
-    def observe(self, problems: Problems, state: State) -> Observations:
+    def due(self, problems: Problems) -> Observations:
+        """Return meanings, rarities and clock after 0 … L steps, float32 [N, L + 1, (k + 1)(d + 1) + 1]."""
+        rarity = self._rarity.take(problems.message)[:, :, None]
+        meanings, rarities = (_windows(words, self._task.lookahead + 1) for words in (problems.meanings, rarity))
+        return np.concatenate([*meanings, *rarities, _clock(problems, np.float32) / self._task.max_steps], axis=2)
+
+    def observe(self, due: Array, state: State, xp: Any) -> Array:
         """Return the observations, float32 [N, D]."""
-        length, d, words = self._task.max_steps, self._dimension, len(self._window)
-        due = state.step + self._window[:, None]  # [k+1, N], because NumPy is fast along a long last axis
-        position = flat_positions(np.minimum(due, length - 1), length)
-        meanings = problems.meanings.reshape(-1, d).take(position.T, axis=0)
-        rarity = self._rarity.take(problems.message.reshape(-1).take(position))
-        past_end = due >= length
-        if past_end[-1].any():
-            meanings[past_end.T] = 0.0
-            rarity[past_end] = 0.0
-        columns = np.empty((len(state.step), len(self.low)), dtype=np.float32)
-        columns[:, :d] = self._context.take(state.previous, axis=0)
-        end = d + words * d
-        columns[:, d:end] = meanings.reshape(len(columns), -1)
-        columns[:, end : end + words] = rarity.T
-        end += words
-        columns[:, end] = state.step / length
+        columns = [rows_of(self.spoken, state.previous), due]
         if self._reward.accrued:
-            columns[:, end + 1] = np.clip(self._accrual_scale * (state.adequacy - state.fluency_penalty), -1.0, 1.0)
+            columns.append(self._accrued(state.adequacy - state.fluency_penalty, xp))
         if self._reward.potential:
-            columns[:, end + 2] = np.clip(self._accrual_scale * state.adequacy, -1.0, 1.0)
-        return columns
+            columns.append(self._accrued(state.adequacy, xp))
+        return xp.concat(columns, axis=1)
+
+    def _accrued(self, total: Array, xp: Any) -> Array:
+        return xp.astype((self._accrual_scale * total).clip(-1.0, 1.0), xp.float32)[:, None]
 
 
 class Tokens:
@@ -82,29 +82,35 @@ class Tokens:
     """
 
     def __init__(self, task: Task, language: Language) -> None:
-        self._length = task.max_steps
+        self._words = task.lookahead + 1
         self._language = language
-        self._window = np.arange(task.lookahead + 1)
-        self._nearest: tuple[Problems, NDArray[np.int64]] | None = None  # last problems, nearest tokens [N, L]
+        self.spoken: Array = np.arange(language.vocab_size)[:, None]
         self.low = np.zeros(task.lookahead + 3, dtype=np.int64)
         self.high = np.array([language.vocab_size - 1] * (task.lookahead + 2) + [task.max_steps])
 
-    def observe(self, problems: Problems, state: State) -> Observations:
+    def due(self, problems: Problems) -> Observations:
+        """Return nearest tokens and clock after 0 … L steps, int64 [N, L + 1, k + 2]."""
+        nearest = self._language.nearest(problems.meanings)[:, :, None]
+        return np.concatenate([*_windows(nearest, self._words), _clock(problems, np.int64)], axis=2)
+
+    def observe(self, due: Array, state: State, xp: Any) -> Array:
         """Return the observations, int64 [N, D]."""
-        due = state.step + self._window[:, None]
-        position = flat_positions(np.minimum(due, self._length - 1), self._length)
-        words = self._nearest_to(problems).reshape(-1).take(position)
-        words[due >= self._length] = 0
-        return np.column_stack([state.previous, words.T, state.step])
-
-    def _nearest_to(self, problems: Problems) -> NDArray[np.int64]:
-        """Return the tokens nearest to all meanings, [N, L]; cached for the last problems, because it is expensive."""
-        cached = self._nearest
-        if cached is None or cached[0] is not problems:
-            cached = self._nearest = problems, self._language.nearest(problems.meanings)
-        return cached[1]
+        return xp.concat([rows_of(self.spoken, state.previous), due], axis=1)
 
 
-def flat_positions(steps: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """Return the positions of steps [N] or [k, N] in arrays [N, length, …] whose first two axes are merged."""
-    return steps + np.arange(0, steps.shape[-1] * length, length)
+def _windows(words: NDArray[Any], count: int) -> list[NDArray[Any]]:
+    """Return what is shown of the words due in 0 … count - 1 steps, [N, L + 1, n] each; zeros past the end.
+
+    Args:
+        words: What is shown of each word of the messages, [N, L, n].
+        count: Number of words shown at a time.
+    """
+    length = words.shape[1]
+    padded = np.pad(words, ((0, 0), (0, count), (0, 0)))
+    return [padded[:, ahead : ahead + length + 1] for ahead in range(count)]
+
+
+def _clock(problems: Problems, dtype: Any) -> NDArray[Any]:
+    """Return the number of steps so far, 0 … L, [N, L + 1, 1]."""
+    size, length = problems.message.shape
+    return np.broadcast_to(np.arange(length + 1, dtype=dtype)[:, None], (size, length + 1, 1))

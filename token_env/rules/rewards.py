@@ -1,7 +1,8 @@
 """Define the reward functions and their table.
 
 A reward function maps a `Transition` of N rows to N rewards, float64. Returns and scores are never sums of
-rewards; they are computed from the components adequacy and fluency penalty.
+rewards; they are computed from the components adequacy and fluency penalty. The rewards of the table use operators
+alone, and so take arrays of any library.
 """
 
 import re
@@ -40,7 +41,7 @@ def dense(t: Transition) -> NDArray[np.float64]:
 
 def terminal(t: Transition) -> NDArray[np.float64]:
     """Return the sum of all dense rewards at the last step and 0 before, [N], like a sentence-level reward model."""
-    return np.where(t.done, t.next_state.adequacy - t.next_state.fluency_penalty, 0.0)
+    return t.done * (t.next_state.adequacy - t.next_state.fluency_penalty)
 
 
 def potential(t: Transition) -> NDArray[np.float64]:
@@ -48,13 +49,13 @@ def potential(t: Transition) -> NDArray[np.float64]:
 
     The shaping terms telescope, so the optimal policy under γ is unchanged (Ng, Harada and Russell, ICML 1999).
     """
-    after = np.where(t.done, 0.0, t.next_state.adequacy)
+    after = ~t.done * t.next_state.adequacy
     return terminal(t) + t.discount * after - t.state.adequacy
 
 
 def exact(t: Transition) -> NDArray[np.float64]:
     """Return 1 for the word of the message itself, else 0, [N]: a contextual bandit, in conflict with fluency."""
-    return (t.action == t.due).astype(np.float64)
+    return 1.0 * (t.action == t.due)
 
 
 REWARDS = {

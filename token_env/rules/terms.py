@@ -1,12 +1,12 @@
-"""Compute the two terms of the reward: adequacy of the meaning and penalty for surprising tokens."""
+"""Compute the two terms of the reward: adequacy of the meaning and penalty for surprising tokens.
 
-import numpy as np
-from numpy.typing import NDArray
+Operators and the method `clip` are all that is used, so arrays are those of any library.
+"""
 
-Floats = NDArray[np.float64]
+from token_env.languages.surprisal import Array
 
 
-def adequacy(cosine: NDArray[np.floating], weight: Floats, scale: float) -> Floats:
+def adequacy(cosine: Array, weight: Array, scale: float) -> Array:
     """Return α w max(0, m·x), elementwise.
 
     Args:
@@ -14,11 +14,10 @@ def adequacy(cosine: NDArray[np.floating], weight: Floats, scale: float) -> Floa
         weight: w, payment of the word that is due.
         scale: α.
     """
-    result: Floats = scale * weight * np.maximum(cosine, 0.0)
-    return result
+    return scale * weight * cosine.clip(0.0)
 
 
-def fluency_penalty(surprisal: Floats, budget: float, scale: float) -> Floats:
+def fluency_penalty(surprisal: Array, budget: float, scale: float) -> Array:
     """Return λ max(0, s - τ), elementwise.
 
     Args:
@@ -26,7 +25,6 @@ def fluency_penalty(surprisal: Floats, budget: float, scale: float) -> Floats:
         budget: τ, nats.
         scale: λ, per nat.
     """
-    excess = surprisal - budget
-    np.maximum(excess, 0.0, out=excess)
+    excess = (surprisal - budget).clip(0.0)
     excess *= scale
     return excess
