@@ -91,6 +91,16 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         return self._batch.dynamics.language
 
     @property
+    def dynamics(self) -> Dynamics:
+        """Rules of the current task."""
+        return self._batch.dynamics
+
+    @property
+    def due(self) -> Observations:
+        """Columns of the observations that the tokens do not change, of the current episodes: `Dynamics.due`."""
+        return self._batch.due
+
+    @property
     def problems(self) -> Problems:
         """Problems of the current episodes, [N].
 
@@ -177,6 +187,25 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
             else:
                 self._finished = done.copy()
         return self._batch.observe(), rewards, done, np.zeros_like(done), self._infos(terms) | final_infos
+
+    def end_episodes(
+        self, tokens: NDArray[np.int64], adequacy: FloatArray, fluency_penalty: FloatArray
+    ) -> tuple[Observations, dict[str, Any]]:
+        """End the episodes of all rows, which were played elsewhere by the rules of `dynamics`, and start the next.
+
+        Args:
+            tokens: Tokens of the whole episodes, int64 [N, L].
+            adequacy: Sums over the episodes, [N].
+            fluency_penalty: Sums over the episodes, [N].
+
+        Returns:
+            Observations [N, D] of the next episodes, and `final_obs` and `final_info` as `step` returns them, with 0
+            for the terms of the last step.
+        """
+        self._batch.end(tokens, adequacy, fluency_penalty)
+        infos = self._final_infos(self._no_terms(), self._rows)
+        self._batch.start(self._rows)
+        return self._batch.observe(), infos
 
     def _step_after_end(
         self, actions: NDArray[np.int64]

@@ -55,14 +55,29 @@ class GroupRolloutBuffer(RolloutBuffer):
             dones: Whether the last step ended an episode, [N].
         """
         super().compute_returns_and_advantage(last_values, dones)
-        groups = self.returns.reshape(self.buffer_size, -1, self.group_size)
-        advantages = groups - groups.mean(axis=2, keepdims=True)
-        if self.leave_one_out:
-            advantages *= self.group_size / (self.group_size - 1)
-        self.values = (groups - advantages).reshape(self.returns.shape)
-        if self.scale:
-            advantages /= advantages.std(axis=(0, 2), keepdims=True) + EPSILON
-        self.advantages = advantages.reshape(self.returns.shape)
+        self.advantages, self.values = relative_advantages(
+            self.returns, self.group_size, self.leave_one_out, self.scale
+        )
+
+
+def relative_advantages(returns: Any, group_size: int, leave_one_out: bool, scale: bool) -> tuple[Any, Any]:
+    """Return advantages and baselines, [n_steps, N] each, of returns [n_steps, N]: arrays, or tensors.
+
+    Args:
+        returns: Discounted sums of the rewards from each step on.
+        group_size: Number of consecutive columns that form a group, G.
+        leave_one_out: Whether the baseline of a column is the mean over the G - 1 others, instead of all G.
+        scale: Whether to divide the advantages of each group by their standard deviation.
+    """
+    groups = returns.reshape(len(returns), -1, group_size)
+    advantages = groups - groups.mean(axis=2, keepdims=True)
+    if leave_one_out:
+        advantages = advantages * (group_size / (group_size - 1))
+    baselines = groups - advantages
+    if scale:
+        deviation = advantages - advantages.mean(axis=(0, 2), keepdims=True)
+        advantages = advantages / ((deviation**2).mean(axis=(0, 2), keepdims=True) ** 0.5 + EPSILON)
+    return advantages.reshape(returns.shape), baselines.reshape(returns.shape)
 
 
 class GRPO(PPO):
@@ -76,8 +91,9 @@ class GRPO(PPO):
         baseline: "mean" of all rows of the group (GRPO), or "leave_one_out" (RLOO).
         scale_advantage: By what standard deviation the advantages are divided: that of the "minibatch" (as PPO does),
             that of the "group", or "none".
-        **keywords: Other arguments of `PPO`, except `gae_lambda`, `vf_coef`, `normalize_advantage` and those of the
-            rollout buffer.
+        rollout_buffer_class: Class of the rollout buffer, with the arguments of `GroupRolloutBuffer`.
+        **keywords: Other arguments of `PPO`, except `gae_lambda`, `vf_coef`, `normalize_advantage` and
+            `rollout_buffer_kwargs`.
     """
 
     def __init__(
@@ -88,6 +104,7 @@ class GRPO(PPO):
         group_size: int = 8,
         baseline: str = "mean",
         scale_advantage: str = "minibatch",
+        rollout_buffer_class: type[RolloutBuffer] = GroupRolloutBuffer,
         **keywords: Any,
     ) -> None:
         super().__init__(
@@ -96,7 +113,7 @@ class GRPO(PPO):
             gae_lambda=1.0,
             vf_coef=0.0,
             normalize_advantage=scale_advantage == "minibatch",
-            rollout_buffer_class=GroupRolloutBuffer,
+            rollout_buffer_class=rollout_buffer_class,
             rollout_buffer_kwargs={
                 "group_size": group_size,
                 "leave_one_out": baseline == "leave_one_out",

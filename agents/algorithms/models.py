@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from agents.algorithms.mask_buffer import PackedMaskBuffer
+from agents.algorithms.rollouts import tensor_buffer_class, with_episode_rollouts
 from agents.algorithms.table import find_algorithm
 from agents.algorithms.vec_env import TokenVecEnv, task_keywords
 from agents.policies.activations import Tanh
@@ -22,6 +23,7 @@ from agents.settings.schema import TIED_HEADS, RecurrentPPOSettings, Settings, g
 from token_env.env import observation_space
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
+from token_env.rules.rewards import find_reward
 
 # Settings that are not passed unchanged to the constructors of SB3 and sb3-contrib.
 NON_SB3_SETTINGS = {"n_envs", "learning_rate", "learning_rate_schedule", "action_bias", "lstm_hidden_size"}
@@ -100,12 +102,16 @@ def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str
     """
     row, section = find_algorithm(settings.algorithm), settings.hyperparameters
     rate, head = section.learning_rate, settings.policy.head
-    buffer = {"rollout_buffer_class": PackedMaskBuffer} if row.uses_mask else {}
+    learner: Callable[..., OnPolicyAlgorithm] = row.learner
+    buffer: dict[str, Any] = {"rollout_buffer_class": PackedMaskBuffer} if row.uses_mask else {}
+    if plays_whole_episodes(settings):
+        learner = with_episode_rollouts(row.learner)
+        buffer = {"rollout_buffer_class": tensor_buffer_class(row.learner)}
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="You are trying to run"
         )  # SB3 warns of GPUs; the user chose the device
-        model = row.learner(
+        model = learner(
             row.policies[head],
             env,
             learning_rate=(lambda remaining: rate * remaining) if section.learning_rate_schedule == "linear" else rate,
@@ -118,6 +124,13 @@ def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str
     if section.action_bias == "log_unigram" and head not in TIED_HEADS:
         _start_from_unigram(model.policy, torch.tensor(dynamics.language.log_unigram, dtype=torch.float32))
     return model
+
+
+def plays_whole_episodes(settings: Settings) -> bool:
+    """Return whether rollouts are `EpisodeRollouts`; otherwise they are SB3's."""
+    own_reward = find_reward(settings.env.reward).is_users  # a function that takes NumPy arrays
+    cut = settings.hyperparameters.n_steps % settings.env.max_steps
+    return not (own_reward or cut or find_algorithm(settings.algorithm).recurrent)
 
 
 def _start_from_unigram(policy: BasePolicy, log_unigram: torch.Tensor) -> None:

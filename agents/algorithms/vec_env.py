@@ -61,8 +61,8 @@ class TokenVecEnv(VecEnv):
         return self.vector_env.reset(options={"reset_mask": mask, "problem_id": ids})[0]
 
     def _begin_episodes(self) -> None:
-        self._totals[:] = 0.0
-        self._rewards[:] = 0.0
+        self._totals = np.zeros((len(COMPONENTS), self.num_envs))
+        self._rewards = np.zeros(self.num_envs)
         self._tokens = []
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
@@ -92,6 +92,26 @@ class TokenVecEnv(VecEnv):
             self._add_final_infos(row_infos, columns, infos["final_obs"])
             self._begin_episodes()
         return observations, rewards.astype(np.float32), done, row_infos
+
+    def end_episodes(self, episodes: Any) -> tuple[Observations, NDArray[Any], NDArray[np.bool_], list[dict[str, Any]]]:
+        """End the episodes of all rows, which were played elsewhere from the first step to the last; begin the next.
+
+        Args:
+            episodes: The `Episodes` of `agents.algorithms.rollouts`.
+
+        Returns:
+            The first observations [N, D] of the next episodes, rewards of all steps float32 [L, N], dones [N], and what
+            `step` would have returned as infos of the last step, without the step's terms.
+        """
+        tokens, rewards, adequacy, penalty = (
+            tensor.cpu().numpy() for tensor in (episodes.actions, episodes.rewards, *episodes[-2:])
+        )
+        observations, infos = self.vector_env.end_episodes(tokens.T, adequacy, penalty)
+        self._tokens, self._totals, self._rewards = list(tokens), np.stack([adequacy, penalty]), rewards.sum(axis=0)
+        row_infos: list[dict[str, Any]] = [{"TimeLimit.truncated": False} for _ in range(self.num_envs)]
+        self._add_final_infos(row_infos, infos["final_info"], infos["final_obs"])
+        self._begin_episodes()
+        return observations, rewards.astype(np.float32), np.ones(self.num_envs, dtype=np.bool_), row_infos
 
     def _add_final_infos(
         self, row_infos: list[dict[str, Any]], columns: dict[str, Any], final_obs: NDArray[np.object_]

@@ -11,6 +11,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
+from agents.algorithms.rollouts import Episodes
 from agents.runs.weights import first_nonfinite
 from token_env.errors import SettingError
 
@@ -36,6 +37,7 @@ class CheckedVecEnv(VecEnvWrapper):
         super().__init__(venv)
         self.steps = 0
         self._masked = masked
+        self._num_tokens = int(venv.action_space.n)  # type: ignore[attr-defined]  # of Discrete
         self._masks: list[NDArray[np.bool_]] | None = None  # masks requested since the last step, bool [V] each
 
     def reset(self) -> Any:
@@ -64,16 +66,18 @@ class CheckedVecEnv(VecEnvWrapper):
         self.venv.step_async(actions)
 
     def _check_actions(self, actions: NDArray[Any]) -> None:
-        size = int(self.action_space.n)  # type: ignore[attr-defined]  # of Discrete
-        invalid = ~((actions >= 0) & (actions < size))
-        reason = f"the valid tokens are 0 … {size - 1}"
+        invalid, masked = ~((actions >= 0) & (actions < self._num_tokens)), False
         if not invalid.any() and self._masks is not None:
             invalid = ~np.array([mask[action] for mask, action in zip(self._masks, actions, strict=True)])
-            reason = "its mask forbids that token"
+            masked = True
         if invalid.any():
             row = int(np.flatnonzero(invalid)[0])
-            raise TrainingError(f"environment {row}, step {self.steps}: action {actions[row]}, but {reason}.")
+            raise self._action_error(row, self.steps, actions[row], masked)
         self._masks = None
+
+    def _action_error(self, row: int, steps: int, action: int, masked: bool) -> TrainingError:
+        reason = "its mask forbids that token" if masked else f"the valid tokens are 0 … {self._num_tokens - 1}"
+        return TrainingError(f"environment {row}, step {steps}: action {action}, but {reason}.")
 
     def step_wait(self) -> VecEnvStepReturn:
         """Return observations float32 [N, columns], rewards float32 [N], dones bool [N] and N infos of the step.
@@ -87,13 +91,48 @@ class CheckedVecEnv(VecEnvWrapper):
         self.steps += self.num_envs
         return observations, rewards, dones, infos
 
+    def end_episodes(self, episodes: Episodes) -> Any:
+        """Check whole episodes, then end them as `TokenVecEnv.end_episodes` does, and return what it returns.
+
+        Raises:
+            TrainingError: An action is not a token, or its mask forbids it; or an observation or reward is not finite,
+                or is huge.
+        """
+        sound = {
+            "token": (episodes.actions >= 0) & (episodes.actions < self._num_tokens),
+            "mask": episodes.legal if self._masked else torch.ones_like(episodes.legal),
+            "observation": (episodes.observations.abs() <= MAX_MAGNITUDE).all(dim=2),  # False for NaN, too
+            "reward": episodes.rewards.abs() <= MAX_MAGNITUDE,
+        }
+        if not torch.stack([steps.all() for steps in sound.values()]).all():  # one wait for the device
+            self._report_first_fault(sound, episodes)
+        ended = self.venv.end_episodes(episodes)  # type: ignore[attr-defined]  # of TokenVecEnv
+        self.steps += episodes.actions.numel()
+        return ended
+
+    def _report_first_fault(self, sound: dict[str, torch.Tensor], episodes: Episodes) -> None:
+        """Raise the error of the first step that is not sound, given which are, bool [L, N] by kind of fault."""
+        step, row = (~torch.stack(list(sound.values())).all(dim=0)).nonzero()[0].tolist()
+        steps = self.steps + step * self.num_envs
+        kind = next(kind for kind, good in sound.items() if not good[step, row])
+        if kind in ("token", "mask"):
+            raise self._action_error(row, steps, int(episodes.actions[step, row]), masked=kind == "mask")
+        seen = {"observation": episodes.observations, "reward": episodes.rewards}[kind][step, row]
+        raise _value_error(kind, row, steps, seen.cpu().numpy().reshape(-1))
+
     def _check_values(self, kind: str, values: Any) -> Any:
         if not np.abs(values).max() <= MAX_MAGNITUDE:  # `not <=` also catches NaN
             rows = np.asarray(values).reshape(self.num_envs, -1)
-            row, column = np.argwhere(~(np.abs(rows) <= MAX_MAGNITUDE))[0]
-            place = f" (column {column})" if kind == "observation" else ""
-            raise TrainingError(f"environment {row}, step {self.steps}: {kind} {rows[row, column]}{place}.")
+            row = int(np.flatnonzero(~(np.abs(rows) <= MAX_MAGNITUDE).all(axis=1))[0])
+            raise _value_error(kind, row, self.steps, rows[row])
         return values
+
+
+def _value_error(kind: str, row: int, steps: int, values: NDArray[Any]) -> TrainingError:
+    """Return the error that names the first bad number of one row, [columns]."""
+    column = int(np.flatnonzero(~(np.abs(values) <= MAX_MAGNITUDE))[0])
+    place = f" (column {column})" if kind == "observation" else ""
+    return TrainingError(f"environment {row}, step {steps}: {kind} {values[column]}{place}.")
 
 
 class UpdateGuard(BaseCallback):

@@ -63,6 +63,13 @@ class Batch:
         return self._problems
 
     @property
+    def due(self) -> Observations:
+        """Columns of the observations that the tokens do not change, `Dynamics.due` of the problems."""
+        if self._due is None:
+            self._due = self.dynamics.due(self.problems)
+        return self._due
+
+    @property
     def state(self) -> State:
         """State of each row, [N]."""
         return self._state
@@ -187,6 +194,21 @@ class Batch:
             self.tokens[rows, state.step] = action
         return transition
 
+    def end(
+        self, tokens: NDArray[np.int64], adequacy: NDArray[np.floating], fluency_penalty: NDArray[np.floating]
+    ) -> None:
+        """Put all rows at the end of episodes that were played elsewhere, from the first step to the last.
+
+        Args:
+            tokens: Tokens of the episodes, int64 [N, L].
+            adequacy: Sums over the episodes, [N].
+            fluency_penalty: Sums over the episodes, [N].
+        """
+        self.tokens[:] = tokens
+        length = np.full(self.num_rows, self.dynamics.task.max_steps)
+        terms = (np.asarray(term, dtype=np.float64) for term in (adequacy, fluency_penalty))
+        self._state = State(self.tokens[:, -1].copy(), length, *terms)
+
     def episode_infos(self) -> dict[str, NDArray[Any]]:
         """Return what infos contain about the episode of each row, new arrays [N] by name.
 
@@ -204,9 +226,7 @@ class Batch:
 
     def observe(self) -> Observations:
         """Return the observations of all rows, [N, D]."""
-        if self._due is None:
-            self._due = self.dynamics.due(self.problems)
-        return self.dynamics.observe_due(self._due, self._state)
+        return self.dynamics.observe_due(self.due, self._state)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return the legal tokens of each row, bool [N, V]."""
