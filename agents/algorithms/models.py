@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from agents.algorithms.mask_buffer import PackedMaskBuffer
-from agents.algorithms.rollouts import tensor_buffer_class, with_episode_rollouts
+from agents.algorithms.rollouts import REPLACED, tensor_buffer_class, with_episode_rollouts
 from agents.algorithms.table import find_algorithm
 from agents.algorithms.vec_env import TokenVecEnv, task_keywords
 from agents.policies.activations import Tanh
@@ -127,10 +127,10 @@ def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str
 
 
 def plays_whole_episodes(settings: Settings) -> bool:
-    """Return whether rollouts are `EpisodeRollouts`; otherwise they are SB3's."""
+    """Return whether rollouts are `EpisodeRollouts`; otherwise they are the algorithm's own."""
     own_reward = find_reward(settings.env.reward).is_users  # a function that takes NumPy arrays
     cut = settings.hyperparameters.n_steps % settings.env.max_steps
-    return not (own_reward or cut or find_algorithm(settings.algorithm).recurrent)
+    return not own_reward and not cut and find_algorithm(settings.algorithm).learner.collect_rollouts in REPLACED
 
 
 def _start_from_unigram(policy: BasePolicy, log_unigram: torch.Tensor) -> None:

@@ -28,10 +28,10 @@ class Episodes(NamedTuple):
 
     observations: Tensor  # [L, N, D]
     actions: Tensor  # int64 [L, N]
-    rewards: Tensor  # [L, N]
+    rewards: Tensor  # float32 [L, N]
     legal: Tensor  # bool [L, N] whether the masks allowed the actions; all True without masks
-    adequacy: Tensor  # [N] sum over the episode
-    fluency_penalty: Tensor  # [N] sum over the episode
+    adequacy: Array  # [N] sum over the episode, as the rules return it
+    fluency_penalty: Array  # [N] sum over the episode
 
 
 class EpisodeRollouts(OnPolicyAlgorithm):
@@ -80,16 +80,15 @@ class EpisodeRollouts(OnPolicyAlgorithm):
             if use_masking and isinstance(buffer, MaskableTensorBuffer):
                 masks = {"action_masks": self._to_policy(rules.legal(state))}
             actions, values, log_probs = self.policy(observations, **masks)
-            spoken = actions.clamp(0, env.task.vocab_size - 1)  # a policy without finite numbers may choose any
-            step = rules.transition(problems, state, self._to_rules(spoken))
-            paid.append(self._to_policy(rules.rewards(step)))
+            step = rules.transition(problems, state, self._to_rules(actions))
+            paid.append(self._to_policy(float32(rules.rewards(step))))
             buffer.add(observations, actions, paid[-1], starts, values, log_probs, **masks)
-            legal += [mask.gather(1, spoken[:, None])[:, 0] for mask in masks.values()]
+            legal += [mask.gather(1, actions[:, None])[:, 0] for mask in masks.values()]
             state, starts = step.next_state, torch.zeros_like(starts)
         steps = slice(first, buffer.pos)
         observed, chosen = (buffer.tensors[name][steps] for name in ("observations", "actions"))
         allowed = torch.stack(legal) if legal else torch.ones_like(chosen[..., 0], dtype=torch.bool)
-        return Episodes(observed, chosen[..., 0], torch.stack(paid), allowed, *map(self._to_policy, state[2:]))
+        return Episodes(observed, chosen[..., 0], torch.stack(paid), allowed, state.adequacy, state.fluency_penalty)
 
     def _report(
         self,
@@ -124,13 +123,20 @@ class EpisodeRollouts(OnPolicyAlgorithm):
         """Return an array as the rules on the device take it."""
         if self.device.type == "cpu":
             return array.numpy() if isinstance(array, Tensor) else array
-        if isinstance(array, np.ndarray) and array.dtype == np.float64:
-            array = array.astype(np.float32)  # mps has no float64
-        return torch.as_tensor(array).to(self.device)
+        return torch.as_tensor(float32(array)).to(self.device)  # mps has no float64
 
     def _to_policy(self, array: Array) -> Tensor:
         """Return an array of the rules as a tensor on the policy's device."""
         return torch.as_tensor(array, device=self.device)
+
+
+def float32(array: Array) -> Array:
+    """Return an array in float32 if it is one of NumPy in float64; others as they are."""
+    return array.astype(np.float32) if isinstance(array, np.ndarray) and array.dtype == np.float64 else array
+
+
+# Implementations of `collect_rollouts` that `EpisodeRollouts` may replace.
+REPLACED = OnPolicyAlgorithm.collect_rollouts, MaskablePPO.collect_rollouts
 
 
 @cache

@@ -18,7 +18,7 @@ from token_env.errors import find
 class Algorithm(NamedTuple):
     """One algorithm: its SB3 class, policy classes and search space."""
 
-    learner: Callable[..., OnPolicyAlgorithm]
+    learner: type[OnPolicyAlgorithm]
     policies: Policies
     space: Callable[..., Space]  # arguments: the algorithm's section, the whole settings
     uses_mask: bool = False  # samples legal tokens only

@@ -148,13 +148,15 @@ class GroupTensorBuffer(TensorRolloutBuffer):
     def __init__(self, *args: Any, group_size: int, leave_one_out: bool = False, scale: bool = False, **keywords: Any):
         super().__init__(*args, **keywords)
         self.gae_lambda = 1.0
-        self._group = group_size, leave_one_out, scale
+        self.group_size, self.leave_one_out, self.scale = group_size, leave_one_out, scale
 
     def compute_returns_and_advantage(self, last_values: Tensor, dones: NDArray[np.bool_]) -> None:
         """Compute returns, baselines and advantages, [n_steps, N] each, from the rewards alone."""
         super().compute_returns_and_advantage(last_values, dones)
         returns = self.tensors["returns"]
-        self.tensors["advantages"], self.tensors["values"] = relative_advantages(returns, *self._group)
+        self.tensors["advantages"], self.tensors["values"] = relative_advantages(
+            returns, self.group_size, self.leave_one_out, self.scale
+        )
 
 
 def _dtype(space: Any) -> torch.dtype:

@@ -104,14 +104,19 @@ class TokenVecEnv(VecEnv):
             `step` would have returned as infos of the last step, without the step's terms.
         """
         tokens, rewards, adequacy, penalty = (
-            tensor.cpu().numpy() for tensor in (episodes.actions, episodes.rewards, *episodes[-2:])
+            array if isinstance(array, np.ndarray) else array.cpu().numpy()
+            for array in (episodes.actions, episodes.rewards, episodes.adequacy, episodes.fluency_penalty)
         )
         observations, infos = self.vector_env.end_episodes(tokens.T, adequacy, penalty)
-        self._tokens, self._totals, self._rewards = list(tokens), np.stack([adequacy, penalty]), rewards.sum(axis=0)
+        self._tokens, self._totals, self._rewards = (
+            list(tokens),
+            np.stack([adequacy, penalty]),
+            rewards.sum(axis=0, dtype=np.float64),
+        )
         row_infos: list[dict[str, Any]] = [{"TimeLimit.truncated": False} for _ in range(self.num_envs)]
         self._add_final_infos(row_infos, infos["final_info"], infos["final_obs"])
         self._begin_episodes()
-        return observations, rewards.astype(np.float32), np.ones(self.num_envs, dtype=np.bool_), row_infos
+        return observations, rewards, np.ones(self.num_envs, dtype=np.bool_), row_infos
 
     def _add_final_infos(
         self, row_infos: list[dict[str, Any]], columns: dict[str, Any], final_obs: NDArray[np.object_]

@@ -5,6 +5,7 @@ a training relies on it.
 """
 
 import os
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch.distributions import Categorical
 
 from agents.algorithms.models import build_learner
 from agents.algorithms.table import ALGORITHMS
+from agents.algorithms.tensor_buffer import TensorRolloutBuffer
 from agents.machine.devices import resolve_device
 from agents.machine.provenance import provenance
 from agents.machine.usage import device_memory_mb, peak_memory_mb
@@ -146,11 +148,15 @@ class ReplayRollout(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         assert isinstance(self.model, OnPolicyAlgorithm)
-        buffer = vars(self.model.rollout_buffer)
+        buffer: Any = self.model.rollout_buffer
+        of_tensors = isinstance(buffer, TensorRolloutBuffer)
+        columns: dict[str, Any] = buffer.tensors if of_tensors else vars(buffer)
         if self.arrays is None:
-            self.arrays = {name: part.copy() for name, part in buffer.items() if isinstance(part, np.ndarray)}
+            parts = {name: part.cpu().numpy() if of_tensors else part for name, part in columns.items()}
+            self.arrays = {name: part.copy() for name, part in parts.items() if isinstance(part, np.ndarray)}
         else:
-            buffer |= {name: part.copy() for name, part in self.arrays.items()}
+            convert = partial(torch.tensor, device=self.model.device) if of_tensors else np.copy
+            columns |= {name: convert(part) for name, part in self.arrays.items()}
         np.random.seed(0)  # noqa: NPY002  # SB3's buffers use the global generator
 
 

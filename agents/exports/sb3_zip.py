@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sb3_contrib.common.maskable.buffers import MaskableRolloutBuffer
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from agents.algorithms.models import build_learner
+from agents.algorithms.tensor_buffer import TensorRolloutBuffer
 from agents.evaluation.agent import Agent, BoolArray
 from agents.runs.json_files import read_file
 from agents.runs.weights import check_finite, fill, unique_weights
@@ -50,8 +52,8 @@ def sb3_model(agent: Agent) -> OnPolicyAlgorithm:
         settings = settings.model_copy(update={"policy": settings.policy.model_copy(update={"head": "stock"})})
     model = build_learner(settings, "cpu", agent.language).model
     fill(model.policy, unique_weights(agent.policy), "of the agent")
-    if agent.uses_mask:
-        model.rollout_buffer_class = MaskableRolloutBuffer  # our buffer would need tokentask to load
+    if isinstance(model.rollout_buffer, TensorRolloutBuffer):  # which would need tokentask to load
+        model.rollout_buffer_class = MaskableRolloutBuffer if agent.uses_mask else RolloutBuffer
     model.seed = None  # otherwise loading the file seeds all generators of the process
     return model
 

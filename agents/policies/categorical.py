@@ -20,8 +20,8 @@ MIN_LOG_PROB = -1e30  # replaces -∞, because 0 × -∞ is nan
 def log_prob_and_entropy(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
     """Return log p(a) and the entropy H of each row, [B] nats each, with one analytic gradient for both.
 
-    With p = softmax(z): ∂ log p(a) / ∂z_j = 1[j = a] - p_j and ∂H / ∂z_j = -p_j (log p_j + H). The gradient is the only
-    array of the logits' size that is allocated.
+    With p = softmax(z): ∂ log p(a) / ∂z_j = 1[j = a] - p_j and ∂H / ∂z_j = -p_j (log p_j + H). The weights of p and the
+    gradient are the only arrays of the logits' size that are allocated.
 
     Args:
         logits: Unnormalised log-probabilities [B, V], -∞ for masked tokens; at least one of each row is finite.
@@ -63,33 +63,36 @@ def sample(logits: Tensor) -> Tensor:
     cdf = weights.double().cumsum(dim=1)
     total = cdf[:, -1:].contiguous()
     quantile = torch.rand(len(cdf), 1, dtype=torch.float64, device=cdf.device) * total
-    last = torch.searchsorted(cdf, total)  # last token with p > 0, in case rounding makes the quantile the total
+    # last token with p > 0, in case rounding makes the quantile the total; of nan, the last of all
+    last = torch.searchsorted(cdf, total).clamp_(max=cdf.shape[1] - 1)
     return torch.minimum(torch.searchsorted(cdf, quantile, right=True), last).squeeze(1)
 
 
 class _LogProbAndEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        normalizer, entropy = logits.new_empty(len(logits)), logits.new_empty(len(logits))
+        largest, weights = logits.amax(dim=1, keepdim=True), torch.empty_like(logits)  # weights: p × total
+        total, moment = logits.new_empty(len(logits)), logits.new_empty(len(logits))
         for rows in chunks(logits):
-            largest = logits[rows].amax(dim=1)
-            shifted = (logits[rows] - largest[:, None]).clamp_(min=MIN_LOG_PROB)
-            weights = exp(shifted)
-            total = weights.sum(dim=1)
-            normalizer[rows] = largest + total.log()
-            entropy[rows] = total.log() - torch.linalg.vecdot(weights, shifted) / total
-        ctx.save_for_backward(logits, actions, normalizer, entropy)
+            shifted = (logits[rows] - largest[rows]).clamp_(min=MIN_LOG_PROB)
+            exp(shifted, out=weights[rows])
+            torch.sum(weights[rows], dim=1, out=total[rows])
+            torch.linalg.vecdot(weights[rows], shifted, out=moment[rows])
+        normalizer = largest.squeeze(1) + total.log()
+        entropy = total.log() - moment / total
+        ctx.save_for_backward(logits, actions, weights, total, normalizer, entropy)
         return logits.gather(1, actions[:, None]).squeeze(1) - normalizer, entropy
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        logits, actions, normalizer, entropy = ctx.saved_tensors
+        logits, actions, weights, total, normalizer, entropy = ctx.saved_tensors
         d_log_prob, d_entropy = gradients
+        # the gradient is p (slope × log p + offset), without the term of the action
+        slope, offset = -d_entropy / total, -(d_entropy * entropy + d_log_prob) / total
         gradient = torch.empty_like(logits)
         for rows in chunks(logits):
             log_p = torch.sub(logits[rows], normalizer[rows, None], out=gradient[rows]).clamp_(min=MIN_LOG_PROB)
-            p = exp(log_p)
-            log_p.add_(entropy[rows, None]).mul_(d_entropy[rows, None]).add_(d_log_prob[rows, None]).mul_(p).neg_()
+            log_p.mul_(slope[rows, None]).add_(offset[rows, None]).mul_(weights[rows])
         gradient.scatter_add_(1, actions[:, None], d_log_prob[:, None])
         return gradient, None
 

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from agents.policies.activations import logsumexp
+
 CHUNK_ROWS = 256  # tokens whose successors are found at a time
 INNER_SHARE = 4  # steps after the first refine K / INNER_SHARE tokens, because their number grows with the depth
 
@@ -77,5 +79,5 @@ class Plan(NamedTuple):
         later = self.language_logits(chosen) + meaning
         if ahead + 1 < len(self.meaning_logits):
             later = self.refine(later, max(1, size // INNER_SHARE), following, ahead + 1)
-        value = later.logsumexp(dim=-1) - self.successors.log_mass[chosen]
+        value = logsumexp(later) - self.successors.log_mass[chosen]
         return logits.scatter_add(-1, places, value - value.mean(dim=-1, keepdim=True))

@@ -8,6 +8,7 @@ from gymnasium import spaces
 import agents
 from agents.algorithms.grpo import GRPO, GroupRolloutBuffer
 from agents.algorithms.models import build_learner
+from agents.algorithms.tensor_buffer import GroupTensorBuffer
 from agents.training.fit import fit
 from tests.support.models import variant_settings
 from tests.support.settings import short_settings
@@ -68,9 +69,9 @@ def test_settings_reach_the_buffer(section, told):
     settings = variant_settings("grpo")
     settings = settings.model_copy(update={"grpo": settings.grpo.model_copy(update=section)})
     model = build_learner(settings, "cpu").model
-    assert type(model) is GRPO
-    assert isinstance(model.rollout_buffer, GroupRolloutBuffer)
+    assert isinstance(model, GRPO)
     buffer = model.rollout_buffer
+    assert isinstance(buffer, GroupTensorBuffer)
     assert (model.normalize_advantage, buffer.leave_one_out, buffer.scale) == told
     assert (buffer.group_size, buffer.gamma, model.vf_coef) == (2, 0.99, 0.0)
 

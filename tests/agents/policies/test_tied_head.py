@@ -55,7 +55,7 @@ def test_its_gradient_and_the_gradient_of_that_are_those_of_finite_differences(e
     )
     bigrams = Bigrams(context, output, 3.0 * log_unigram, leniency.abs())
     places = torch.tensor([0.5, 1.5, 3.0, 5.0], dtype=torch.float64)
-    depth = bigrams.surprisal(slice(None)).flatten()
+    depth = (-bigrams.log_p(slice(None)) - bigrams.leniency).flatten()
     assert all(0 < (depth > place).sum() < len(depth) for place in places)  # some tokens on either side of each bend
     learned = [torch.randn(size, dtype=torch.float64, generator=generator) for size in ((3, 2), (4,))] + [places]
     learned = [part.requires_grad_() for part in learned]

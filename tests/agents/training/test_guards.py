@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
+from stable_baselines3.common.policies import ActorCriticPolicy
 
+from agents.algorithms.rollouts import EpisodeRollouts
 from agents.algorithms.vec_env import TokenVecEnv
 from agents.runs import run_dir
 from agents.settings.layers import make_settings, preset_layer
@@ -60,20 +61,16 @@ def test_a_masked_out_token_is_named_where_masks_are_kept_to():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38, -2 * MAX_MAGNITUDE])
 @pytest.mark.parametrize("kind", ["reward", "observation"])
 def test_a_bad_number_is_named_at_the_step_where_it_appears(kind, value, tmp_path, monkeypatch):
-    step_wait = TokenVecEnv.step_wait
-    steps = []
+    end_episodes, played = CheckedVecEnv.end_episodes, []
 
-    def spoilt(self):
-        observations, rewards, *rest = step_wait(self)
-        steps.append(1)
-        if len(steps) == 8 * 3 + 2:  # in the fourth rollout
-            if kind == "reward":
-                rewards[2] = value
-            else:
-                observations[2, 5] = value
-        return observations, rewards, *rest
+    def spoilt(self, episodes):
+        played.append(1)
+        if len(played) == 4:
+            spoilt_part = episodes.rewards[1] if kind == "reward" else episodes.observations[1, :, 5]
+            spoilt_part[2] = value
+        return end_episodes(self, episodes)
 
-    monkeypatch.setattr(TokenVecEnv, "step_wait", spoilt)
+    monkeypatch.setattr(CheckedVecEnv, "end_episodes", spoilt)
     place = r" \(column 5\)" if kind == "observation" else ""
     told = (
         rf"environment 2, step 100: {kind} {np.float32(value)}{place}\. The last good checkpoint is '.*episode-00000012"
@@ -83,15 +80,58 @@ def test_a_bad_number_is_named_at_the_step_where_it_appears(kind, value, tmp_pat
     assert not (tmp_path / "run" / run_dir.MODEL).exists()
 
 
-def test_a_bug_in_the_sampler_stops_the_run(tmp_path, monkeypatch):
-    forward = MaskablePPO.collect_rollouts
+@pytest.mark.parametrize("kind", ["reward", "observation"])
+def test_a_bad_number_is_named_where_stable_baselines_steps(kind, monkeypatch):
+    step_wait = TokenVecEnv.step_wait
 
-    def unmasked(self, *args, **keywords):
+    def spoilt(self):
+        observations, rewards, *rest = step_wait(self)
+        (rewards if kind == "reward" else observations[:, 5])[2] = np.inf
+        return observations, rewards, *rest
+
+    env = batch()
+    env.step(np.zeros(3, dtype=np.int64))
+    monkeypatch.setattr(TokenVecEnv, "step_wait", spoilt)
+    place = r" \(column 5\)" if kind == "observation" else ""
+    with pytest.raises(TrainingError, match=rf"environment 2, step 3: {kind} inf{place}\."):
+        env.step(np.zeros(3, dtype=np.int64))
+
+
+@pytest.mark.parametrize("token", [-1, 64])
+def test_a_token_that_does_not_exist_is_named_when_its_episode_is_over(token, tmp_path, monkeypatch):
+    end_episodes = CheckedVecEnv.end_episodes
+
+    def spoilt(self, episodes):
+        episodes.actions[5, 1] = token
+        return end_episodes(self, episodes)
+
+    monkeypatch.setattr(CheckedVecEnv, "end_episodes", spoilt)
+    with pytest.raises(TrainingError, match=rf"environment 1, step 20: action {token}, but .* tokens are 0 … 63"):
+        train(tmp_path / "run")
+
+
+@pytest.mark.parametrize("head", ["fast", "planning"])
+def test_logits_that_are_not_finite_stop_the_run(head, tmp_path, monkeypatch):
+    forward = ActorCriticPolicy.forward
+
+    def diverged(self, *args):
+        next(self.parameters()).data.fill_(torch.nan)
+        return forward(self, *args)
+
+    monkeypatch.setattr(ActorCriticPolicy, "forward", diverged)
+    with pytest.raises(TrainingError, match=r"the update after step 32: policy_gradient_loss nan\."):
+        train(tmp_path / "run", policy={"head": head})
+
+
+def test_a_bug_in_the_sampler_stops_the_run(tmp_path, monkeypatch):
+    play = EpisodeRollouts._play
+
+    def unmasked(self, *args):
         policy = self.policy.forward
         self.policy.forward = lambda seen, action_masks: policy(seen, action_masks=None)
-        return forward(self, *args, **keywords)
+        return play(self, *args)
 
-    monkeypatch.setattr(MaskablePPO, "collect_rollouts", unmasked)
+    monkeypatch.setattr(EpisodeRollouts, "_play", unmasked)
     with pytest.raises(TrainingError, match=r"environment \d+, step \d+: action \d+, but its mask forbids that token"):
         train(tmp_path / "run", algorithm="maskable-ppo", policy={"head": "stock"}, env={"mask_budget": 0.1})
 

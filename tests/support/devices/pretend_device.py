@@ -6,15 +6,16 @@ mistakes on purpose, and prints what came of it as JSON. It changes torch for th
 
 import json
 from collections import Counter
+from functools import partial
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch._decomp.decompositions import lstm_impl
 from torch.utils._python_dispatch import return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
+from agents.algorithms.rollouts import EpisodeRollouts
 from agents.algorithms.table import ALGORITHMS
 from agents.policies import categorical
 from agents.runs.weights import unique_weights
@@ -116,6 +117,7 @@ def compared(algorithm, head):
     Pretend.operators.clear()
     Pretend.waits = 0
     model = short_model(algorithm, head, NAME)
+    playing = waits_while_playing(model)
     start = {name: weight.cpu().clone() for name, weight in unique_weights(model.policy).items()}
     there = {name: weight.cpu() for name, weight in unique_weights(model.learn(64).policy).items()}
     operators, waits = dict(Pretend.operators), Pretend.waits
@@ -125,16 +127,31 @@ def compared(algorithm, head):
         "moved": max(float((there[name] - start[name]).abs().max()) for name in here),
         "operators": operators,
         "waits": waits,
+        "playing": playing,
     }
+
+
+def waits_while_playing(model):
+    """For each episode that is played on the device, how often the host waited for it; filled by the training."""
+    waits = []
+
+    def counted(play, *args):
+        before = Pretend.waits
+        episodes = play(*args)
+        waits.append(Pretend.waits - before)
+        return episodes
+
+    if isinstance(model, EpisodeRollouts):
+        model._play = partial(counted, model._play)
+    return waits
 
 
 def float64_samples(model):
     categorical.WITHOUT_FLOAT64 = ()
 
 
-def float64_observations(model):
-    step = model.env.step_wait
-    model.env.step_wait = lambda: (lambda seen, *others: (seen.astype(np.float64), *others))(*step())
+def float64_rules(model):
+    model._to_rules = lambda array: torch.as_tensor(array).to(NAME)
 
 
 def constants_left_behind(model):
@@ -155,7 +172,7 @@ def parameters_left_behind(model):
     model.policy.value_net.to("cpu")
 
 
-MISTAKES = (float64_samples, float64_observations, constants_left_behind, answers_not_fetched, parameters_left_behind)
+MISTAKES = (float64_samples, float64_rules, constants_left_behind, answers_not_fetched, parameters_left_behind)
 
 
 def refusal(mistake):
@@ -171,8 +188,24 @@ def refusal(mistake):
     return ""
 
 
+def waiting():
+    """Waits for the device during an episode of 8 steps, of a policy that asks it for a number at every step."""
+    model = short_model("ppo", "planning", NAME)
+    forward, waits = model.policy.forward, waits_while_playing(model)
+
+    def asking(*args):
+        actions, *others = forward(*args)
+        actions[0].item()
+        return actions, *others
+
+    model.policy.forward = asking
+    model.learn(32)
+    return waits
+
+
 if __name__ == "__main__":
     kept = install()
     with torch.backends.mkldnn.flags(enabled=False):  # whose LSTM rounds otherwise
         found = {f"{algorithm}/{head}": compared(algorithm, head) for algorithm in ALGORITHMS for head in HEADS}
-    print(json.dumps({"trained": found, "refused": {mistake.__name__: refusal(mistake) for mistake in MISTAKES}}))
+    refused = {mistake.__name__: refusal(mistake) for mistake in MISTAKES}
+    print(json.dumps({"trained": found, "refused": refused, "waiting": waiting()}))
