@@ -1,6 +1,7 @@
 """Run N episodes at a time: the task as a `gymnasium.vector.VectorEnv`."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         dynamics = Dynamics(make_task(**keywords))
         self._batch = Batch(dynamics, num_envs, group_size)
         self._finished = np.zeros(num_envs, dtype=np.bool_)  # [N] rows whose episode is over and not yet reset
+        self._drawing: ThreadPoolExecutor | None = None
         self._rows = np.arange(num_envs)
         self._every_row = np.ones(num_envs, dtype=np.bool_)
         self.single_observation_space = observation_space(dynamics)
@@ -187,6 +189,17 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
             else:
                 self._finished = done.copy()
         return self._batch.observe(), rewards, done, np.zeros_like(done), self._infos(terms) | final_infos
+
+    def draw_ahead(self) -> None:
+        """Let a thread draw the problems that come next, so that the next start of all rows does not take time."""
+        if self._drawing is None:
+            self._drawing = ThreadPoolExecutor(1, thread_name_prefix="problems")
+        self._batch.draw_ahead(self._drawing)
+
+    def close_extras(self, **_: Any) -> None:
+        """End the thread, if there is one."""
+        if self._drawing is not None:
+            self._drawing.shutdown()
 
     def end_episodes(
         self, tokens: NDArray[np.int64], adequacy: FloatArray, fluency_penalty: FloatArray

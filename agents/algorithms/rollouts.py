@@ -73,6 +73,8 @@ class EpisodeRollouts(OnPolicyAlgorithm):
         rules = self._rules_on_device(env.dynamics)
         due = self._to_rules(env.due)
         problems = Problems(*map(self._to_rules, env.problems))
+        if self.device.type != "cpu":
+            env.draw_ahead()  # while the device is busy
         state, first = rules.initial(problems), buffer.pos
         starts, masks, legal, paid = torch.ones(env.num_envs, device=self.device), {}, [], []
         for _ in range(env.task.max_steps):

@@ -145,7 +145,8 @@ class TokenVecEnv(VecEnv):
         return list(self.vector_env.render() or [None] * self.num_envs)  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Do nothing: the environment holds no resources."""
+        """End the thread that draws problems, if there is one."""
+        self.vector_env.close()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Return an attribute once for each of these rows."""

@@ -1,7 +1,8 @@
 """Run N episodes side by side: problem, state and next problem id of each row."""
 
 import dataclasses
-from typing import Any
+from concurrent.futures import Executor, Future, wait
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
@@ -18,6 +19,13 @@ from token_env.rules.state import State, Transition
 
 RESET_OPTIONS = ("problem_id",)
 SUCCESS = 0.5  # lowest score of a successful episode
+
+
+class Ahead(NamedTuple):
+    """Problems that a thread draws before they are started."""
+
+    ids: NDArray[np.int64]  # [N] problem ids
+    drawn: "Future[tuple[Problems, Observations]]"  # the problems, and the columns due of their observations
 
 
 class Batch:
@@ -39,9 +47,8 @@ class Batch:
         self._stream = ProblemStream(dynamics.problems, num_rows)
         self._next_id = np.full(num_rows, -1, dtype=np.int64)  # [N] next problem id; -1 before the first reset
         self._problems: Problems | None = None
-        self._due: Observations | None = (
-            None  # `Dynamics.due` of the problems; computed when observations are asked for
-        )
+        self._ahead: Ahead | None = None
+        self._due: Observations | None = None  # `Dynamics.due` of the problems, once observations are asked for
         ids, totals = np.zeros(num_rows, dtype=np.int64), np.zeros(num_rows)
         # before the first start all episodes count as over
         self._state = State(ids, np.full(num_rows, length), totals, totals.copy())
@@ -147,18 +154,44 @@ class Batch:
         self._stream = ProblemStream(dynamics.problems, self.num_rows)
         self._optimal_running.clear()
 
+    def draw_ahead(self, executor: Executor) -> None:
+        """Let a thread draw the problems that all rows are to start next; `start` takes them, unless it needs others.
+
+        Args:
+            executor: Executor of a single thread.
+        """
+        if self._ahead is None and self._next_dynamics is None:
+            ids = self._next_ids(self._rows)
+            self._ahead = Ahead(ids, executor.submit(self._draw, ids))
+
+    def _draw(self, ids: NDArray[np.int64]) -> tuple[Problems, Observations]:
+        problems = self._stream.take(self._rows, ids)
+        return problems, self.dynamics.due(problems)
+
+    def _next_ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the ids of the problems that these rows start next, [n]."""
+        return self._next_id[self._first_of_group[rows]]
+
     def start(self, rows: NDArray[np.int64]) -> None:
         """Start the next problem in these rows, [n]."""
+        ids, ahead = self._next_ids(rows), self._ahead
+        self._ahead = None
+        if ahead:
+            wait([ahead.drawn])  # even if other problems are wanted: the thread uses the stream
         if self._next_dynamics and len(rows) == self.num_rows:
             self._change_dynamics(self._next_dynamics)
-        ids = self._next_id[self._first_of_group[rows]]
-        fresh = self._stream.take(rows, ids)
+            ahead = None
+        due: Observations | None = None
+        if ahead and np.array_equal(ahead.ids, ids):
+            fresh, due = ahead.drawn.result()
+        else:
+            fresh = self._stream.take(rows, ids)
         self._next_id[rows] = (ids + 1) % self.dynamics.problems.num_ids
         if self.dynamics.task.optimum:
             self.optimal_returns[rows] = optimal_returns(self.dynamics, fresh)
         initial = self.dynamics.initial(fresh)
         if len(rows) == self.num_rows:
-            self._problems, self._due, self._state = fresh, None, initial
+            self._problems, self._due, self._state = fresh, due, initial
             return
         if self._problems is None:
             self._problems = row_fields.zeros(fresh, self.num_rows)
