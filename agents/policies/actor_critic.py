@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from agents.policies.activations import Tanh
 from agents.policies.distributions import LargeCategoricalDistribution
+from agents.policies.streamed import is_streamed, streamed_linear
 from agents.policies.tied_head import Prior, TiedExtractor, TiedHead, check_columns
 from token_env.errors import SettingError
 
@@ -34,6 +35,7 @@ class FastMixin(BasePolicy):
 
     action_space: spaces.Discrete
     action_dist: Any
+    action_net: nn.Module
 
     def __init__(
         self,
@@ -53,6 +55,11 @@ class FastMixin(BasePolicy):
     def _build(self, lr_schedule: Schedule) -> None:
         self.action_dist = self._make_distribution()
         super()._build(lr_schedule)  # type: ignore[misc]  # BasePolicy has no _build; the concrete policy has
+
+    def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Any:
+        if isinstance(self.action_net, nn.Linear) and is_streamed(self.action_net.out_features):
+            return self.action_dist.proba_distribution(streamed_linear(self.action_net, latent_pi))
+        return super()._get_action_dist_from_latent(latent_pi)  # type: ignore[misc]
 
     def _make_distribution(self, head: nn.Module | None = None) -> LargeCategoricalDistribution:
         return LargeCategoricalDistribution(int(self.action_space.n), head)

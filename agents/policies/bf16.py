@@ -14,7 +14,12 @@ class Bf16Linear(nn.Linear):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return outputs [N, out_features] of inputs [N, in_features]."""
-        return F.linear(inputs.bfloat16(), self.weight.bfloat16()) + self.bias
+        return self.products(inputs, self.weight, self.bias)
+
+    @staticmethod
+    def products(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return what `torch.nn.functional.linear` returns, multiplied in bf16."""
+        return F.linear(inputs.bfloat16(), weight.bfloat16()) + bias
 
 
 def set_linear_precision(policy: nn.Module, precision: str) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, register_kl
 
 from agents.policies import categorical
+from agents.policies.streamed import Logits, StreamedLogits
 
 
 class LargeCategorical(Distribution):
@@ -18,23 +19,35 @@ class LargeCategorical(Distribution):
     SB3 calls `log_prob` and then `entropy`; if gradients are enabled, the first call computes both.
     """
 
-    def __init__(self, logits: Tensor) -> None:
+    def __init__(self, logits: Logits) -> None:
         super().__init__(logits.shape[:1], validate_args=False)
-        self.logits = logits
+        self._logits = logits
         self._entropy: Tensor | None = None
+
+    @property
+    def logits(self) -> Tensor:
+        """Logits, [B, V]."""
+        if isinstance(self._logits, StreamedLogits):
+            self._logits = self._logits.whole()
+        return self._logits
 
     def log_prob(self, actions: Tensor) -> Tensor:
         """Return log p(a), [B] nats, of token ids [B]."""
-        if not (torch.is_grad_enabled() and self.logits.requires_grad):
+        if not (torch.is_grad_enabled() and self._logits.requires_grad):
             return categorical.log_prob(self.logits, actions)
-        log_prob, self._entropy = categorical.log_prob_and_entropy(self.logits, actions)
+        log_prob, self._entropy = self._log_prob_and_entropy(actions)
         return log_prob
+
+    def _log_prob_and_entropy(self, actions: Tensor) -> tuple[Tensor, Tensor]:
+        if isinstance(self._logits, StreamedLogits):
+            return self._logits.log_prob_and_entropy(actions)
+        return categorical.log_prob_and_entropy(self._logits, actions)
 
     def entropy(self) -> Tensor:
         """Return the entropy of each row, [B] nats."""
         if self._entropy is None:
-            any_actions = torch.zeros(len(self.logits), dtype=torch.long, device=self.logits.device)
-            self._entropy = categorical.log_prob_and_entropy(self.logits, any_actions)[1]
+            any_actions = torch.zeros(self._logits.shape[0], dtype=torch.long, device=self._logits.device)
+            self._entropy = self._log_prob_and_entropy(any_actions)[1]
         return self._entropy
 
     def sample(self, sample_shape: Any = ()) -> Tensor:  # noqa: ARG002  # torch's signature
@@ -65,7 +78,7 @@ class LargeCategoricalDistribution(CategoricalDistribution):
         """Return the module that maps latents [B, latent_dim] to logits [B, V]."""
         return super().proba_distribution_net(latent_dim) if self._head is None else self._head
 
-    def proba_distribution(self, action_logits: Tensor) -> "LargeCategoricalDistribution":
+    def proba_distribution(self, action_logits: Logits) -> "LargeCategoricalDistribution":
         """Set the logits, [B, V], and return this object."""
         self.distribution = LargeCategorical(action_logits)
         return self

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from agents.policies.activations import logsumexp
 
-CHUNK_ROWS = 256  # tokens whose successors are found at a time
+CHUNK_ELEMENTS = 8_000_000  # tokens whose successors are found at a time, times all tokens
 INNER_SHARE = 4  # steps after the first refine K / INNER_SHARE tokens, because their number grows with the depth
 
 
@@ -45,7 +45,7 @@ def likeliest_successors(
     """
     likeliest = (
         torch.addmm(log_unigram, rows, output).log_softmax(dim=1).topk(count, dim=1)
-        for rows in torch.split(context, CHUNK_ROWS)
+        for rows in torch.split(context, max(1, CHUNK_ELEMENTS // len(log_unigram)))
     )
     log_p, token = (torch.cat(part) for part in zip(*likeliest, strict=True))
     return Successors(token, log_p, -log_p - leniency[token], log_p.logsumexp(dim=1))
@@ -61,7 +61,8 @@ class Plan(NamedTuple):
 
     successors: Successors
     language_logits: Callable[[Tensor], Tensor]  # logits [.., S] of the successors of tokens [..] without meanings
-    meaning_logits: tuple[Tensor, ...]  # what the meaning due in 1, 2, … steps adds to the logits, [N, V] each
+    # What the meanings due in 1, 2, … steps add to the logits of tokens, [N, …]; the same shape.
+    meaning_logits: tuple[Callable[[Tensor], Tensor], ...]
 
     def refine(self, logits: Tensor, size: int, tokens: Tensor | None = None, ahead: int = 0) -> Tensor:
         """Return logits, [N, …, M], with v - mean v added for the tokens with the highest logits.
@@ -74,10 +75,29 @@ class Plan(NamedTuple):
         """
         places = logits.detach().topk(min(size, logits.shape[-1]), dim=-1).indices
         chosen = places if tokens is None else tokens.gather(-1, places)
+        return logits.scatter_add(-1, places, self.gains(chosen, size, ahead))
+
+    def gains(self, chosen: Tensor, size: int, ahead: int = 0) -> Tensor:
+        """Return v - mean v of the chosen tokens, in the shape of their ids, [N, …, K].
+
+        Args:
+            chosen: Ids of the tokens.
+            size: Number of tokens to refine, K, of which later steps refine a share.
+            ahead: Number of steps until one of these tokens is chosen.
+        """
         following = rows_of(self.successors.token, chosen)
-        meaning = self.meaning_logits[ahead].gather(1, following.flatten(1)).view(following.shape)
-        later = self.language_logits(chosen) + meaning
+        later = self.language_logits(chosen) + self.meaning_logits[ahead](following)
         if ahead + 1 < len(self.meaning_logits):
             later = self.refine(later, max(1, size // INNER_SHARE), following, ahead + 1)
         value = logsumexp(later) - self.successors.log_mass[chosen]
-        return logits.scatter_add(-1, places, value - value.mean(dim=-1, keepdim=True))
+        return value - value.mean(dim=-1, keepdim=True)
+
+
+def looked_up(logits: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return a function from token ids [N, …] to their logits, of the logits of all tokens, [N, V]."""
+    return lambda ids: logits.gather(1, ids.flatten(1)).view(ids.shape)
+
+
+def computed(query: Tensor, vectors: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return a function from token ids [N, …] to products of queries [N, d] and the tokens' vectors, of all [V, d]."""
+    return lambda ids: (rows_of(vectors, ids.flatten(1)) @ query[:, :, None]).view(ids.shape)

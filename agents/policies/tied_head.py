@@ -12,6 +12,7 @@ A recurrent policy adds B h to the query vector of the word that is due, with th
 The head knows neither α, λ, τ nor the payments of words.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +21,15 @@ from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import MlpExtractor
 from torch import Tensor, nn
 
-from agents.policies.planning import Plan, Successors, likeliest_successors, rows_of
-from agents.policies.tied_logits import Bigrams, bent, immediate_logits, plain_immediate_logits
+from agents.policies.planning import Plan, Successors, computed, likeliest_successors, looked_up, rows_of
+from agents.policies.streamed import Logits, StreamedLogits, is_streamed
+from agents.policies.tied_logits import (
+    Bigrams,
+    bent,
+    immediate_logits,
+    plain_immediate_logits,
+    streamed_immediate_logits,
+)
 from token_env.errors import SettingError
 from token_env.languages.language import Language
 from token_env.rules.task import Task
@@ -163,12 +171,12 @@ class TiedHead(nn.Module):
             return used * (1 + MATRIX_GROWTH * torch.linalg.vector_norm(value.detach()))
         return torch.where(used < 0, used / SLOPE_BRAKE, used) if name == "slopes" else used
 
-    def forward(self, observations: Tensor) -> Tensor:
+    def forward(self, observations: Tensor) -> Logits:
         """Return logits [N, V] of observations [N, D], or of observations and memory, [N, D + H]."""
         return self.evaluate(observations)[0]
 
-    def evaluate(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits, [N, V], and the immediate logits of the same tokens, [N, V]."""
+    def evaluate(self, observations: Tensor) -> tuple[Logits, Tensor]:
+        """Return logits, [N, V], and what the value network is shown of them, [N, 2]: see `value_features`."""
         d, words = self.dimension, self.words
         context, vectors, rarities = torch.split(
             observations[:, : d * (words + 1) + words], [d, words * d, words], dim=1
@@ -180,13 +188,29 @@ class TiedHead(nn.Module):
         slopes = torch.cat([self.learned("slopes"), self.mask_slope])
         places = torch.cat([self.learned("places"), self.mask_place])
         bigrams = Bigrams(self.context_length * context, self.output, self.log_unigram, self.leniency)
-        query = queries[:, 0]
+        query, later = queries[:, 0], queries[:, 1:].unbind(dim=1)
         if self.memory is not None:
             query = query + observations[:, -len(self.memory) :] @ self.memory
-        immediate = self.immediate(query, slopes, places, bigrams)
+        if is_streamed(len(self.log_unigram)):
+            return self._stream(streamed_immediate_logits(query, slopes, places, bigrams), later, slopes, places)
+        logits = immediate = self.immediate(query, slopes, places, bigrams)
+        if self.depth:
+            lookups = tuple(looked_up(query @ self.output) for query in later)
+            logits = self._plan(lookups, slopes, places).refine(immediate, self.shortlist)
+        return logits, value_features(immediate.detach().amax(dim=1), logits.detach().amax(dim=1))
+
+    def _stream(
+        self, immediate: StreamedLogits, later: Sequence[Tensor], slopes: Tensor, places: Tensor
+    ) -> tuple[StreamedLogits, Tensor]:
+        """Return what `evaluate` returns, of streamed immediate logits and the later steps' queries, [N, d] each."""
+        best, tokens = immediate.topk(self.shortlist + 1)
         if not self.depth:
-            return immediate, immediate
-        return self._plan(queries, slopes, places).refine(immediate, self.shortlist), immediate
+            return immediate, value_features(best[:, 0], best[:, 0])
+        chosen = tokens[:, :-1]
+        products = tuple(computed(query, self.output.T) for query in later)
+        gains = self._plan(products, slopes, places).gains(chosen, self.shortlist)
+        highest = torch.maximum((best[:, :-1] + gains.detach()).amax(dim=1), best[:, -1])
+        return immediate.plus(chosen, gains), value_features(best[:, 0], highest)
 
     immediate = staticmethod(immediate_logits)
 
@@ -197,8 +221,8 @@ class TiedHead(nn.Module):
         hats = (1 - (inside - self.knot_places).abs() / spacing).clamp(min=0)
         return 1 + hats @ self.learned("knots")
 
-    def _plan(self, queries: Tensor, slopes: Tensor, places: Tensor) -> Plan:
-        """Return the plan of N observations, with queries [N, depth + 1, d]."""
+    def _plan(self, meaning_logits: tuple[Callable[[Tensor], Tensor], ...], slopes: Tensor, places: Tensor) -> Plan:
+        """Return the plan of N observations, given what later meanings add to the logits of tokens."""
         successors = Successors(*(getattr(self, f"successor_{name}") for name in Successors._fields))
 
         def language_logits(tokens: Tensor) -> Tensor:
@@ -207,13 +231,17 @@ class TiedHead(nn.Module):
                 return bent(log_p, surprisal, slopes, places)
             return rows_of(bent(successors.log_p, successors.surprisal, slopes, places), tokens)
 
-        later = tuple(queries[:, ahead] @ self.output for ahead in range(1, self.depth + 1))
-        return Plan(successors, language_logits, later)
+        return Plan(successors, language_logits, meaning_logits)
 
-    def value_features(self, logits: Tensor, immediate: Tensor) -> Tensor:
-        """Return what the value network is shown, [N, 2]: the highest immediate logit, and what the plan adds to it."""
-        immediate_best, best = (tensor.detach().amax(dim=1) for tensor in (immediate, logits))
-        return VALUE_SCALE * torch.stack([immediate_best, best - immediate_best], dim=1)
+
+def value_features(immediate: Tensor, planned: Tensor) -> Tensor:
+    """Return what the value network is shown, [N, 2]: the highest immediate logit, and what the plan adds to it.
+
+    Args:
+        immediate: The highest immediate logit of each row, [N].
+        planned: The highest logit of each row, [N].
+    """
+    return VALUE_SCALE * torch.stack([immediate, planned - immediate], dim=1)
 
 
 class PlainTiedHead(TiedHead):
@@ -240,21 +268,20 @@ class TiedExtractor(MlpExtractor):
         self.latent_dim_pi = len(head.log_unigram)
         self.latent_dim_vf += VALUE_FEATURES
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor) -> tuple[Any, Tensor]:
         """Return logits [N, V] and the critic's latent of features [N, F]."""
-        logits, immediate = self.head.evaluate(features)
-        return logits, self._critic(features, logits, immediate)
+        logits, seen = self.head.evaluate(features)
+        return logits, self._critic(features, seen)
 
-    def forward_actor(self, features: Tensor) -> Tensor:
+    def forward_actor(self, features: Tensor) -> Any:
         """Return logits [N, V]."""
-        logits: Tensor = self.head(features)
-        return logits
+        return self.head(features)
 
     def forward_critic(self, features: Tensor) -> Tensor:
         """Return the critic's latent."""
         with torch.no_grad():
-            logits, immediate = self.head.evaluate(features)
-        return self._critic(features, logits, immediate)
+            seen = self.head.evaluate(features)[1]
+        return self._critic(features, seen)
 
-    def _critic(self, features: Tensor, logits: Tensor, immediate: Tensor) -> Tensor:
-        return torch.cat([self.head.value_features(logits, immediate), super().forward_critic(features)], dim=1)
+    def _critic(self, features: Tensor, seen: Tensor) -> Tensor:
+        return torch.cat([seen, super().forward_critic(features)], dim=1)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from agents.policies.categorical import chunks
+from agents.policies.streamed import StreamedLogits
 
 
 class Bigrams(NamedTuple):
@@ -59,6 +60,25 @@ def plain_immediate_logits(query: Tensor, slopes: Tensor, places: Tensor, bigram
     """Return what `immediate_logits` returns, in plain torch operators."""
     log_p = bigrams.log_p(slice(None))
     return query @ bigrams.output + bent(log_p, -log_p - bigrams.leniency, slopes, places)
+
+
+def streamed_immediate_logits(query: Tensor, slopes: Tensor, places: Tensor, bigrams: Bigrams) -> StreamedLogits:
+    """Return what `immediate_logits` returns, computed by chunks of tokens."""
+    per_token = bigrams.output.T, bigrams.log_unigram, bigrams.leniency
+
+    def scores(_: slice, context: Tensor, output: Tensor, log_unigram: Tensor, *__: Tensor) -> Tensor:
+        return torch.addmm(log_unigram, context, output.T)
+
+    normalizer = StreamedLogits(scores, len(query), (bigrams.context,), per_token).logsumexp()
+
+    def logits(
+        tokens: slice, query: Tensor, slopes: Tensor, places: Tensor, context: Tensor, normalizer: Tensor, *own: Tensor
+    ) -> Tensor:
+        output, log_unigram, leniency = own
+        log_p = scores(tokens, context, output, log_unigram) - normalizer[:, None]
+        return query @ output.T + bent(log_p, -log_p - leniency, slopes, places)
+
+    return StreamedLogits(logits, len(query), (query, slopes, places, bigrams.context, normalizer), per_token)
 
 
 class _Immediate(torch.autograd.Function):
