@@ -33,7 +33,7 @@ class Trainer(NamedTuple):
     name: str
     library: Literal["sb3", "sbx", "ours"]
     loop: bool = False  # steps environments one after another (DummyVecEnv) instead of in our batch
-    head: Literal["fast", "tied"] = "fast"  # used by our implementation only
+    head: Literal["fast", "tied", "planning"] = "fast"  # used by our implementation only
     precision: str = FLOAT32
 
     @property
@@ -57,13 +57,14 @@ STOCK_BATCH = Trainer("SB3, our VecEnv", "sb3")
 FAST = Trainer("fast heads", "ours")
 FAST_BF16 = Trainer("fast heads, bf16", "ours", precision=BF16)
 TIED = Trainer("tied head", "ours", head="tied")
+PLANNING = Trainer("planning head", "ours", head="planning")
 TIED_BF16 = Trainer("tied head, bf16", "ours", head="tied", precision=BF16)
 SBX = Trainer("sbx, our VecEnv", "sbx")
 
 
 def trainers() -> list[Trainer]:
     """Return the trainers that run on this machine: sbx if it is installed, bf16 if the processor supports it."""
-    candidates = [STOCK_LOOP, STOCK_BATCH, FAST, FAST_BF16, TIED, TIED_BF16, SBX]
+    candidates = [STOCK_LOOP, STOCK_BATCH, FAST, FAST_BF16, TIED, TIED_BF16, PLANNING, SBX]
     installed = [trainer for trainer in candidates if trainer.library != "sbx" or find_spec("sbx")]
     return [trainer for trainer in installed if not trainer.products.refused]
 

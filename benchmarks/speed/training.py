@@ -27,8 +27,10 @@ from agents.settings.schema import Settings
 from benchmarks.speed.trainers import (
     FAST,
     FAST_BF16,
+    PLANNING,
     STOCK_BATCH,
     STOCK_LOOP,
+    TIED,
     Trainer,
     preset_settings,
     shared_settings,
@@ -38,14 +40,15 @@ from token_env.rules.dynamics import Dynamics
 
 SIZES = ("fast", "stable")
 REPEAT_FLOPS = 2.5e11  # floating-point operations of matrix products per repeat, at least one rollout
+WIDEST_PRODUCT = 20_000  # columns of the measured matrix product at most, for the memory that it takes
 SHORTEST_OF = 5  # repeats of a separately measured call; the shortest counts
-GROWTH_VOCABULARIES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000)  # tokens
-GROWTH_TRAINERS = (STOCK_BATCH, FAST, FAST_BF16)
+GROWTH_VOCABULARIES = (1_000, 5_000, 10_000, 20_000, 50_000, 150_000)  # tokens
+GROWTH_TRAINERS = (STOCK_BATCH, FAST, FAST_BF16, TIED, PLANNING)
 CAPTION = """\
 Steps per CPU second and by the clock. ×: times SB3 with DummyVecEnv, and with our VecEnv. Roofline: share of what the
-matrix products alone allow, in the trainer's precision; —: the tied head's are others. Shares of the time: collecting
-rollouts, updating, and, of both together, the head. Run: seconds by the clock that the preset's episodes take, from
-its start, compilation included: the first rollout, and the others at the speed by the clock."""
+matrix products alone allow, in the trainer's precision; —: tied and planning heads have other products. Shares of the
+time: collecting rollouts, updating, and, of both together, the head. Run: seconds by the clock that the preset's
+episodes take, from its start, compilation included: the first rollout, and the others at the speed by the clock."""
 
 
 class RepeatTiming(NamedTuple):
@@ -119,7 +122,7 @@ def _table(title: str, settings: Settings, repeats: int) -> Table:
         table.add_column(heading, justify="right")
     for trainer, timing in timings.items():
         share = timing.median("cpu_rate") * flops_per_step(settings) / products[trainer.precision]
-        roofline = "—" if trainer.head == "tied" else f"{share:.0%}"
+        roofline = f"{share:.0%}" if trainer.head == "fast" else "—"
         table.add_row(trainer.name, *_cells(timing, settings, roofline, timings))
     return table
 
@@ -144,7 +147,7 @@ def _cells(timing: Timings, settings: Settings, roofline: str, timings: dict[Tra
 
 
 def measure(
-    trainers: Iterable[Trainer], settings: Settings, repeats: int
+    trainers: Iterable[Trainer], settings: Settings, repeats: int, share_of_head: bool = True
 ) -> tuple[dict[Trainer, Timings], dict[str, float]]:
     """Measure trainers in interleaved repeats.
 
@@ -152,6 +155,7 @@ def measure(
         trainers: Trainers to compare.
         settings: Settings of the training.
         repeats: Number of measurements per trainer.
+        share_of_head: Whether to measure the head separately, for which all logits of a minibatch are allocated.
 
     Returns:
         The timings of each trainer, and the floating-point operations per second of matrix products by precision.
@@ -164,7 +168,8 @@ def measure(
         models[trainer] = trainer.build(settings)
         _train(trainer, models[trainer], settings, 1)
         seconds = time.monotonic() - started
-        timings[trainer] = Timings(seconds, _head_seconds(trainer, models[trainer], settings), [])
+        head = _head_seconds(trainer, models[trainer], settings) if share_of_head else None
+        timings[trainer] = Timings(seconds, head, [])
     products: dict[str, list[float]] = {}
     for _ in range(repeats):
         for trainer, model in models.items():
@@ -201,7 +206,8 @@ def flops_per_step(settings: Settings) -> float:
 def matmul_flops_per_second(settings: Settings, precision: str) -> float:
     """Measure the floating-point operations per second of the largest matrix product of an update."""
     dtype = torch.bfloat16 if precision == BF16 else torch.float32
-    rows, hidden, vocab_size = settings.ppo.batch_size, settings.policy.hidden[-1], settings.env.vocab_size
+    rows, hidden = settings.ppo.batch_size, settings.policy.hidden[-1]
+    vocab_size = min(settings.env.vocab_size, WIDEST_PRODUCT)
     left, right = torch.randn(rows, hidden).to(dtype), torch.randn(vocab_size, hidden).to(dtype)
     with choose_products("auto", precision, "cpu").in_use():
         return 2.0 * rows * hidden * vocab_size / _shortest_seconds(lambda: F.linear(left, right))
@@ -259,6 +265,6 @@ def measure_growth(trainer: Trainer, vocab_size: int, repeats: int) -> tuple[flo
     """Measure one trainer: steps per CPU second, share of the roofline, and peak memory in MB (10⁶ bytes)."""
     settings = shared_settings("fast", vocab_size=vocab_size)
     with one_thread():
-        timings, products = measure([trainer], settings, repeats)
+        timings, products = measure([trainer], settings, repeats, share_of_head=False)
     rate = timings[trainer].median("cpu_rate")
     return rate, rate * flops_per_step(settings) / products[trainer.precision], peak_memory_mb()
