@@ -1,7 +1,6 @@
 """Run N episodes at a time: the task as a `gymnasium.vector.VectorEnv`."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -74,7 +73,6 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
         dynamics = Dynamics(make_task(**keywords))
         self._batch = Batch(dynamics, num_envs, group_size)
         self._finished = np.zeros(num_envs, dtype=np.bool_)  # [N] rows whose episode is over and not yet reset
-        self._drawing: ThreadPoolExecutor | None = None
         self._rows = np.arange(num_envs)
         self._every_row = np.ones(num_envs, dtype=np.bool_)
         self.single_observation_space = observation_space(dynamics)
@@ -192,14 +190,11 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], BoolArray]):
 
     def draw_ahead(self) -> None:
         """Let a thread draw the problems that come next, so that the next start of all rows does not take time."""
-        if self._drawing is None:
-            self._drawing = ThreadPoolExecutor(1, thread_name_prefix="problems")
-        self._batch.draw_ahead(self._drawing)
+        self._batch.draw_ahead()
 
     def close_extras(self, **_: Any) -> None:
         """End the thread, if there is one."""
-        if self._drawing is not None:
-            self._drawing.shutdown()
+        self._batch.close()
 
     def end_episodes(
         self, tokens: NDArray[np.int64], adequacy: FloatArray, fluency_penalty: FloatArray

@@ -1,14 +1,14 @@
 """Run N episodes side by side: problem, state and next problem id of each row."""
 
 import dataclasses
-from concurrent.futures import Executor, Future, wait
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
+from token_env.episodes.ahead import ProblemsAhead
 from token_env.errors import SettingError, unknown_name
 from token_env.optimum.cache import optimal_returns, return_solver, score
 from token_env.rules import rows as row_fields
@@ -19,13 +19,6 @@ from token_env.rules.state import State, Transition
 
 RESET_OPTIONS = ("problem_id",)
 SUCCESS = 0.5  # lowest score of a successful episode
-
-
-class Ahead(NamedTuple):
-    """Problems that a thread draws before they are started."""
-
-    ids: NDArray[np.int64]  # [N] problem ids
-    drawn: "Future[tuple[Problems, Observations]]"  # the problems, and the columns due of their observations
 
 
 class Batch:
@@ -47,7 +40,7 @@ class Batch:
         self._stream = ProblemStream(dynamics.problems, num_rows)
         self._next_id = np.full(num_rows, -1, dtype=np.int64)  # [N] next problem id; -1 before the first reset
         self._problems: Problems | None = None
-        self._ahead: Ahead | None = None
+        self._ahead = ProblemsAhead()
         self._due: Observations | None = None  # `Dynamics.due` of the problems, once observations are asked for
         ids, totals = np.zeros(num_rows, dtype=np.int64), np.zeros(num_rows)
         # before the first start all episodes count as over
@@ -154,15 +147,14 @@ class Batch:
         self._stream = ProblemStream(dynamics.problems, self.num_rows)
         self._optimal_running.clear()
 
-    def draw_ahead(self, executor: Executor) -> None:
-        """Let a thread draw the problems that all rows are to start next; `start` takes them, unless it needs others.
+    def draw_ahead(self) -> None:
+        """Let a thread draw the problems that all rows start next; `start` takes them, unless it needs others."""
+        if self._next_dynamics is None:
+            self._ahead.draw(self._next_ids(self._rows), self._draw)
 
-        Args:
-            executor: Executor of a single thread.
-        """
-        if self._ahead is None and self._next_dynamics is None:
-            ids = self._next_ids(self._rows)
-            self._ahead = Ahead(ids, executor.submit(self._draw, ids))
+    def close(self) -> None:
+        """End the thread that draws problems, if there is one."""
+        self._ahead.close()
 
     def _draw(self, ids: NDArray[np.int64]) -> tuple[Problems, Observations]:
         problems = self._stream.take(self._rows, ids)
@@ -174,18 +166,12 @@ class Batch:
 
     def start(self, rows: NDArray[np.int64]) -> None:
         """Start the next problem in these rows, [n]."""
-        ids, ahead = self._next_ids(rows), self._ahead
-        self._ahead = None
-        if ahead:
-            wait([ahead.drawn])  # even if other problems are wanted: the thread uses the stream
+        ids = self._next_ids(rows)
+        ahead = self._ahead.take(ids)
         if self._next_dynamics and len(rows) == self.num_rows:
             self._change_dynamics(self._next_dynamics)
             ahead = None
-        due: Observations | None = None
-        if ahead and np.array_equal(ahead.ids, ids):
-            fresh, due = ahead.drawn.result()
-        else:
-            fresh = self._stream.take(rows, ids)
+        fresh, due = ahead or (self._stream.take(rows, ids), None)
         self._next_id[rows] = (ids + 1) % self.dynamics.problems.num_ids
         if self.dynamics.task.optimum:
             self.optimal_returns[rows] = optimal_returns(self.dynamics, fresh)
