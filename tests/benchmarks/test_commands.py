@@ -95,11 +95,11 @@ def test_speed_of_training_compares_our_trainers_with_stock_sb3(run, monkeypatch
     code, out, _ = run("benchmarks speed train --repeats 1")
     assert code == 0
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line[:1] == "│"]
-    ours = ["fast heads", "fast heads, bf16", "tied head", "tied head, bf16"]
+    ours = ["fast heads", "fast heads, bf16", "tied head", "tied head, bf16", "planning head"]
     assert [row[0] for row in rows] == ["SB3, DummyVecEnv", "SB3, our VecEnv", *ours] * 2
-    rates = [float(row[1].replace(",", "")) for row in rows[:6]]
-    assert [float(row[3]) for row in rows[:6]] == pytest.approx([rate / rates[0] for rate in rates], abs=0.01)
-    assert [float(row[4]) for row in rows[:6]] == pytest.approx([rate / rates[1] for rate in rates], abs=0.01)
+    rates = [float(row[1].replace(",", "")) for row in rows[:7]]
+    assert [float(row[3]) for row in rows[:7]] == pytest.approx([rate / rates[0] for rate in rates], abs=0.01)
+    assert [float(row[4]) for row in rows[:7]] == pytest.approx([rate / rates[1] for rate in rates], abs=0.01)
     assert all(float(row[6][:-1]) + float(row[7][:-1]) == pytest.approx(100, abs=1) for row in rows)
     assert max(map(len, out.splitlines())) <= 120
 
