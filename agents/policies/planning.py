@@ -7,7 +7,8 @@ For the K tokens b with the highest logits z, and the S likeliest successors c o
 where z_c are the logits of the next step if b is chosen, by the same formula and for the next word of the message, and
 l_c = log p(c|b). This is the value of reinforcement learning that is regularised by the KL divergence from the
 language. An untrained policy has z_c = l_c and hence v = 0. The logits z_c are themselves refined by what follows
-them, and so on, up to the depth of the plan.
+them, and so on, up to the depth of the plan. The mean is over all tokens refined at a step, after whichever tokens, so
+that the values of two tokens b stay comparable; tokens that are not refined count as average.
 """
 
 from collections.abc import Callable
@@ -78,7 +79,7 @@ class Plan(NamedTuple):
         return logits.scatter_add(-1, places, self.gains(chosen, size, ahead))
 
     def gains(self, chosen: Tensor, size: int, ahead: int = 0) -> Tensor:
-        """Return v - mean v of the chosen tokens, in the shape of their ids, [N, …, K].
+        """Return v - mean v of the chosen tokens, in the shape of their ids, [N, …, K]; the mean is each observation's.
 
         Args:
             chosen: Ids of the tokens.
@@ -90,7 +91,7 @@ class Plan(NamedTuple):
         if ahead + 1 < len(self.meaning_logits):
             later = self.refine(later, max(1, size // INNER_SHARE), following, ahead + 1)
         value = logsumexp(later) - self.successors.log_mass[chosen]
-        return value - value.mean(dim=-1, keepdim=True)
+        return value - value.mean(dim=tuple(range(1, value.dim())), keepdim=True)
 
 
 def looked_up(logits: Tensor) -> Callable[[Tensor], Tensor]:

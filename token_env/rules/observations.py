@@ -3,6 +3,7 @@
 The columns of what is due depend on the problem and the step alone, so they are computed once for a whole episode.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -57,9 +58,9 @@ class Features:
 
     def due(self, problems: Problems) -> Observations:
         """Return meanings, rarities and clock after 0 … L steps, float32 [N, L + 1, (k + 1)(d + 1) + 1]."""
+        words = self._task.lookahead + 1
         rarity = self._rarity.take(problems.message)[:, :, None]
-        meanings, rarities = (_windows(words, self._task.lookahead + 1) for words in (problems.meanings, rarity))
-        return np.concatenate([*meanings, *rarities, _clock(problems, np.float32) / self._task.max_steps], axis=2)
+        return _due_columns((problems.meanings, rarity), words, self._task.max_steps, np.float32)
 
     def observe(self, due: Array, state: State, xp: Any) -> Array:
         """Return the observations, float32 [N, D]."""
@@ -91,26 +92,31 @@ class Tokens:
     def due(self, problems: Problems) -> Observations:
         """Return nearest tokens and clock after 0 … L steps, int64 [N, L + 1, k + 2]."""
         nearest = self._language.nearest(problems.meanings)[:, :, None]
-        return np.concatenate([*_windows(nearest, self._words), _clock(problems, np.int64)], axis=2)
+        return _due_columns((nearest,), self._words, 1, np.int64)
 
     def observe(self, due: Array, state: State, xp: Any) -> Array:
         """Return the observations, int64 [N, D]."""
         return xp.concat([rows_of(self.spoken, state.previous), due], axis=1)
 
 
-def _windows(words: NDArray[Any], count: int) -> list[NDArray[Any]]:
-    """Return what is shown of the words due in 0 … count - 1 steps, [N, L + 1, n] each; zeros past the end.
+def _due_columns(
+    shown: Sequence[NDArray[Any]], words: int, clock_scale: int, dtype: type[np.generic]
+) -> NDArray[Any]:
+    """Return what is shown of the next words, and the clock, after 0 … L steps, [N, L + 1, columns].
 
     Args:
-        words: What is shown of each word of the messages, [N, L, n].
-        count: Number of words shown at a time.
+        shown: What is shown of each word of the messages, [N, L, n] each; zeros follow the last word.
+        words: Number of words shown at a time.
+        clock_scale: What the number of steps is divided by.
+        dtype: Type of the columns.
     """
-    length = words.shape[1]
-    padded = np.pad(words, ((0, 0), (0, count), (0, 0)))
-    return [padded[:, ahead : ahead + length + 1] for ahead in range(count)]
-
-
-def _clock(problems: Problems, dtype: Any) -> NDArray[Any]:
-    """Return the number of steps so far, 0 … L, [N, L + 1, 1]."""
-    size, length = problems.message.shape
-    return np.broadcast_to(np.arange(length + 1, dtype=dtype)[:, None], (size, length + 1, 1))
+    size, length, _ = shown[0].shape
+    due = np.zeros((size, length + 1, words * sum(part.shape[2] for part in shown) + 1), dtype)
+    start = 0
+    for part in shown:
+        for ahead in range(words):
+            stop = start + part.shape[2]
+            due[:, : max(0, length - ahead), start:stop] = part[:, ahead:]
+            start = stop
+    due[:, :, -1] = np.arange(length + 1, dtype=dtype) / clock_scale
+    return due

@@ -48,21 +48,23 @@ def planned(language, start, meanings, rarities, head, depth):
     ]
     likeliest = np.argsort(-log_p, axis=1)[:, : head.num_successors]
 
-    def refined(previous, tokens, ahead, size):
-        z = language_part[previous, tokens] + meaning_part[ahead][tokens]
+    def refined(branches, ahead, size):
+        """z of the tokens of each branch, a pair of the previous token and the tokens that may follow it."""
+        z = [language_part[previous, tokens] + meaning_part[ahead][tokens] for previous, tokens in branches]
         if ahead == depth:
             return z
-        best = np.argsort(-z)[:size]
-        value = []
-        for token in tokens[best]:
-            later = likeliest[token]
-            z_later = refined(token, later, ahead + 1, max(1, size // 4))
-            value.append(np.logaddexp.reduce(z_later) - np.logaddexp.reduce(log_p[token, later]))
-        z = z.copy()
-        z[best] += np.array(value) - np.mean(value)
+        best = [np.argsort(-logits)[:size] for logits in z]
+        chosen = np.array([tokens[places] for (_, tokens), places in zip(branches, best, strict=True)])
+        later = [(token, likeliest[token]) for token in chosen.flat]
+        values = [
+            np.logaddexp.reduce(logits) - np.logaddexp.reduce(log_p[token, tokens])
+            for (token, tokens), logits in zip(later, refined(later, ahead + 1, max(1, size // 4)), strict=True)
+        ]
+        for logits, places, value in zip(z, best, np.reshape(values, chosen.shape) - np.mean(values), strict=True):
+            logits[places] += value
         return z
 
-    return refined(start, np.arange(language.vocab_size), 0, head.shortlist)
+    return refined([(start, np.arange(language.vocab_size))], 0, head.shortlist)[0]
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
