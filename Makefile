@@ -51,7 +51,8 @@ check: $(READY)
 
 soak: $(READY) lowest
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
-	SOAK=1 $(BIN)/python -m pytest $(TEST_OPTIONS) tests/benchmarks/runner tests/agents/training/test_resume.py tests/agents/tuning
+	SOAK=1 $(BIN)/python -m pytest $(TEST_OPTIONS) tests/benchmarks/runner tests/agents/training/test_resume.py \
+		tests/agents/training/test_compiled.py tests/agents/tuning
 
 # The lowest versions that pyproject.toml allows; warnings of old libraries do not count. On Linux torch comes with CUDA.
 lowest:

@@ -79,10 +79,8 @@ def print_examination(console: Console, examination: dict[str, Any]) -> None:
     console.print(
         _table("matrix products", ("device", "path", "precision", "GFLOP/s", "error", ""), _product_rows(examination))
     )
-    headings = ("size", "steps/s", "one run", "peak memory so far")
-    console.print(
-        _table("PPO with the preset of each size: one rollout and its update", headings, _training_rows(examination))
-    )
+    headings = ("size", "device", "precision", "threads", "steps/s", "one run", "peak memory so far")
+    console.print(_table("PPO with the preset of each size", headings, _training_rows(examination)))
     for sentence in examination["advice"]:
         console.print(f"- {sentence}", markup=False, highlight=False)
 
@@ -98,21 +96,24 @@ def _product_rows(examination: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _training_rows(examination: dict[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (
-            size,
+    rows: list[tuple[str, ...]] = []
+    before = ""
+    for speed in examination["training"]:
+        size, before = speed["size"] if speed["size"] != before else "", speed["size"]
+        way = speed["device"], speed["precision"], str(speed["threads"])
+        figures = (
             f"{speed['steps_per_second']:,.0f}",
             f"{speed['run_seconds'] / 60:.1f} min",
             f"{speed['peak_memory_mb']:,.0f} MB",
         )
-        for size, speed in examination["training"].items()
-    ]
+        rows.append((size, *way, *figures))
+    return rows
 
 
 def _table(title: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
     table = Table(title=title, title_justify="left", show_header=any(headings))
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in ("GFLOP/s", "error", "steps/s") else "left")
+        table.add_column(heading, justify="right" if heading in ("GFLOP/s", "error", "threads", "steps/s") else "left")
     for row in rows:
         table.add_row(*row)
     return table

@@ -23,6 +23,7 @@ class Algorithm(NamedTuple):
     space: Callable[..., Space]  # arguments: the algorithm's section, the whole settings
     uses_mask: bool = False  # samples legal tokens only
     recurrent: bool = False  # the policy has a memory of its episode
+    compiles: bool = True  # torch.compile can compile its updates: minibatches of one shape, differentiated once
 
 
 ALGORITHMS = {
@@ -30,8 +31,8 @@ ALGORITHMS = {
     "grpo": Algorithm(GRPO, ACTOR_ONLY, grpo_space),
     "maskable-ppo": Algorithm(MaskablePPO, MASKABLE, ppo_space, uses_mask=True),
     "ppo": Algorithm(PPO, PLAIN, ppo_space),
-    "recurrent-ppo": Algorithm(RecurrentPPO, RECURRENT, ppo_space, recurrent=True),
-    "trpo": Algorithm(TRPO, PLAIN, trpo_space),
+    "recurrent-ppo": Algorithm(RecurrentPPO, RECURRENT, ppo_space, recurrent=True, compiles=False),
+    "trpo": Algorithm(TRPO, PLAIN, trpo_space, compiles=False),
 }
 
 

@@ -1,7 +1,7 @@
 """Choose the library and the precision of matrix products.
 
 The choice depends on the processor and the settings only, never on a timing, so that runs are reproducible. Torch's
-switch is global to the process; `Products.in_use` sets it only while a run or an agent computes.
+switches are global to the process; `Products.in_use` sets them only while a run or an agent computes.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # as torch's own documentation calls it
+
+from agents.machine.threads import thread_count, threads_in_use
 
 CPU_DESCRIPTION = Path("/proc/cpuinfo")  # exists on Linux only; elsewhere torch's default is used
 BF16_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")  # "bf16" is ARM's name
@@ -43,12 +45,13 @@ class Products(NamedTuple):
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Use this path for float32 products inside the context; restore torch's previous switch afterwards."""
+        """Use this path for float32 products, and `thread_count()` threads; restore torch's state afterwards."""
         before = torch.get_float32_matmul_precision()
         # "medium" selects oneDNN. It would multiply in bf16 on a processor with AMX, so `_path` excludes those.
         torch.set_float32_matmul_precision("medium" if self.path == "onednn" else "highest")
         try:
-            yield
+            with threads_in_use(thread_count()):
+                yield
         finally:
             torch.set_float32_matmul_precision(before)
 

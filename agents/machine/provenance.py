@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
+from agents.machine.threads import thread_count
 
 LIBRARIES = ("tokentask", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
 COMMAND_SECONDS = 10.0  # time limit of git and sysctl
@@ -35,7 +35,7 @@ def provenance(device: str, device_reason: str) -> dict[str, Any]:
             "device": device,
             "device_reason": device_reason,
         },
-        "threads": torch.get_num_threads(),
+        "threads": thread_count(),
     }
 
 

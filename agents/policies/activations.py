@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
 LOG2_E = 1.0 / math.log(2.0)
 
@@ -19,6 +20,8 @@ def exp(x: Tensor, out: Tensor | None = None) -> Tensor:
 
 def logsumexp(x: Tensor) -> Tensor:
     """Return log Σ e^x over the last axis; twice differentiable."""
+    if is_compiling():
+        return x.logsumexp(dim=-1)
     result: Tensor = _LogSumExp.apply(x)  # type: ignore[no-untyped-call]
     return result
 
@@ -46,7 +49,7 @@ class Tanh(nn.Tanh):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return tanh x, a tensor of x's shape."""
-        y: Tensor = _Tanh.apply(x) if x.device.type == "cpu" else super().forward(x)  # type: ignore[no-untyped-call]
+        y: Tensor = _Tanh.apply(x) if x.device.type == "cpu" and not is_compiling() else super().forward(x)  # type: ignore[no-untyped-call]
         return y
 
 

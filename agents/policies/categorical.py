@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from agents.policies.activations import exp
 
@@ -27,6 +28,9 @@ def log_prob_and_entropy(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tenso
         logits: Unnormalised log-probabilities [B, V], -∞ for masked tokens; at least one of each row is finite.
         actions: Token ids [B].
     """
+    if is_compiling():
+        log_p = logits.log_softmax(dim=1).clamp(min=MIN_LOG_PROB)
+        return log_p.gather(1, actions[:, None]).squeeze(1), -(log_p.exp() * log_p).sum(dim=1)
     log_prob, entropy = _LogProbAndEntropy.apply(logits, actions)  # type: ignore[no-untyped-call]
     return log_prob, entropy
 

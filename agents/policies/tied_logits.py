@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.compiler import is_compiling
 
 from agents.policies.categorical import chunks
 from agents.policies.streamed import StreamedLogits
@@ -52,6 +53,8 @@ def immediate_logits(query: Tensor, slopes: Tensor, places: Tensor, bigrams: Big
         places: k, [bends], nats.
         bigrams: Tensors that define l and s.
     """
+    if is_compiling():
+        return plain_immediate_logits(query, slopes, places, bigrams)
     logits: Tensor = _Immediate.apply(query, slopes, places, bigrams)  # type: ignore[no-untyped-call]
     return logits
 

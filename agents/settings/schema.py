@@ -174,6 +174,7 @@ class Settings(Strict):
     device: str = "auto"
     precision: Literal["float32", "bf16"] = "float32"  # precision of products in linear layers; weights stay float32
     matmul: Literal["auto", "default", "onednn"] = "auto"  # library for float32 matrix products on a cpu
+    compile: bool = False  # whether torch.compile compiles what minibatches evaluate (policies/compiled.py)
     episodes: int = Field(2000, ge=1)
     from_run: str | None = Field(None, min_length=1)  # run whose weights training starts from (training/transfer.py)
     env: Task = Field(default_factory=Task)

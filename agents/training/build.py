@@ -9,10 +9,11 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agents.algorithms.budget import check_budget
 from agents.algorithms.models import build_learner
-from agents.algorithms.table import find_algorithm
+from agents.algorithms.table import ALGORITHMS, find_algorithm
 from agents.algorithms.vec_env import TokenVecEnv
 from agents.machine.matmul import Products, choose_products
 from agents.policies.bf16 import set_linear_precision
+from agents.policies.compiled import compile_evaluation
 from agents.runs import run_dir
 from agents.runs.json_files import json_bytes
 from agents.runs.language_file import is_stored, language_bytes
@@ -78,6 +79,8 @@ def build(
     masked = find_algorithm(settings.algorithm).uses_mask
     env, dynamics, model = build_learner(settings, device, language, lambda batch: CheckedVecEnv(batch, masked))
     set_linear_precision(model.policy, products.precision)
+    if settings.compile:
+        compile_evaluation(model.policy)
     env.seed(environment_seed(settings.seed))
     curriculum = Curriculum(Schedule(settings), env, progress) if settings.curriculum.enabled else None
     return Training(settings, products, dynamics, env, model, curriculum)
@@ -102,7 +105,8 @@ def resolve_settings(settings: Settings) -> Settings:
         SettingError: Settings do not fit together; the message names all that do not.
     """
     levels = [lambda: make_levels(settings)] if settings.curriculum.enabled else []
-    check_all(lambda: _check_discount(settings), lambda: check_budget(settings), *levels)
+    checks = [lambda: _check_discount(settings), lambda: _check_compiled(settings), lambda: check_budget(settings)]
+    check_all(*checks, *levels)
     env = settings.env
     changes: dict[str, Any] = {"discount": settings.hyperparameters.gamma}
     kind, _, text = str(env.language).partition(":")
@@ -119,6 +123,12 @@ def _check_discount(settings: Settings) -> None:
             f"env.discount={discount:g} differs from {settings.section}.gamma={gamma:g}, the discount of the agent; "
             f"omit it, or type --set env.discount={gamma:g}."
         )
+
+
+def _check_compiled(settings: Settings) -> None:
+    if settings.compile and not find_algorithm(settings.algorithm).compiles:
+        compiled = ", ".join(name for name, row in ALGORITHMS.items() if row.compiles)
+        raise SettingError(f"compile=true works for {compiled}; for {settings.algorithm} type --set compile=false.")
 
 
 def environment_seed(seed: int) -> int:

@@ -15,7 +15,9 @@ from agents.machine.matmul import FLOAT32
 from agents.machine.provenance import provenance
 from agents.machine.random_states import set_generators
 from agents.machine.signals import Interrupted, Stopped, Stopper
+from agents.machine.speeds import faster_device
 from agents.machine.usage import Clock
+from agents.policies import compiled
 from agents.policies.bf16 import set_linear_precision
 from agents.runs import run_dir
 from agents.runs.checkpoints import Checkpoint, checkpoint_files
@@ -56,6 +58,8 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
         run_dir.create_run_dir(path, initial_files(training, record))
         if progress:
             print(f"device: {device} ({reason})", file=sys.stderr)
+            faster = faster_device(settings.name, device) if settings.device == "auto" else ""
+            print(faster, end="\n" if faster else "", file=sys.stderr)
         with run_dir.exclusive_writer(path):
             return train(path, training, Recorder(path), None, stopper, progress)
 
@@ -110,6 +114,8 @@ def train(
         training.model.set_logger(configure(str(path / run_dir.TENSORBOARD), ["tensorboard"]))
         if progress or products.refused:
             print(products.description, file=sys.stderr)
+        if progress and settings.compile:
+            print(compiled.NOTICE, file=sys.stderr)
         clock = Clock(tuple(metadata["clock"]))
         validations = [(int(episodes), float(value)) for episodes, value in metadata["validations"]]
 

@@ -24,12 +24,12 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agents.algorithms.mask_buffer import PackedMaskBuffer
 from agents.machine.provenance import processor
+from agents.machine.threads import threads_in_use
 from agents.policies.actor_critic import (
     FastActorCriticPolicy,
     FastMaskableActorCriticPolicy,
     FastRecurrentActorCriticPolicy,
 )
-from benchmarks.speed.training import one_thread
 
 ACTIONS = (1_000, 5_000, 20_000)
 ENVIRONMENTS, STEPS = 8, 32  # STEPS per environment and rollout
@@ -117,7 +117,7 @@ def speed_table(repeats: int) -> Table:
     )
     for heading in ("actions", "algorithm", "its own policy", "fast policy", "×"):
         table.add_column(heading, justify="left" if heading == "algorithm" else "right")
-    with one_thread():
+    with threads_in_use(1):
         for actions in ACTIONS:
             for pair, (stock, fast) in measure(actions, repeats).items():
                 table.add_row(f"{actions:,}", pair.name, f"{stock:,.0f}", f"{fast:,.0f}", f"{fast / stock:.1f}")

@@ -8,8 +8,7 @@ and samples, measured separately.
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from statistics import median
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agents.machine.matmul import BF16, FLOAT32, choose_products
+from agents.machine.threads import threads_in_use
 from agents.machine.usage import peak_memory_mb
 from agents.settings.schema import Settings
 from benchmarks.speed.trainers import (
@@ -89,21 +89,10 @@ class Stopwatch(BaseCallback):
 
 def speed_tables(repeats: int) -> Group:
     """Build a table for each size with the shared settings, and one with the shipped preset."""
-    with one_thread():
+    with threads_in_use(1):
         shared = [_table(size, shared_settings(size), repeats) for size in SIZES]
         presets = [_table(f"{size}, as its preset", preset_settings(size), repeats) for size in SIZES]
         return Group(*shared, *presets, CAPTION)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Limit torch to one thread inside the context."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _table(title: str, settings: Settings, repeats: int) -> Table:
@@ -264,7 +253,7 @@ def growth_table(repeats: int) -> Table:
 def measure_growth(trainer: Trainer, vocab_size: int, repeats: int) -> tuple[float, float, float]:
     """Measure one trainer: steps per CPU second, share of the roofline, and peak memory in MB (10⁶ bytes)."""
     settings = shared_settings("fast", vocab_size=vocab_size)
-    with one_thread():
+    with threads_in_use(1):
         timings, products = measure([trainer], settings, repeats, share_of_head=False)
     rate = timings[trainer].median("cpu_rate")
     return rate, rate * flops_per_step(settings) / products[trainer.precision], peak_memory_mb()

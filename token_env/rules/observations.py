@@ -99,9 +99,7 @@ class Tokens:
         return xp.concat([rows_of(self.spoken, state.previous), due], axis=1)
 
 
-def _due_columns(
-    shown: Sequence[NDArray[Any]], words: int, clock_scale: int, dtype: type[np.generic]
-) -> NDArray[Any]:
+def _due_columns(shown: Sequence[NDArray[Any]], words: int, clock_scale: int, dtype: type[np.generic]) -> NDArray[Any]:
     """Return what is shown of the next words, and the clock, after 0 … L steps, [N, L + 1, columns].
 
     Args:

@@ -7,6 +7,8 @@ from agents.diagnosis.advice import derive_advice
 from agents.diagnosis.machine_report import examine
 from agents.diagnosis.products import measure_multiplications
 from agents.machine.matmul import Cpu
+from agents.machine.speeds import TrainingSpeed
+from agents.machine.threads import VARIABLE
 
 ZEN = Cpu("AuthenticAMD", frozenset({"avx512f", "avx512_bf16"}))
 
@@ -49,8 +51,14 @@ def test_what_cannot_be_used_is_named_and_not_measured(monkeypatch):
 
 
 def test_sizes_versions_and_devices_are_told(found):
-    assert found["training"]["tiny"]["steps_per_second"] > 0
-    assert found["training"]["tiny"]["peak_memory_mb"] > 100
+    assert [(speed["device"], speed["precision"]) for speed in found["training"]] == [
+        ("cpu", "float32"),
+        ("cpu", "bf16"),
+    ]
+    for speed in found["training"]:
+        assert speed["size"] == "tiny"
+        assert speed["steps_per_second"] > 0
+        assert speed["peak_memory_mb"] > 100
     assert found["versions"]["torch"] == version("torch")
     assert found["devices"]["cpu"] == "can be used"
 
@@ -59,18 +67,29 @@ def test_the_faster_way_to_multiply_is_advised(found):
     used = way("default", "float32", 100.0, used=True)
     assert "type --set matmul=onednn" in told(found, used, way("onednn", "float32", 200.0))
     assert "matmul=" not in told(found, used, way("onednn", "float32", 101.0))
-    assert "2.0 times as fast: type --precision bf16" in told(found, used, way("onednn", "bf16", 200.0))
-    assert "leave --precision out" in told(found, used, way("onednn", "bf16", 50.0))
 
 
-def test_threads_memory_and_other_work_are_pointed_out(found):
-    machine = found["machine"] | {"threads": 8, "memory_mb": 900}
-    busy = {"tiny": found["training"]["tiny"] | {"busy": 0.3}}
-    for sentence in ("Torch uses 8 threads", "900 MB of memory may be too little", "Other work runs"):
-        assert sentence in told(found, machine=machine, training=busy)
-    quiet = {"tiny": busy["tiny"] | {"busy": 0.95}}
-    machine |= {"threads": 1, "memory_mb": 8_000}
-    assert told(found, machine=machine, training=quiet).count("\n") == 0
+def speeds(*rates, size="tiny", busy=1.0):
+    """The speeds of a size: of the default, cuda in bf16, and two threads."""
+    ways = [("cpu", "float32", 1), ("cuda", "bf16", 1), ("cpu", "float32", 2)]
+    return [TrainingSpeed(size, *way, rate, 1.0, busy, 500.0)._asdict() for way, rate in zip(ways, rates, strict=True)]
+
+
+def test_the_fastest_way_to_train_is_advised(found, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "1")
+    assert "trains clearly faster" in told(found, training=speeds(100.0, 110.0, 90.0))
+    training = [*speeds(100.0, 200.0, 90.0), *speeds(100.0, 100.0, 120.0, size="fast")]
+    text = told(found, training=training)
+    assert "With --device cuda, --precision bf16, tiny trains 2.0 times as fast." in text
+    assert "With --device cpu, OMP_NUM_THREADS=2 before the command, fast trains 1.2 times as fast." in text
+
+
+def test_memory_and_other_work_are_pointed_out(found):
+    small, large = (found["machine"] | {"memory_mb": memory} for memory in (900, 8_000))
+    text = told(found, machine=small, training=speeds(1.0, 1.0, 1.0, busy=0.3))
+    assert "900 MB of memory may be too little" in text
+    assert "Other work runs" in text
+    assert told(found, machine=large, training=speeds(1.0, 1.0, 1.0)).count("\n") == 1
 
 
 def test_other_devices_are_named_with_what_is_wrong_with_them(found):

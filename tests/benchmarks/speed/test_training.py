@@ -3,7 +3,6 @@ import time
 from types import SimpleNamespace
 
 import pytest
-import torch
 from stable_baselines3 import PPO
 
 from agents.machine.matmul import Cpu
@@ -19,7 +18,6 @@ from benchmarks.speed.training import (
     growth_table,
     measure,
     measure_growth,
-    one_thread,
     rollout_steps,
 )
 from tests.support.processes import cell_with_its_process
@@ -71,15 +69,6 @@ def test_repeats_are_measured_in_turn(settings, monkeypatch):
 def test_the_median_counts():
     timings = Timings(1.0, None, [RepeatTiming(rate, 2 * rate, 0.5) for rate in (1.0, 9.0, 2.0)])
     assert (timings.median("cpu_rate"), timings.median("rate")) == (2.0, 4.0)
-
-
-def test_threads_are_as_many_as_before_afterwards():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    with one_thread():
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == 2
-    torch.set_num_threads(before)
 
 
 def test_a_larger_vocabulary_is_measured(monkeypatch):

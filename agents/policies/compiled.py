@@ -1,0 +1,34 @@
+"""Compile what a policy evaluates in every minibatch, with `torch.compile`.
+
+Functions with a gradient of their own (`activations.py`, `categorical.py`, `tied_logits.py`) use plain operators while
+they are compiled, which the compiler fuses.
+"""
+
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from token_env.errors import SettingError
+
+NOTICE = (
+    "compile: the networks are compiled during the first update, which takes up to a minute; later trainings of the "
+    "same shape use torch's cache."
+)
+
+
+def compile_evaluation(policy: ActorCriticPolicy) -> None:
+    """Replace `evaluate_actions` of a policy by a compiled function, which records CUDA graphs on cuda.
+
+    Raises:
+        SettingError: No compiler works for the policy's device.
+    """
+    torch.compiler.reset()  # what earlier policies of this process left counts towards torch's limit
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(2, device=policy.device))
+    except Exception as error:  # torch raises many types of its own
+        reason = str(error).partition("\n")[0].strip().rstrip(".")
+        raise SettingError(
+            f"compile=true needs a compiler that works for {policy.device.type} ({reason}); install one, for example "
+            "with apt-get install g++, or type --set compile=false."
+        ) from error
+    mode = "reduce-overhead" if policy.device.type == "cuda" else "default"
+    policy.evaluate_actions = torch.compile(policy.evaluate_actions, dynamic=False, mode=mode)  # type: ignore[method-assign]
