@@ -16,7 +16,7 @@ from benchmarks.published import coverage as coverage_study
 from benchmarks.published import english
 from benchmarks.published.references import LANGUAGES, PROBLEMS, reference_table
 from benchmarks.published.references import measure as measure_references
-from benchmarks.speed import environment, overheads, policies, solver, training
+from benchmarks.speed import device, environment, overheads, policies, solver, training
 from benchmarks.speed.markdown import markdown_text as speed_markdown
 from token_env import SIZES
 from token_env.errors import SettingError, find
@@ -26,6 +26,7 @@ SPEED: dict[str, Callable[[int], Table | Group]] = {
     "env": environment.speed_table,
     "solver": solver.speed_table,
     "train": training.speed_tables,
+    "device": device.speed_tables,
     "policies": policies.speed_table,
     "runs": overheads.speed_table,
 }
@@ -46,7 +47,7 @@ def speed(
     growth: Annotated[bool, typer.Option("--growth", help="train only: speed and memory by vocabulary size")] = False,
     form: Annotated[TextFormat, typer.Option("--format")] = TextFormat.terminal,
 ) -> None:
-    """Measure environments, the solver, training, our policies or whole runs: medians of interleaved repeats."""
+    """Measure environments, solver, training, devices, our policies or whole runs: medians of interleaved repeats."""
     make_table = find("subject", subject, SPEED)
     if growth and subject != "train":
         raise SettingError(

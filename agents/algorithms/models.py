@@ -72,6 +72,7 @@ def build_learner(
     device: str,
     language: Language | None = None,
     wrap: Callable[[VecEnv], VecEnv] = lambda env: env,
+    on_host: bool = False,
 ) -> Learner:
     """Build the environment, the dynamics and the model of a run.
 
@@ -80,6 +81,7 @@ def build_learner(
         device: Torch device, already resolved ("cpu", "cuda:0").
         language: Language stored with the run; if None, it is built from the settings.
         wrap: Function that wraps the environment before the model uses it.
+        on_host: Whether rollouts are the algorithm's own, which step the environment on the host, in any case.
 
     Raises:
         SettingError: The language is unknown or cannot be fitted.
@@ -88,10 +90,12 @@ def build_learner(
     section = settings.hyperparameters
     env = TokenVecEnv(section.n_envs, group_size=group_size(section), **task_keywords(task))
     dynamics = Dynamics(dataclasses.replace(settings.env, language=env.vector_env.language))
-    return Learner(env, dynamics, build_model(settings, wrap(env), dynamics, device))
+    return Learner(env, dynamics, build_model(settings, wrap(env), dynamics, device, on_host))
 
 
-def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str) -> OnPolicyAlgorithm:
+def build_model(
+    settings: Settings, env: VecEnv, dynamics: Dynamics, device: str, on_host: bool = False
+) -> OnPolicyAlgorithm:
     """Build the untrained SB3 model that the settings describe.
 
     Args:
@@ -99,12 +103,13 @@ def build_model(settings: Settings, env: VecEnv, dynamics: Dynamics, device: str
         env: Vectorised environment of the model.
         dynamics: Dynamics of the task; the policy may start from probabilities of its language.
         device: Torch device, already resolved ("cpu", "cuda:0").
+        on_host: Whether rollouts are the algorithm's own in any case.
     """
     row, section = find_algorithm(settings.algorithm), settings.hyperparameters
     rate, head = section.learning_rate, settings.policy.head
     learner: Callable[..., OnPolicyAlgorithm] = row.learner
     buffer: dict[str, Any] = {"rollout_buffer_class": PackedMaskBuffer} if row.uses_mask else {}
-    if plays_whole_episodes(settings):
+    if plays_whole_episodes(settings) and not on_host:
         learner = with_episode_rollouts(row.learner)
         buffer = {"rollout_buffer_class": tensor_buffer_class(row.learner)}
     with warnings.catch_warnings():
