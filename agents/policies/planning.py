@@ -19,7 +19,7 @@ from torch import Tensor
 
 from agents.policies.activations import logsumexp
 
-CHUNK_ELEMENTS = 8_000_000  # tokens whose successors are found at a time, times all tokens
+CHUNK_ELEMENTS = 1_000_000  # tokens whose successors are found at a time, times all tokens
 INNER_SHARE = 4  # steps after the first refine K / INNER_SHARE tokens, because their number grows with the depth
 
 
@@ -44,11 +44,13 @@ def likeliest_successors(
         leniency: -l - s of each token, [V], nats.
         count: S.
     """
-    likeliest = (
-        torch.addmm(log_unigram, rows, output).log_softmax(dim=1).topk(count, dim=1)
-        for rows in torch.split(context, max(1, CHUNK_ELEMENTS // len(log_unigram)))
-    )
-    log_p, token = (torch.cat(part) for part in zip(*likeliest, strict=True))
+    # filled in place: small results kept among large temporary arrays would keep the memory of these
+    size = len(log_unigram)
+    log_p, token = context.new_empty(size, count), torch.empty(size, count, dtype=torch.int64, device=context.device)
+    step = max(1, CHUNK_ELEMENTS // size)
+    for rows in (slice(first, first + step) for first in range(0, size, step)):
+        scores = torch.addmm(log_unigram, context[rows], output)
+        log_p[rows], token[rows] = scores.log_softmax(dim=1).topk(count, dim=1)
     return Successors(token, log_p, -log_p - leniency[token], log_p.logsumexp(dim=1))
 
 

@@ -18,6 +18,7 @@ from agents.policies.categorical import MIN_LOG_PROB
 
 STREAMED_TOKENS = 50_000  # vocabularies from here on are streamed where gradients are computed
 STREAMED_ELEMENTS = 262_144  # elements of a chunk
+SORTED_ELEMENTS = 16_777_216  # elements among which the highest are found at once; fewer take more time for each
 
 # From tokens, tensors of all tokens and those of the chunk's own to logits [N, n].
 ChunkFunction = Callable[..., Tensor]
@@ -75,21 +76,27 @@ class StreamedLogits:
 
         return StreamedLogits(function, self.shape[0], (gains, ids, *self.shared), self.per_token)
 
+    def amax(self) -> Tensor:
+        """Return the highest logit of each row, [N]; no gradients."""
+        with torch.no_grad():
+            return torch.stack([self.chunk(tokens).amax(dim=1) for tokens in self.chunks()]).amax(dim=0)
+
     def topk(self, count: int) -> tuple[Tensor, Tensor]:
         """Return the highest logits of each row and their tokens, [N, count] each, the highest first; no gradients."""
-        best: tuple[Tensor, Tensor] | None = None
+        rows, vocab_size = self.shape
+        best: list[tuple[Tensor, Tensor]] = []
         with torch.no_grad():
+            block = torch.empty(rows, min(vocab_size, max(count, SORTED_ELEMENTS // rows)), device=self.device)
+            first = 0  # token of the block's first column
             for tokens in self.chunks():
-                values, ids = self.chunk(tokens).topk(min(count, tokens.stop - tokens.start), dim=1)
-                values, ids = (
-                    (torch.cat([old, new], dim=1) for old, new in zip(best, (values, ids + tokens.start), strict=True))
-                    if best
-                    else (values, ids + tokens.start)
-                )
-                values, places = values.topk(min(count, values.shape[1]), dim=1)
-                best = values, ids.gather(1, places)
-        assert best is not None
-        return best
+                if tokens.stop - first > block.shape[1]:
+                    best.append(_topk(block[:, : tokens.start - first], count, first))
+                    first = tokens.start
+                block[:, tokens.start - first : tokens.stop - first] = self.chunk(tokens)
+            best.append(_topk(block[:, : vocab_size - first], count, first))
+            values, ids = (torch.cat(part, dim=1) for part in zip(*best, strict=True))
+            values, places = values.topk(count, dim=1)
+            return values, ids.gather(1, places)
 
     def logsumexp(self) -> Tensor:
         """Return log Σ e^z of each row, [N]; no gradients."""
@@ -154,6 +161,12 @@ class _Streamed(torch.autograd.Function):
                     target += next(found)
         results = [*of_shared, *of_tokens]
         return (None, None, *(result if needed else None for result, needed in zip(results, wanted, strict=True)))
+
+
+def _topk(part: Tensor, count: int, first: int) -> tuple[Tensor, Tensor]:
+    """Return what `topk` does, of the logits [N, n] of the tokens from `first` on; all n if there are fewer."""
+    values, places = part.topk(min(count, part.shape[1]), dim=1)
+    return values, places + first
 
 
 def _at(part: Tensor, ids: Tensor, tokens: slice) -> Tensor:

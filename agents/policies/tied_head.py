@@ -203,9 +203,10 @@ class TiedHead(nn.Module):
         self, immediate: StreamedLogits, later: Sequence[Tensor], slopes: Tensor, places: Tensor
     ) -> tuple[StreamedLogits, Tensor]:
         """Return what `evaluate` returns, of streamed immediate logits and the later steps' queries, [N, d] each."""
-        best, tokens = immediate.topk(self.shortlist + 1)
         if not self.depth:
-            return immediate, value_features(best[:, 0], best[:, 0])
+            highest = immediate.amax()
+            return immediate, value_features(highest, highest)
+        best, tokens = immediate.topk(self.shortlist + 1)
         chosen = tokens[:, :-1]
         products = tuple(computed(query, self.output.T) for query in later)
         gains = self._plan(products, slopes, places).gains(chosen, self.shortlist)

@@ -26,11 +26,14 @@ class Bigrams(NamedTuple):
     output: Tensor  # [d, V] output vectors, transposed
     log_unigram: Tensor  # [V] nats
     leniency: Tensor  # [V] -l - s, nats: rare words are less surprising than improbable
+    normalizer: Tensor | None = None  # [N] nats, of the whole vocabulary if these V tokens are only a part of it
 
     def log_p(self, rows: slice, out: Tensor | None = None) -> Tensor:
         """Return log p(b|a) of these rows, [n, V], in nats: a new tensor, or `out`."""
         scores = torch.addmm(self.log_unigram, self.context[rows], self.output)
-        return torch.log_softmax(scores, dim=1, out=out)
+        if self.normalizer is None:
+            return torch.log_softmax(scores, dim=1, out=out)
+        return torch.sub(scores, self.normalizer[rows, None], out=out)
 
     def limits(self, places: Tensor) -> Tensor:
         """Return m_i of each token, [bends, V] nats: l is below it where s is beyond k_i."""
@@ -75,11 +78,11 @@ def streamed_immediate_logits(query: Tensor, slopes: Tensor, places: Tensor, big
     normalizer = StreamedLogits(scores, len(query), (bigrams.context,), per_token).logsumexp()
 
     def logits(
-        tokens: slice, query: Tensor, slopes: Tensor, places: Tensor, context: Tensor, normalizer: Tensor, *own: Tensor
+        _: slice, query: Tensor, slopes: Tensor, places: Tensor, context: Tensor, normalizer: Tensor, *own: Tensor
     ) -> Tensor:
         output, log_unigram, leniency = own
-        log_p = scores(tokens, context, output, log_unigram) - normalizer[:, None]
-        return query @ output.T + bent(log_p, -log_p - leniency, slopes, places)
+        part = Bigrams(context, output.T, log_unigram, leniency, normalizer)
+        return immediate_logits(query, slopes, places, part)
 
     return StreamedLogits(logits, len(query), (query, slopes, places, bigrams.context, normalizer), per_token)
 

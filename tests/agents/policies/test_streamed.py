@@ -46,6 +46,7 @@ def streaming(monkeypatch):
     """Stream every vocabulary, in chunks of 400 tokens."""
     monkeypatch.setattr(streamed, "STREAMED_TOKENS", 0)
     monkeypatch.setattr(streamed, "STREAMED_ELEMENTS", 400 * ROWS)
+    monkeypatch.setattr(streamed, "SORTED_ELEMENTS", 900 * ROWS)
 
 
 @pytest.mark.parametrize(("head", "options"), HEADS)
