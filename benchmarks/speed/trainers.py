@@ -4,6 +4,7 @@ All do the same work: the same rollouts, minibatches and epochs, and separate po
 widths.
 """
 
+import dataclasses
 import os
 from collections.abc import Callable
 from importlib import import_module
@@ -21,9 +22,10 @@ from agents.policies.bf16 import set_linear_precision
 from agents.settings.layers import make_settings, preset_layer
 from agents.settings.schema import Settings
 from token_env.env import TokenEnv
+from token_env.languages.language import Language
+from token_env.rules.task import Task
 
-# Settings of the shared comparison; rollouts need not hold whole episodes, because no run directory is written.
-SHARED = {"n_envs": 64, "n_steps": 32, "batch_size": 1024, "n_epochs": 4, "learning_rate": 3e-4}
+SHARED = {"n_envs": 64, "n_epochs": 4, "learning_rate": 3e-4}  # of the shared comparison; minibatches: half a rollout
 ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"  # flags of JAX
 
 
@@ -41,13 +43,18 @@ class Trainer(NamedTuple):
         """Backend of matrix products: torch's default for stock SB3, the fastest for this CPU otherwise."""
         return choose_products("default" if self.library == "sb3" else "auto", self.precision, "cpu")
 
-    def build(self, settings: Settings) -> OnPolicyAlgorithm:
-        """Build an untrained model with these PPO settings."""
+    def build(self, settings: Settings, language: Language | None = None) -> OnPolicyAlgorithm:
+        """Build an untrained model with these PPO settings; the language is built from them, unless given."""
         if self.library != "ours":
-            env = _loop(settings) if self.loop else TokenVecEnv(settings.ppo.n_envs, **task_keywords(settings.env))
+            task = settings.env if language is None else dataclasses.replace(settings.env, language=language)
+            env = (
+                _loop(task, settings.ppo.n_envs)
+                if self.loop
+                else TokenVecEnv(settings.ppo.n_envs, **task_keywords(task))
+            )
             return _stock(PPO if self.library == "sb3" else _sbx(), settings, env)
         own_settings = settings.model_copy(update={"policy": settings.policy.model_copy(update={"head": self.head})})
-        model = build_learner(own_settings, "cpu").model
+        model = build_learner(own_settings, "cpu", language).model
         set_linear_precision(model.policy, self.products.precision)
         return model
 
@@ -70,8 +77,10 @@ def trainers() -> list[Trainer]:
 
 
 def shared_settings(size: str, **env: Any) -> Settings:
-    """Return the settings of the shared comparison for a size, with changes of its task."""
-    return make_settings(preset_layer(size), {"ppo": SHARED, "env": env})
+    """Return the settings of the shared comparison for a size, with changes of its task: one episode of each row."""
+    steps = make_settings(preset_layer(size)).env.max_steps
+    shape = {"n_steps": steps, "batch_size": 32 * steps}
+    return make_settings(preset_layer(size), {"ppo": shape | SHARED, "env": env})
 
 
 def preset_settings(size: str) -> Settings:
@@ -93,8 +102,8 @@ def _stock(learner: Callable[..., OnPolicyAlgorithm], settings: Settings, env: V
     )
 
 
-def _loop(settings: Settings) -> VecEnv:
-    return DummyVecEnv([lambda: TokenEnv(**task_keywords(settings.env))] * settings.ppo.n_envs)
+def _loop(task: Task, n_envs: int) -> VecEnv:
+    return DummyVecEnv([lambda: TokenEnv(**task_keywords(task))] * n_envs)
 
 
 def _sbx() -> Any:

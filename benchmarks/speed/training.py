@@ -1,11 +1,12 @@
 """Measure the training speed of the trainers in `trainers.py` on one core: medians of interleaved repeats.
 
-Two settings are measured: 64 environments, 32 steps per rollout, minibatches of 1,024 and 4 epochs; and the shipped
+Two settings are measured: 64 environments, rollouts of one episode in two minibatches, and 4 epochs; and the shipped
 presets. The roofline is the training speed if only matrix products took time, at the measured speed of the largest
 product of an update in the trainer's precision. The head's share covers log-probabilities, entropies, their gradients
 and samples, measured separately.
 """
 
+import dataclasses
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable
@@ -36,6 +37,7 @@ from benchmarks.speed.trainers import (
     shared_settings,
 )
 from benchmarks.speed.trainers import trainers as all_trainers
+from token_env.languages.language import MIN_VOCAB, Language
 from token_env.rules.dynamics import Dynamics
 
 SIZES = ("fast", "stable")
@@ -43,6 +45,7 @@ REPEAT_FLOPS = 2.5e11  # floating-point operations of matrix products per repeat
 WIDEST_PRODUCT = 20_000  # columns of the measured matrix product at most, for the memory that it takes
 SHORTEST_OF = 5  # repeats of a separately measured call; the shortest counts
 GROWTH_VOCABULARIES = (1_000, 5_000, 10_000, 20_000, 50_000, 150_000)  # tokens
+GROWTH_MESSAGES = 1_000  # tokens that messages use
 GROWTH_TRAINERS = (STOCK_BATCH, FAST, FAST_BF16, TIED, PLANNING)
 CAPTION = """\
 Steps per CPU second and by the clock. ×: times SB3 with DummyVecEnv, and with our VecEnv. Roofline: share of what the
@@ -136,7 +139,11 @@ def _cells(timing: Timings, settings: Settings, roofline: str, timings: dict[Tra
 
 
 def measure(
-    trainers: Iterable[Trainer], settings: Settings, repeats: int, share_of_head: bool = True
+    trainers: Iterable[Trainer],
+    settings: Settings,
+    repeats: int,
+    share_of_head: bool = True,
+    language: Language | None = None,
 ) -> tuple[dict[Trainer, Timings], dict[str, float]]:
     """Measure trainers in interleaved repeats.
 
@@ -145,6 +152,7 @@ def measure(
         settings: Settings of the training.
         repeats: Number of measurements per trainer.
         share_of_head: Whether to measure the head separately, for which all logits of a minibatch are allocated.
+        language: Language of the task; None builds it from the settings.
 
     Returns:
         The timings of each trainer, and the floating-point operations per second of matrix products by precision.
@@ -154,7 +162,7 @@ def measure(
     timings: dict[Trainer, Timings] = {}
     for trainer in trainers:
         started = time.monotonic()
-        models[trainer] = trainer.build(settings)
+        models[trainer] = trainer.build(settings, language)
         _train(trainer, models[trainer], settings, 1)
         seconds = time.monotonic() - started
         head = _head_seconds(trainer, models[trainer], settings) if share_of_head else None
@@ -187,7 +195,8 @@ def flops_per_step(settings: Settings) -> float:
 
     A forward pass counts once when collecting, and three times (forward and backward) per epoch.
     """
-    widths = [len(Dynamics(settings.env).observation_bounds[0]), *settings.policy.hidden]
+    small = dataclasses.replace(settings.env, vocab_size=MIN_VOCAB, message_vocab=None)  # has the same columns
+    widths = [len(Dynamics(small).observation_bounds[0]), *settings.policy.hidden]
     trunk = sum(inputs * outputs for inputs, outputs in pairwise(widths))
     return 2.0 * (2 * trunk + widths[-1] * (settings.env.vocab_size + 1)) * (1 + 3 * settings.ppo.n_epochs)
 
@@ -235,7 +244,11 @@ def _shortest_seconds(call: Callable[[], object]) -> float:
 
 
 def growth_table(repeats: int) -> Table:
-    """Build the table of speed and memory by vocabulary size: the shared settings of fast, a new process per cell."""
+    """Build the table of speed and memory by vocabulary size: the shared settings of fast, a new process per cell.
+
+    Messages use the most frequent `GROWTH_MESSAGES` tokens, because each word of a message takes an operation for every
+    token that it may be.
+    """
     table = Table(title=f"from fast to larger vocabularies, medians of {repeats}", title_justify="left")
     table.add_column("tokens", justify="right")
     trainers = [trainer for trainer in GROWTH_TRAINERS if not trainer.products.refused]
@@ -244,16 +257,19 @@ def growth_table(repeats: int) -> Table:
             table.add_column(f"{trainer.name}: {heading}", justify="right")
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         for vocab_size in GROWTH_VOCABULARIES:
-            results = [pool.apply(measure_growth, (trainer, vocab_size, repeats)) for trainer in trainers]
+            settings = shared_settings("fast", vocab_size=vocab_size, message_vocab=min(vocab_size, GROWTH_MESSAGES))
+            language = Dynamics(settings.env).language
+            results = [pool.apply(measure_growth, (trainer, settings, language, repeats)) for trainer in trainers]
             cells = [(f"{rate:,.0f}", f"{share:.0%}", f"{memory:,.0f}") for rate, share, memory in results]
             table.add_row(f"{vocab_size:,}", *(cell for group in cells for cell in group))
     return table
 
 
-def measure_growth(trainer: Trainer, vocab_size: int, repeats: int) -> tuple[float, float, float]:
+def measure_growth(
+    trainer: Trainer, settings: Settings, language: Language, repeats: int
+) -> tuple[float, float, float]:
     """Measure one trainer: steps per CPU second, share of the roofline, and peak memory in MB (10⁶ bytes)."""
-    settings = shared_settings("fast", vocab_size=vocab_size)
     with threads_in_use(1):
-        timings, products = measure([trainer], settings, repeats, share_of_head=False)
-    rate = timings[trainer].median("cpu_rate")
-    return rate, rate * flops_per_step(settings) / products[trainer.precision], peak_memory_mb()
+        timings, products = measure([trainer], settings, repeats, share_of_head=False, language=language)
+        rate = timings[trainer].median("cpu_rate")
+        return rate, rate * flops_per_step(settings) / products[trainer.precision], peak_memory_mb()

@@ -118,6 +118,6 @@ def wait_until(condition: Callable[[], Any], process: Process | None = None, sec
         time.sleep(0.05)
 
 
-def cell_with_its_process(trainer: Any, vocab_size: int, repeats: int) -> tuple[float, float, float]:
+def cell_with_its_process(trainer: Any, settings: Any, language: Any, repeats: int) -> tuple[float, float, float]:
     """Figures of a trainer that tell what was asked for and which process answers; to import this takes no time."""
-    return float(vocab_size * repeats), 0.5, float(os.getpid())
+    return float(language.vocab_size * repeats), 0.5, float(os.getpid())

@@ -21,6 +21,7 @@ from benchmarks.speed.training import (
     rollout_steps,
 )
 from tests.support.processes import cell_with_its_process
+from token_env.rules.dynamics import Dynamics
 
 
 @pytest.fixture
@@ -74,7 +75,8 @@ def test_the_median_counts():
 def test_a_larger_vocabulary_is_measured(monkeypatch):
     monkeypatch.setattr("benchmarks.speed.training.REPEAT_FLOPS", 1.0)
     started = time.process_time()
-    rate, share, memory = measure_growth(FAST, 64, 1)
+    settings = shared_settings("fast", vocab_size=64)
+    rate, share, memory = measure_growth(FAST, settings, Dynamics(settings.env).language, 1)
     seconds = time.process_time() - started
     assert rate > rollout_steps(shared_settings("fast")) / seconds  # a rollout is a part of what was done
     assert 0 < share < 2
