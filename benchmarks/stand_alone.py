@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -45,15 +46,24 @@ def speed(
     subject: Annotated[str, typer.Argument(help=", ".join(SPEED))],
     repeats: Annotated[int, typer.Option(min=1, help="number of measurements per case, interleaved")] = 3,
     growth: Annotated[bool, typer.Option("--growth", help="train only: speed and memory by vocabulary size")] = False,
+    all_cores: Annotated[
+        bool,
+        typer.Option("--all-cores", help="train only: by the clock, with the threads each trainer uses by default"),
+    ] = False,
     form: Annotated[TextFormat, typer.Option("--format")] = TextFormat.terminal,
 ) -> None:
     """Measure environments, solver, training, devices, our policies or whole runs: medians of interleaved repeats."""
     make_table = find("subject", subject, SPEED)
-    if growth and subject != "train":
+    if subject != "train" and (growth or all_cores):
+        option = "--growth" if growth else "--all-cores"
         raise SettingError(
-            f"--growth belongs to train, not to {subject}; type python -m benchmarks speed train --growth."
+            f"{option} belongs to train, not to {subject}; type python -m benchmarks speed train {option}."
         )
-    measured = (training.growth_table if growth else make_table)(repeats)
+    if growth and all_cores:
+        raise SettingError("--growth measures one core; leave out --all-cores.")
+    if subject == "train":
+        make_table = training.growth_table if growth else partial(training.speed_tables, all_cores=all_cores)
+    measured = make_table(repeats)
     if form is TextFormat.markdown:
         print(speed_markdown(measured))
     else:

@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
@@ -107,5 +108,6 @@ def _loop(task: Task, n_envs: int) -> VecEnv:
 
 
 def _sbx() -> Any:
-    os.environ.setdefault("XLA_FLAGS", ONE_THREAD)  # JAX reads it at start
+    if torch.get_num_threads() == 1:
+        os.environ.setdefault("XLA_FLAGS", ONE_THREAD)  # JAX reads it at start
     return import_module("sbx").PPO

@@ -1,4 +1,4 @@
-"""Measure the training speed of the trainers in `trainers.py` on one core: medians of interleaved repeats.
+"""Measure the training speed of the trainers in `trainers.py`, on one core or on all: medians of interleaved repeats.
 
 Two settings are measured: 64 environments, rollouts of one episode in two minibatches, and 4 epochs; and the shipped
 presets. The roofline is the training speed if only matrix products took time, at the measured speed of the largest
@@ -10,6 +10,7 @@ import dataclasses
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from itertools import pairwise
 from statistics import median
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agents.machine.matmul import BF16, FLOAT32, choose_products
-from agents.machine.threads import threads_in_use
+from agents.machine.threads import thread_count, threads_in_use
 from agents.machine.usage import peak_memory_mb
 from agents.settings.schema import Settings
 from benchmarks.speed.trainers import (
@@ -48,10 +49,11 @@ GROWTH_VOCABULARIES = (1_000, 5_000, 10_000, 20_000, 50_000, 150_000)  # tokens
 GROWTH_MESSAGES = 1_000  # tokens that messages use
 GROWTH_TRAINERS = (STOCK_BATCH, FAST, FAST_BF16, TIED, PLANNING)
 CAPTION = """\
-Steps per CPU second and by the clock. ×: times SB3 with DummyVecEnv, and with our VecEnv. Roofline: share of what the
-matrix products alone allow, in the trainer's precision; —: tied and planning heads have other products. Shares of the
-time: collecting rollouts, updating, and, of both together, the head. Run: seconds by the clock that the preset's
-episodes take, from its start, compilation included: the first rollout, and the others at the speed by the clock."""
+Steps per CPU second and by the clock; busy: CPU seconds per second. ×: times SB3 with DummyVecEnv, and with our VecEnv,
+by the clock if all cores are used. Roofline: share of what the matrix products alone allow on one core, in the
+trainer's precision; —: tied and planning heads have other products. Shares of the time: collecting rollouts, updating,
+and, of both together, the head. Run: seconds by the clock that the preset's episodes take, from its start, compilation
+included: the first rollout, and the others at the speed by the clock."""
 
 
 class RepeatTiming(NamedTuple):
@@ -90,9 +92,14 @@ class Stopwatch(BaseCallback):
         self.collecting += time.process_time() - self._started
 
 
-def speed_tables(repeats: int) -> Group:
-    """Build a table for each size with the shared settings, and one with the shipped preset."""
-    with threads_in_use(1):
+def speed_tables(repeats: int, all_cores: bool = False) -> Group:
+    """Build a table for each size with the shared settings, and one with the shipped preset.
+
+    Args:
+        repeats: Number of measurements per trainer.
+        all_cores: Whether each trainer uses the threads that it uses by default: SB3 and sbx all cores, ours one.
+    """
+    with nullcontext() if all_cores else threads_in_use(1):
         shared = [_table(size, shared_settings(size), repeats) for size in SIZES]
         presets = [_table(f"{size}, as its preset", preset_settings(size), repeats) for size in SIZES]
         return Group(*shared, *presets, CAPTION)
@@ -108,7 +115,18 @@ def _table(title: str, settings: Settings, repeats: int) -> Table:
         title=f"{title}: {networks}; {rollouts}, {section.n_epochs} epochs; products at {rates}; medians of {repeats}",
         title_justify="left",
     )
-    headings = ("steps/CPU s", "steps/s", "× loop", "× batch", "roofline", "collect", "update", "head", "run, s")
+    headings = (
+        "steps/CPU s",
+        "steps/s",
+        "busy",
+        "× loop",
+        "× batch",
+        "roofline",
+        "collect",
+        "update",
+        "head",
+        "run, s",
+    )
     table.add_column("trainer")
     for heading in headings:
         table.add_column(heading, justify="right")
@@ -120,15 +138,16 @@ def _table(title: str, settings: Settings, repeats: int) -> Table:
 
 
 def _cells(timing: Timings, settings: Settings, roofline: str, timings: dict[Trainer, Timings]) -> list[str]:
-    rate, collecting = timing.median("cpu_rate"), timing.median("collecting")
-    ratios = [rate / timings[stock].median("cpu_rate") for stock in (STOCK_LOOP, STOCK_BATCH)]
+    rate, clock_rate, collecting = (timing.median(figure) for figure in ("cpu_rate", "rate", "collecting"))
+    compared = "rate" if torch.get_num_threads() > 1 else "cpu_rate"
+    ratios = [timing.median(compared) / timings[stock].median(compared) for stock in (STOCK_LOOP, STOCK_BATCH)]
     head = "—" if timing.head is None else f"{timing.head * rate / rollout_steps(settings):.0%}"
-    run = timing.first_rollout + (settings.episodes * settings.env.max_steps - rollout_steps(settings)) / timing.median(
-        "rate"
-    )
+    later_steps = settings.episodes * settings.env.max_steps - rollout_steps(settings)
+    run = timing.first_rollout + later_steps / clock_rate
     return [
         f"{rate:,.0f}",
-        f"{timing.median('rate'):,.0f}",
+        f"{clock_rate:,.0f}",
+        f"{clock_rate / rate:.0%}",
         *(f"{ratio:.2f}" for ratio in ratios),
         roofline,
         f"{collecting:.0%}",
@@ -178,7 +197,8 @@ def measure(
 
 def _train(trainer: Trainer, model: OnPolicyAlgorithm, settings: Settings, rollouts: int) -> RepeatTiming:
     stopwatch, steps = Stopwatch(), rollouts * rollout_steps(settings)
-    with trainer.products.in_use():
+    threads = thread_count() if trainer.library == "ours" else torch.get_num_threads()
+    with trainer.products.in_use(), threads_in_use(threads):
         wall_start, cpu_start = time.monotonic(), time.process_time()
         model.learn(steps, callback=stopwatch, reset_num_timesteps=False)
         cpu, wall = time.process_time() - cpu_start, time.monotonic() - wall_start

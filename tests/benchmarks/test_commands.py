@@ -98,10 +98,25 @@ def test_speed_of_training_compares_our_trainers_with_stock_sb3(run, monkeypatch
     ours = ["fast heads", "fast heads, bf16", "tied head", "tied head, bf16", "planning head"]
     assert [row[0] for row in rows] == ["SB3, DummyVecEnv", "SB3, our VecEnv", *ours] * 2
     rates = [float(row[1].replace(",", "")) for row in rows[:7]]
-    assert [float(row[3]) for row in rows[:7]] == pytest.approx([rate / rates[0] for rate in rates], abs=0.01)
-    assert [float(row[4]) for row in rows[:7]] == pytest.approx([rate / rates[1] for rate in rates], abs=0.01)
-    assert all(float(row[6][:-1]) + float(row[7][:-1]) == pytest.approx(100, abs=1) for row in rows)
+    assert {row[3][-1] for row in rows} == {"%"}
+    assert [float(row[4]) for row in rows[:7]] == pytest.approx([rate / rates[0] for rate in rates], abs=0.01)
+    assert [float(row[5]) for row in rows[:7]] == pytest.approx([rate / rates[1] for rate in rates], abs=0.01)
+    assert all(float(row[7][:-1]) + float(row[8][:-1]) == pytest.approx(100, abs=1) for row in rows)
     assert max(map(len, out.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("env --growth", "--growth belongs to train, not to env; type python -m benchmarks speed train --growth."),
+        ("solver --all-cores", "--all-cores belongs to train"),
+        ("train --growth --all-cores", "--growth measures one core"),
+    ],
+)
+def test_options_of_training_are_refused_elsewhere(typed, told, run):
+    code, _, error = run(f"benchmarks speed {typed}")
+    assert code == 2
+    assert told in error
 
 
 def test_speed_of_the_solver_is_told_beside_the_plain_pass(run, monkeypatch):

@@ -1,8 +1,10 @@
 import os
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+import torch
 from stable_baselines3 import PPO
 
 from agents.machine.matmul import Cpu
@@ -70,6 +72,22 @@ def test_repeats_are_measured_in_turn(settings, monkeypatch):
 def test_the_median_counts():
     timings = Timings(1.0, None, [RepeatTiming(rate, 2 * rate, 0.5) for rate in (1.0, 9.0, 2.0)])
     assert (timings.median("cpu_rate"), timings.median("rate")) == (2.0, 4.0)
+
+
+def test_with_all_cores_each_trainer_uses_the_threads_of_its_default(settings, monkeypatch):
+    used = []
+
+    @contextmanager
+    def recorded(count):
+        used.append(count)
+        yield
+
+    monkeypatch.setattr("benchmarks.speed.training.REPEAT_FLOPS", 1.0)
+    monkeypatch.setattr("benchmarks.speed.training.threads_in_use", recorded)
+    monkeypatch.setattr("benchmarks.speed.training.thread_count", lambda: 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    measure([STOCK_LOOP, FAST], settings, 1)
+    assert used == [8, 1, 8, 1]  # a first rollout each, and a repeat each
 
 
 def test_a_larger_vocabulary_is_measured(monkeypatch):
