@@ -9,9 +9,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from token_env.errors import SettingError
 
-NOTICE = (
-    "compile: the networks are compiled during the first update, which takes up to a minute; later trainings of the "
-    "same shape use torch's cache."
+COMPILING = (  # what a command says before
+    "compile: looking for a compiler, and compiling during the first update; this takes up to a minute, and less for "
+    "later trainings of the same shape."
 )
 
 

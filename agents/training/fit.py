@@ -17,8 +17,8 @@ from agents.machine.random_states import set_generators
 from agents.machine.signals import Interrupted, Stopped, Stopper
 from agents.machine.speeds import faster_device
 from agents.machine.usage import Clock
-from agents.policies import compiled
 from agents.policies.bf16 import set_linear_precision
+from agents.policies.compiled import COMPILING
 from agents.runs import run_dir
 from agents.runs.checkpoints import Checkpoint, checkpoint_files
 from agents.runs.metrics import wait_for_new_tensorboard_filename
@@ -51,6 +51,8 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
     with Stopper() as stopper:
         settings = resolve_settings(settings)
         device, reason = resolve_device(settings.device), device_reason(settings.device)
+        if progress and settings.compile:
+            print(COMPILING, file=sys.stderr)
         training = build(settings, device)
         origin = load_initial_weights(training)
         path = Path(directory or run_dir.default_path(settings.algorithm, settings.name, settings.seed))
@@ -114,8 +116,6 @@ def train(
         training.model.set_logger(configure(str(path / run_dir.TENSORBOARD), ["tensorboard"]))
         if progress or products.refused:
             print(products.description, file=sys.stderr)
-        if progress and settings.compile:
-            print(compiled.NOTICE, file=sys.stderr)
         clock = Clock(tuple(metadata["clock"]))
         validations = [(int(episodes), float(value)) for episodes, value in metadata["validations"]]
 

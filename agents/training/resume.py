@@ -8,6 +8,7 @@ from typing import Any
 from agents.machine.devices import resolve_device
 from agents.machine.provenance import provenance
 from agents.machine.signals import Stopper
+from agents.policies.compiled import COMPILING
 from agents.runs import run_dir
 from agents.runs.checkpoints import Checkpoint, last_checkpoint, remove_leftovers
 from agents.runs.json_files import read_file, write_text
@@ -55,6 +56,8 @@ def resume(run: str | Path, *changes: Mapping[str, Any], allow_change: bool = Fa
         checkpoint = last_checkpoint(path)
         settings, changed = resumed_settings(path, checkpoint, changes, allow_change)
         record = read_record(path)
+        if progress and settings.compile:
+            print(COMPILING, file=sys.stderr)
         training = rebuild(path, settings, _device(record.machine.device, settings, changed), checkpoint)
         now = provenance(training.device, "as the run began") | {"products": training.products._asdict()}
         before = repeatability(record)

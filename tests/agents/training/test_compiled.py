@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.policies import compiled
+from agents.policies.compiled import COMPILING
 from agents.runs import run_dir
 from agents.training.build import resolve_settings
 from agents.training.fit import fit
@@ -36,7 +36,7 @@ def test_a_compiled_training_learns_the_same_and_resumes_bit_for_bit(algorithm, 
     settings = short_settings(compile=True, **layer)
     torch._dynamo.utils.counters.clear()
     whole = fit(settings, tmp_path / "whole")
-    assert compiled.NOTICE in capsys.readouterr().err
+    assert COMPILING in capsys.readouterr().err
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 2  # the probe, and the minibatch
     run = fit_until(8 * 8 * 4 + 8 * 7, settings, tmp_path / "killed")
     spoil_generators()
