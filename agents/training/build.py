@@ -14,6 +14,7 @@ from agents.algorithms.vec_env import TokenVecEnv
 from agents.machine.matmul import Products, choose_products
 from agents.policies.bf16 import set_linear_precision
 from agents.policies.compiled import compile_evaluation
+from agents.policies.streamed import STREAMED_TOKENS
 from agents.runs import run_dir
 from agents.runs.json_files import json_bytes
 from agents.runs.language_file import is_stored, language_bytes
@@ -126,9 +127,16 @@ def _check_discount(settings: Settings) -> None:
 
 
 def _check_compiled(settings: Settings) -> None:
-    if settings.compile and not find_algorithm(settings.algorithm).compiles:
+    if not settings.compile:
+        return
+    if not find_algorithm(settings.algorithm).compiles:
         compiled = ", ".join(name for name, row in ALGORITHMS.items() if row.compiles)
         raise SettingError(f"compile=true works for {compiled}; for {settings.algorithm} type --set compile=false.")
+    if settings.env.vocab_size >= STREAMED_TOKENS:
+        raise SettingError(
+            f"compile=true works for fewer than {STREAMED_TOKENS:,} tokens, env.vocab_size={settings.env.vocab_size}; "
+            "type --set compile=false."
+        )
 
 
 def environment_seed(seed: int) -> int:

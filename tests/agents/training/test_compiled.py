@@ -69,6 +69,11 @@ def test_algorithms_that_cannot_be_compiled_are_refused(algorithm):
         resolve_settings(short_settings(algorithm=algorithm, compile=True))
 
 
+def test_vocabularies_that_are_streamed_are_refused():
+    with pytest.raises(SettingError, match=r"fewer than 50,000 tokens, env\.vocab_size=50000; type"):
+        resolve_settings(short_settings(compile=True, env={"vocab_size": 50_000}))
+
+
 def test_the_setting_is_kept_with_the_run(whole):
     assert "compile: false" in (whole / run_dir.CONFIG).read_text()
     assert json.loads((whole / run_dir.RUN).read_text())["threads"] >= 1
