@@ -60,8 +60,8 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
         run_dir.create_run_dir(path, initial_files(training, record))
         if progress:
             print(f"device: {device} ({reason})", file=sys.stderr)
-            faster = faster_device(settings.name, device) if settings.device == "auto" else ""
-            print(faster, end="\n" if faster else "", file=sys.stderr)
+            if settings.device == "auto" and (faster := faster_device(settings.name, device)):
+                print(faster, file=sys.stderr)
         with run_dir.exclusive_writer(path):
             return train(path, training, Recorder(path), None, stopper, progress)
 

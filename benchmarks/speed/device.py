@@ -37,8 +37,8 @@ CPU, for which nobody waits, how often a number of a tensor is read. Busy: of a 
 seconds per second. Memory: of tensors on cuda, held by the driver on mps, of the process so far on a CPU."""
 
 
-class Way(NamedTuple):
-    """A way to train."""
+class Variant(NamedTuple):
+    """What trains: a device, and what is done on it."""
 
     device: str
     threads: int = 1
@@ -109,17 +109,17 @@ class Training:
 
     Args:
         settings: Settings of PPO.
-        way: The way to train.
+        variant: What is compared.
 
     Raises:
         SettingError: It is to be compiled, but no compiler works.
     """
 
-    def __init__(self, settings: Settings, way: Way) -> None:
-        self._way, section = way, settings.ppo
-        self._products = choose_products(settings.matmul, settings.precision, way.device)
-        self._model = build_learner(settings, way.device, on_host=way.rollouts == "host").model
-        if way.compiled:
+    def __init__(self, settings: Settings, variant: Variant) -> None:
+        self._variant, section = variant, settings.ppo
+        self._products = choose_products(settings.matmul, settings.precision, variant.device)
+        self._model = build_learner(settings, variant.device, on_host=variant.rollouts == "host").model
+        if variant.compiled:
             compile_evaluation(self._model.policy)
         self._steps, self._rollout = section.n_envs * section.n_steps, section.n_steps
         self._minibatches = section.n_epochs * self._steps // section.batch_size
@@ -127,7 +127,7 @@ class Training:
 
     def _learn(self, phases: Phases) -> None:
         """Make a rollout and its update."""
-        with self._products.in_use(), threads_in_use(self._way.threads):
+        with self._products.in_use(), threads_in_use(self._variant.threads):
             self._model.learn(self._steps, callback=phases, reset_num_timesteps=False)
             next(self._model.policy.parameters()).sum().item()  # wait for the device
 
@@ -139,14 +139,14 @@ class Training:
             self._learn(phases)
             rollouts += 1
             seconds, cpu_seconds = clock.read()
-        use = device_use(self._way.device)
-        busy = cpu_seconds / seconds if self._way.device == "cpu" else use and use / 100
+        use = device_use(self._variant.device)
+        busy = cpu_seconds / seconds if self._variant.device == "cpu" else use and use / 100
         steps = rollouts * self._steps
         return Rates(steps / seconds, steps / phases.totals[0], busy)
 
     def count(self) -> Counts | None:
         """Count the operators of a rollout and its update; None of a compiled one, whose operators are fused."""
-        if self._way.compiled:
+        if self._variant.compiled:
             return None
         with Operators() as operators:
             phases = Phases(lambda: (operators.calls, operators.waits))
@@ -175,14 +175,14 @@ def many_rows(device: str) -> Settings:
     return make_settings(preset_layer("stable"), {"ppo": {"n_envs": rows, "batch_size": minibatch, "n_epochs": 1}})
 
 
-def ways_to_train() -> list[Way]:
-    """Return the ways to compare on this machine, the preferred device first."""
-    ways = []
+def variants() -> list[Variant]:
+    """Return what to compare on this machine, the preferred device first."""
+    kinds = []
     for device in available_devices():
-        ways += [Way(device, rollouts="host"), Way(device), Way(device, compiled=True)]
+        kinds += [Variant(device, rollouts="host"), Variant(device), Variant(device, compiled=True)]
         if device == "cpu" and torch.get_num_threads() > 1:
-            ways.append(Way(device, torch.get_num_threads()))
-    return ways
+            kinds.append(Variant(device, torch.get_num_threads()))
+    return kinds
 
 
 def _table(title: str, settings: Mapping[str, Settings], repeats: int) -> Table:
@@ -196,23 +196,23 @@ def _table(title: str, settings: Mapping[str, Settings], repeats: int) -> Table:
     figures = ("steps/s", "rollouts", "operators", "waits", "busy", "memory, MB")
     for heading in figures:
         table.add_column(heading, justify="right")
-    trainings: dict[Way, Training] = {}
-    for way in ways_to_train():
+    trainings: dict[Variant, Training] = {}
+    for variant in variants():
         try:
-            trainings[way] = Training(settings[way.device], way)
+            trainings[variant] = Training(settings[variant.device], variant)
         except SettingError as error:
-            table.add_row(*_names(way), str(error).partition(";")[0], *[""] * (len(figures) - 1))
-    rates: dict[Way, list[Rates]] = {way: [] for way in trainings}
+            table.add_row(*_names(variant), str(error).partition(";")[0], *[""] * (len(figures) - 1))
+    rates: dict[Variant, list[Rates]] = {variant: [] for variant in trainings}
     for _ in range(repeats):
-        for way, training in trainings.items():
-            rates[way].append(training.measure())
-    for way, training in trainings.items():
-        table.add_row(*_names(way), *_cells(rates[way], training.count(), way.device))
+        for variant, training in trainings.items():
+            rates[variant].append(training.measure())
+    for variant, training in trainings.items():
+        table.add_row(*_names(variant), *_cells(rates[variant], training.count(), variant.device))
     return table
 
 
-def _names(way: Way) -> list[str]:
-    return [way.device, str(way.threads), way.rollouts, "yes" if way.compiled else "no"]
+def _names(variant: Variant) -> list[str]:
+    return [variant.device, str(variant.threads), variant.rollouts, "yes" if variant.compiled else "no"]
 
 
 def _cells(rates: list[Rates], counts: Counts | None, device: str) -> list[str]:

@@ -3,7 +3,7 @@ import torch
 
 from agents.settings.layers import make_settings, preset_layer
 from benchmarks.speed import device
-from benchmarks.speed.device import Operators, Training, Way, speed_tables
+from benchmarks.speed.device import Operators, Training, Variant, speed_tables
 
 
 def test_operators_and_waits_are_counted_but_not_views():
@@ -21,7 +21,7 @@ def tiny(monkeypatch):
 
 
 def test_rollouts_on_the_device_do_not_wait_and_those_on_the_host_ask_for_less(tiny):
-    ours, theirs = (Training(tiny, Way("cpu", rollouts=rollouts)) for rollouts in ("device", "host"))
+    ours, theirs = (Training(tiny, Variant("cpu", rollouts=rollouts)) for rollouts in ("device", "host"))
     rates = ours.measure()
     assert rates.rollouts > rates.training > 0
     assert ours.count().waits_per_rollout == 0 < ours.count().waits_per_minibatch
