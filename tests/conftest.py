@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 from collections import Counter
 
 import numpy as np
@@ -36,6 +37,14 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDER_VARIABLE, str(folder / "cache"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def same_threads():
+    """A test that left torch on other threads would change what the tests after it compute."""
+    yield
+    if torch := sys.modules.get("torch"):
+        assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
 
 
 @pytest.fixture

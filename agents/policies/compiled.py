@@ -4,6 +4,8 @@ Functions with a gradient of their own (`activations.py`, `categorical.py`, `tie
 they are compiled, which the compiler fuses.
 """
 
+from typing import Any
+
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
@@ -16,7 +18,10 @@ COMPILING = (  # what a command says before
 
 
 def compile_evaluation(policy: ActorCriticPolicy) -> None:
-    """Replace `evaluate_actions` of a policy by a compiled function, which records CUDA graphs on cuda.
+    """Replace `evaluate_actions` of a policy by a compiled function.
+
+    On cuda it records CUDA graphs. On CPUs what it fuses computes on one thread: several would add gradients in an
+    order that differs from run to run.
 
     Raises:
         SettingError: No compiler works for the policy's device.
@@ -30,5 +35,7 @@ def compile_evaluation(policy: ActorCriticPolicy) -> None:
             f"compile=true needs a compiler that works for {policy.device.type} ({reason}); install one, for example "
             "with apt-get install g++, or type --set compile=false."
         ) from error
-    mode = "reduce-overhead" if policy.device.type == "cuda" else "default"
-    policy.evaluate_actions = torch.compile(policy.evaluate_actions, dynamic=False, mode=mode)  # type: ignore[method-assign]
+    how: dict[str, Any] = {"options": {"cpp.threads": 1}}
+    if policy.device.type == "cuda":
+        how = {"mode": "reduce-overhead"}
+    policy.evaluate_actions = torch.compile(policy.evaluate_actions, dynamic=False, **how)  # type: ignore[method-assign]

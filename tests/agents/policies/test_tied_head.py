@@ -1,5 +1,7 @@
 """Logits tied to the language's vectors: they start from its probabilities, and are learned from there."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import safetensors.torch
@@ -73,30 +75,29 @@ def test_it_is_saved_without_the_languages_arrays(tmp_path):
 
 def test_it_learns_where_plain_logits_have_hardly_begun():
     """400 episodes: the first meanings are told, and tokens beyond the budget avoided."""
-    scores = {}
-    for head in ("stock", "tied", "planning"):
-        settings = make_settings(
-            preset_layer("fast"),
-            {"env": {"vocab_size": 200, "max_steps": 10}, "episodes": 400, "device": "cpu"},
-            {
-                "policy": {"head": head, "hidden": [32]},
-                "ppo": {"n_steps": 10, "batch_size": 200, "n_epochs": 10},
-                "evaluation": {"problems": 100},
-            },
-        )
-        env = TokenVecEnv(40, vocab_size=200, max_steps=10)
-        env.seed(0)
-        dynamics = Dynamics(settings.env)
-        model = build_model(settings, env, dynamics, "cpu")
-        model.learn(400 * 10)
-        scores[head] = score_policy(
-            lambda seen, model=model: model.predict(seen, deterministic=True)[0],
-            with_split(settings.env, "test"),
-            range(100),
-        ).score
-    assert scores["tied"] > 0.3
-    assert scores["tied"] > scores["stock"] + 0.1
-    assert scores["planning"] > scores["tied"] + 0.02
+    stock, tied, planning = (
+        np.mean([score_after_400_episodes(head, seed) for seed in range(3)]) for head in ("stock", "tied", "planning")
+    )
+    assert tied > 0.5 > 0.2 > stock
+    assert planning > tied + 0.05
+
+
+def score_after_400_episodes(head, seed):
+    settings = make_settings(
+        preset_layer("fast"),
+        {"env": {"vocab_size": 200, "max_steps": 10}, "episodes": 400, "seed": seed, "device": "cpu"},
+        {
+            "policy": {"head": head, "hidden": [32]},
+            "ppo": {"n_steps": 10, "batch_size": 200, "n_epochs": 10},
+            "evaluation": {"problems": 100},
+        },
+    )
+    env = TokenVecEnv(40, vocab_size=200, max_steps=10)
+    env.seed(seed)
+    model = build_model(settings, env, Dynamics(settings.env), "cpu")
+    model.learn(400 * 10)
+    play = partial(model.predict, deterministic=True)
+    return score_policy(lambda seen: play(seen)[0], with_split(settings.env, "test"), range(100)).score
 
 
 def test_ids_cannot_be_read_by_it():

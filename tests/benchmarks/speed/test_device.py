@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from agents.machine.threads import threads_in_use
 from agents.settings.layers import make_settings, preset_layer
 from benchmarks.speed import device
 from benchmarks.speed.device import Operators, Training, Variant, speed_tables
@@ -35,8 +36,8 @@ def test_every_way_gets_a_row_and_one_that_cannot_be_compiled_says_why(tiny, mon
     monkeypatch.setattr(torch, "compile", without_compiler)
     monkeypatch.setattr(device, "preset_layer", lambda size: tiny.to_dict())
     monkeypatch.setattr(device, "many_rows", lambda name: tiny)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    tables = speed_tables(1).renderables[:-1]
+    with threads_in_use(2):
+        tables = speed_tables(1).renderables[:-1]
     assert len(tables) == 3
     for table in tables:
         cells = [list(column.cells) for column in table.columns]

@@ -4,10 +4,10 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-import torch
 from stable_baselines3 import PPO
 
 from agents.machine.matmul import Cpu
+from agents.machine.threads import threads_in_use
 from agents.machine.usage import peak_memory_mb
 from agents.policies.bf16 import Bf16Linear
 from agents.policies.distributions import LargeCategoricalDistribution
@@ -85,8 +85,8 @@ def test_with_all_cores_each_trainer_uses_the_threads_of_its_default(settings, m
     monkeypatch.setattr("benchmarks.speed.training.REPEAT_FLOPS", 1.0)
     monkeypatch.setattr("benchmarks.speed.training.threads_in_use", recorded)
     monkeypatch.setattr("benchmarks.speed.training.thread_count", lambda: 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    measure([STOCK_LOOP, FAST], settings, 1)
+    with threads_in_use(8):
+        measure([STOCK_LOOP, FAST], settings, 1)
     assert used == [8, 1, 8, 1]  # a first rollout each, and a repeat each
 
 
