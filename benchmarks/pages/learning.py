@@ -16,6 +16,7 @@ from benchmarks.suite.learning_cases import ABLATIONS, HEADS, PLANNING
 from token_env.languages.find import find_language
 
 EARLY = (400, 800)  # numbers of episodes after which scores are shown, besides those at the end
+GOALS = (80, 94)  # scores in per cent whose time is shown: a little less than `greedy` and `lookahead` reach
 RARITIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of the words of fast, whose rarest has 0.56
 SURPRISALS = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0)  # nats
 PICTURE = "![Score against episodes for every head, beside the reference policies](images/learning.svg)"
@@ -74,22 +75,28 @@ def heads_table(runs: Runs) -> str:
     """Format the score of every head during and after the training, and of the reference policies, as Markdown."""
     episodes = find_benchmark(LEARNING).cases[0].settings(0).episodes
     columns = [f"after {count:,}" for count in (*EARLY, episodes)]
-    heading = ["score, %", f"{columns[0]} episodes", *columns[1:], "sampled", "tokens used", "seeds"]
+    goals = [f"CPU s to {goal}" for goal in GOALS]
+    heading = ["score, %", f"{columns[0]} episodes", *columns[1:], "sampled", "tokens used", *goals, "seeds"]
     rows = []
     for variant, change in HEADS.items():
         of_head = runs.get(variant, [])
         if of_head:
             early = [_early(of_head, count) for count in EARLY]
             final = [_cell(of_head, metric, form) for metric, form in FINAL]
-            rows.append([f"`{change.label}`", *early, *final, str(len(of_head))])
+            seconds = [_seconds_to(goal, of_head) for goal in GOALS]
+            rows.append([f"`{change.label}`", *early, *final, *seconds, str(len(of_head))])
         if any(row.planned for row in of_head):
-            cells = [NO_VALUE] * len(EARLY) + [_cell(of_head, _planned_score, ".1f"), NO_VALUE]
-            rows.append([f"`{change.label}`, with a plan at evaluation only", *cells, NO_VALUE, str(len(of_head))])
+            planned = _cell(of_head, _planned_score, ".1f")
+            rows.append(_final_row(f"`{change.label}`, with a plan at evaluation only", planned, len(of_head)))
     rows += [
-        [f"reference `{label}`", *[NO_VALUE] * len(EARLY), number_text(level, ".1f"), NO_VALUE, NO_VALUE, ""]
-        for label, level in reference_levels(runs).items()
+        _final_row(f"reference `{label}`", number_text(level, ".1f")) for label, level in reference_levels(runs).items()
     ]
     return _markdown(heading, rows)
+
+
+def _final_row(label: str, cell: str, seeds: int | str = "") -> list[str]:
+    """Build a row of the table of heads with a score at the end alone."""
+    return [label, *[NO_VALUE] * len(EARLY), cell, *[NO_VALUE] * (len(FINAL) - 1 + len(GOALS)), str(seeds)]
 
 
 def ablations_table(runs: Runs) -> str:
@@ -158,6 +165,17 @@ def _early(rows: list[Row], episodes: int) -> str:
     scores = validation_scores(rows)
     places = np.flatnonzero(scores.episodes == episodes)
     return _mean(scores.values[:, places[0]], ".1f") if len(places) else NO_VALUE
+
+
+def _seconds_to(goal: float, rows: list[Row]) -> str:
+    """Format the processor seconds until the first validation with this score in per cent; a dash without one."""
+    scores, seconds = validation_scores(rows), []
+    for row, values in zip(rows, scores.values, strict=True):
+        reached = np.flatnonzero(values >= goal)
+        if len(reached):
+            seconds.append(row.training.cpu_seconds * scores.episodes[reached[0]] / len(row.returns))
+    share = f" ({len(seconds)} of {len(rows)})" if 0 < len(seconds) < len(rows) else ""
+    return f"{_mean(seconds, '.0f')}{share}"
 
 
 def _cell(rows: list[Row], metric: Callable[[Row], Figure], form: str) -> str:

@@ -98,6 +98,17 @@ def test_tables_have_the_cases_that_were_run():
     assert "2 seeds of fast/tied, fast/planning, fast/no-matrix" in blocks["runs"]
 
 
+def test_the_time_to_a_score_counts_the_runs_that_reach_it():
+    rows = [learned("planning", seed, share) for seed, share in enumerate((0.95, 0.95, 0.7))]
+    seconds = rows[0].training.cpu_seconds  # made-up runs reach their score with the last validation
+    rows[0] = rows[0].model_copy(update={"training": rows[0].training.model_copy(update={"cpu_seconds": seconds + 2})})
+    *_, to_80, to_94, seeds = cells(learning_blocks(rows)["heads"])["`planning, depth 1`"]
+    assert to_80 == to_94 == f"{seconds + 1:.0f} ± 13 (2 of 3)"  # t(0.975, 1) = 12.7
+    assert seeds == "3"
+    *_, to_80, to_94, _ = cells(learning_blocks(rows[2:])["heads"])["`planning, depth 1`"]
+    assert to_80 == to_94 == "—"
+
+
 def test_an_ablation_stands_beside_its_difference_from_the_planning_head():
     rows = [learned("planning", seed, 0.9 + 0.01 * seed) for seed in (0, 1)]
     rows += [learned("no-matrix", seed, 0.8 + 0.01 * seed) for seed in (0, 1)]
