@@ -29,6 +29,12 @@ from token_env.rules.rewards import find_reward
 NON_SB3_SETTINGS = {"n_envs", "learning_rate", "learning_rate_schedule", "action_bias", "lstm_hidden_size"}
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU}
 STOCK_ACTIVATIONS = ACTIVATIONS | {"tanh": nn.Tanh}  # policy.head=stock uses SB3's modules unchanged
+OPTIMIZERS: dict[str, dict[str, Any]] = {  # by policy.optimizer; with "auto", SB3 chooses
+    "auto": {},
+    "adam": {"optimizer_class": torch.optim.Adam},
+    "rmsprop": {"optimizer_class": torch.optim.RMSprop, "optimizer_kwargs": {"alpha": 0.99, "eps": 1e-5}},  # A2C's
+    "sgd": {"optimizer_class": torch.optim.SGD},
+}
 
 
 def build_policy(settings: Settings, dynamics: Dynamics) -> BasePolicy:
@@ -45,6 +51,7 @@ def _policy_keywords(settings: Settings, dynamics: Dynamics) -> dict[str, Any]:
     policy, section = settings.policy, settings.hyperparameters
     activations = STOCK_ACTIVATIONS if policy.head == "stock" else ACTIVATIONS
     keywords: dict[str, Any] = {"net_arch": list(policy.hidden), "activation_fn": activations[policy.activation]}
+    keywords |= OPTIMIZERS[policy.optimizer]
     if settings.env.observation == "tokens":
         keywords["features_extractor_class"] = TokenExtractor
         keywords["features_extractor_kwargs"] = {"embedding": policy.embedding}

@@ -42,6 +42,8 @@ class PolicySettings(Strict):
     depth: int = Field(1, ge=1)
     shortlist: int = Field(32, ge=2)
     successors: int = Field(32, ge=1)
+    # Optimizer of torch. auto: as in SB3, RMSprop with a2c and Adam with all others. sgd is without momentum.
+    optimizer: Literal["auto", "adam", "rmsprop", "sgd"] = "auto"
 
     @field_validator("hidden")
     @classmethod
@@ -116,7 +118,16 @@ class A2CSettings(PolicyGradientSettings):
     gae_lambda: float = Field(1.0, ge=0, le=1)
     vf_coef: float = Field(0.5, ge=0)
     normalize_advantage: bool = False
-    use_rms_prop: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_use_rms_prop(cls, section: Any) -> Any:
+        """Drop `use_rms_prop: true` from settings older than `policy.optimizer`: RMSprop is the default of both."""
+        if not isinstance(section, dict) or "use_rms_prop" not in section:
+            return section
+        if section["use_rms_prop"] is not True:
+            raise SettingError("use_rms_prop is now policy.optimizer; omit it and type --set policy.optimizer=adam.")
+        return {name: value for name, value in section.items() if name != "use_rms_prop"}
 
 
 class TRPOSettings(OnPolicySettings):
@@ -216,7 +227,7 @@ class Settings(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
-        check_all(self._check_readable, self._check_held_out)
+        check_all(self._check_readable, self._check_optimizer, self._check_held_out)
         return self
 
     def _check_readable(self) -> None:
@@ -231,6 +242,14 @@ class Settings(Strict):
             raise SettingError(
                 f"policy.depth={depth} plans further than env.lookahead={lookahead} shows; type "
                 f"--set env.lookahead={depth}, {shallower}or --set policy.head=tied."
+            )
+
+    def _check_optimizer(self) -> None:
+        head = self.policy.head
+        if self.policy.optimizer == "sgd" and head in TIED_HEADS:
+            raise SettingError(
+                f"policy.optimizer=sgd cannot train policy.head={head}, whose parameters differ in scale; type "
+                "--set policy.head=fast, --set policy.optimizer=adam, or --set policy.optimizer=rmsprop."
             )
 
     def _check_held_out(self) -> None:

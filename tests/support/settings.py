@@ -1,11 +1,16 @@
 """Settings of short trainings, and the list of shipped presets."""
 
 from agents.algorithms.table import ALGORITHMS
-from agents.settings.layers import make_settings, preset_layer
+from agents.settings.layers import make_settings, preset_layer, read_layer
 from agents.settings.presets import names
 
-# The reported settings are PPO's.
-PRESETS = [(name, a) for name in names() for a in ALGORITHMS if a == "ppo" or "/" not in name]
+
+def is_preset_of(name, algorithm):
+    """Whether the preset is one of this algorithm: those of sizes are of all, the others name theirs or are PPO's."""
+    return "/" not in name or algorithm == read_layer(name).get("algorithm", "ppo")
+
+
+PRESETS = [(name, algorithm) for name in names() for algorithm in ALGORITHMS if is_preset_of(name, algorithm)]
 
 SHORT = {
     "device": "cpu",

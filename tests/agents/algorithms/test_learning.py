@@ -18,7 +18,7 @@ GAMMA = 0.5
 # What each algorithm needs for the probes, and how many rollouts.
 ON_PROBES = {
     "ppo": ({"batch_size": 96, "n_epochs": 6}, 28),
-    "a2c": ({"use_rms_prop": False}, 90),
+    "a2c": ({}, 90),
     "grpo": ({"batch_size": 96, "n_epochs": 6}, 28),
     "trpo": ({"batch_size": 96, "target_kl": 0.05}, 28),
     "maskable-ppo": ({"batch_size": 96, "n_epochs": 6}, 28),
@@ -33,7 +33,7 @@ def probe_model(algorithm, probe):
     settings = make_settings(
         {
             "algorithm": algorithm,
-            "policy": {"hidden": [32], "head": head},
+            "policy": {"hidden": [32], "head": head, "optimizer": "adam"},
             section_name(algorithm): section,
         }
     )

@@ -6,6 +6,7 @@ import torch
 from sb3_contrib.common.maskable.buffers import MaskableRolloutBuffer
 from sb3_contrib.common.maskable.distributions import MaskableCategorical
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from torch.optim import SGD, Adam, RMSprop
 
 import agents
 from agents.algorithms.mask_buffer import PackedMaskBuffer
@@ -267,6 +268,23 @@ def test_whole_sequences_are_what_sb3_contrib_computes_step_by_step(inside):
     torch.testing.assert_close(ours, expected)
     kept = FastRecurrentActorCriticPolicy._process_sequence(features, states, torch.zeros(12), lstm)
     assert (ours[0] - kept[0]).abs().reshape(3, 4, 7)[1].max() > 0.01
+
+
+@pytest.mark.parametrize("head", ["stock", "fast"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_optimizer_is_that_of_the_settings_and_by_default_sb3s(algorithm, head):
+    def optimizer(name):
+        settings = variant_settings(algorithm, head)
+        policy = settings.policy.model_copy(update={"optimizer": name})
+        settings = settings.model_copy(update={"policy": policy})
+        return build_model(settings, TokenVecEnv(4, **TINY), Dynamics(settings.env), "cpu").policy.optimizer
+
+    chosen = {name: optimizer(name) for name in ("auto", "adam", "rmsprop", "sgd")}
+    kinds = {name: type(each) for name, each in chosen.items()}
+    sb3s = "rmsprop" if algorithm == "a2c" else "adam"
+    assert kinds == {"auto": kinds[sb3s], "adam": Adam, "rmsprop": RMSprop, "sgd": SGD}
+    assert chosen["auto"].defaults == chosen[sb3s].defaults
+    assert chosen["sgd"].defaults["momentum"] == 0
 
 
 @pytest.mark.parametrize("head", ["fast", "tied"])

@@ -36,9 +36,12 @@ def settings_layers(draw):
             "num_problems": draw(st.none() | st.integers(1, 2**62)),
             "reward": draw(st.sampled_from(["dense", "exact"])),
         },
-        "policy": {"hidden": draw(st.lists(st.integers(1, 4096), max_size=4))},
+        "policy": {
+            "hidden": draw(st.lists(st.integers(1, 4096), max_size=4)),
+            "optimizer": draw(st.sampled_from(["auto", "adam", "rmsprop", "sgd"])),
+        },
         "ppo": {"learning_rate": draw(positive), "n_envs": draw(st.integers(1, 10**4))},
-        "a2c": {"ent_coef": draw(st.floats(0, 10)), "use_rms_prop": draw(st.booleans())},
+        "a2c": {"ent_coef": draw(st.floats(0, 10)), "normalize_advantage": draw(st.booleans())},
         "recurrent_ppo": {"lstm_hidden_size": draw(st.integers(1, 4096)), "learning_rate": draw(positive)},
     }
 
@@ -146,12 +149,20 @@ def test_assignments_are_read_as_yaml(assignment, value):
         ({"env": {"language": 3}}, "^env.language is a name or a Language, 3 was given"),
         ({"env": {"vocab_size": "x"}}, "^env.vocab_size is an integer, 'x' was given"),
         ({"policy": {"hidden": ["x"]}}, "^policy.hidden cannot be 'x'"),
+        ({"policy": {"head": "tied", "optimizer": "sgd"}}, "sgd cannot train policy.head=tied.*--set policy.head=fast"),
+        ({"policy": {"head": "planning", "optimizer": "sgd"}}, "optimizer=sgd cannot train policy.head=planning"),
+        ({"policy": {"optimizer": "SGD"}}, "policy.optimizer cannot be 'SGD'.*'sgd'"),
+        ({"a2c": {"use_rms_prop": False}}, "^a2c.use_rms_prop is now policy.optimizer.*--set policy.optimizer=adam"),
         ({"env": {"split": "test"}}, "both 'test'.*--set env.split=train"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(layer, message):
     with pytest.raises(SettingError, match=message):
         make_settings(layer)
+
+
+def test_settings_older_than_the_choice_of_optimizers_mean_what_they_meant():
+    assert make_settings({"a2c": {"use_rms_prop": True, "gamma": 0.5}}) == make_settings({"a2c": {"gamma": 0.5}})
 
 
 @pytest.mark.parametrize("assignment", ["", "x", "=3", "a=[1"])

@@ -46,8 +46,8 @@ def finished(tmp_path_factory):
     return result
 
 
-# Every preset with PPO, and every algorithm at the smallest size.
-TRAINED = [(name, algorithm) for name, algorithm in PRESETS if algorithm == "ppo" or name == "tiny"]
+# Every preset with PPO or the algorithm that it names, and every algorithm at the smallest size.
+TRAINED = [(name, algorithm) for name, algorithm in PRESETS if algorithm == "ppo" or name == "tiny" or "/" in name]
 
 
 @pytest.mark.parametrize(("name", "algorithm"), TRAINED)

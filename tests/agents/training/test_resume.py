@@ -60,6 +60,15 @@ def test_killed_and_resumed_equals_undisturbed(algorithm, tmp_path, whole):
     assert_same_run(run, undisturbed)
 
 
+@pytest.mark.parametrize(("algorithm", "optimizer"), [("a2c", "sgd"), ("ppo", "rmsprop")])
+def test_also_with_another_optimizer(algorithm, optimizer, tmp_path):
+    settings = short_settings(algorithm=algorithm, policy={"head": "fast", "optimizer": optimizer})
+    undisturbed = fit(settings, tmp_path / "whole", progress=False).run
+    run = fit_until(8 * 8 * 4 + 8, settings, tmp_path / "killed")
+    resume(run, progress=False)
+    assert_same_run(run, undisturbed)
+
+
 def test_also_with_a_language_of_a_text_that_is_gone_in_bf16_and_with_stock_heads(tmp_path):
     text_file = tmp_path / "text.txt"
     text_file.write_text(" ".join(f"w{chr(97 + (i * i) % 23)} x{chr(97 + i % 19)}" for i in range(2000)))

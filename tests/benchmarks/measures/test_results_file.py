@@ -110,7 +110,7 @@ def test_of_two_rows_of_one_run_the_second_is_left_out(folder):
 
 def test_what_another_algorithm_is_set_to_does_not_matter(folder):
     first, second = lines(folder)
-    write(folder, first, second.replace('"use_rms_prop":true', '"use_rms_prop":false'))
+    write(folder, first, second.replace('"cg_damping":0.1', '"cg_damping":0.2'))
     assert lines(folder)[1] != second
     assert len(read_rows("tiny", folder).accepted) == 2
 
