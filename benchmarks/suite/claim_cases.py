@@ -3,11 +3,20 @@
 from typing import Any
 
 from agents.settings.layers import merge_layers, read_layer
+from agents.settings.schema import section_name
 from benchmarks.suite.case import Case, our_preset, shortened
 
 FEW_SEEDS = 3  # seeds of long runs and of cases that are points of a curve
-RATES = ("1e-6", "1e-5", "1e-4", "3e-4", "1e-3", "3e-3")
-REPORTED_RATE = "1e-6"  # its runs belong to fast-vs-stable
+RATES = ("1e-6", "1e-5", "1e-4", "3e-4", "1e-3", "3e-3")  # of our preset, too
+REPORTED_RATE = "1e-6"  # its runs with Adam belong to fast-vs-stable
+SGD_RATE = "1e-1"  # that of reported/fast-sgd and reported/stable-sgd
+OPTIMIZER_RATES = {  # learning rates by policy.optimizer; with each, the best lies inside
+    "adam": (*RATES, "1e-2", "3e-2"),
+    "rmsprop": (*RATES, "1e-2", "3e-2"),
+    "sgd": (*(f"{digit}e-{power}" for power in range(6, 0, -1) for digit in (1, 3)), "1e0"),
+}
+CLOSER_SGD_RATES, CLOSER_SEEDS = (REPORTED_RATE, "3e-2", SGD_RATE, "3e-1"), 5
+WHOLE_SGD_RATES = (REPORTED_RATE, SGD_RATE)  # stable plays all its episodes with these
 RATE_STUDY_EPISODES = 400  # episodes of stable per learning rate: a twelfth of the report's
 UNITS, TOKENS = (128, 256, 512), (1000, 2500, 5000)  # hidden units and vocabulary sizes of the capacity grid
 PRESET_CELLS = {(256, 1000): "fast", (256, 5000): "intermediate"}  # grid cells that are presets of these sizes
@@ -18,21 +27,42 @@ SHORT_BUDGET = 1500  # episodes of stable: twice the time of one run of fast
 def rate_cases() -> tuple[Case, ...]:
     """Build the learning-rate cases: the report's settings and our preset of fast, each with only the rate changed.
 
-    Stable runs for its first episodes only, with the categorical of `policy.head=fast`: the same policy in half the
-    time.
+    With Adam and RMSprop, the report's settings are `reported/SIZE`; with SGD, they are `reported/SIZE-sgd`. Stable
+    runs for its first episodes only, with the categorical of `policy.head=fast`: the same policy in half the time.
     """
-    other_rates = [rate for rate in RATES if rate != REPORTED_RATE]
-    fast, preset = read_layer("reported/fast"), our_preset("fast")
-    stable = merge_layers(shortened(read_layer("reported/stable"), RATE_STUDY_EPISODES), {"policy": {"head": "fast"}})
+    preset = our_preset("fast")
     return (
-        *(Case("fast", f"rate-{rate}", _at_rate(fast, rate), max_seeds=FEW_SEEDS) for rate in other_rates),
-        *(Case("stable", f"rate-{rate}", _at_rate(stable, rate), max_seeds=FEW_SEEDS) for rate in other_rates),
+        *(
+            _rate_case(size, optimizer, rate)
+            for optimizer, rates in OPTIMIZER_RATES.items()
+            for size in ("fast", "stable")
+            for rate in rates
+            if (optimizer, rate) != ("adam", REPORTED_RATE)
+        ),
         *(Case("fast", f"preset-rate-{rate}", _at_rate(preset, rate), max_seeds=FEW_SEEDS) for rate in RATES),
     )
 
 
+def rate_variant(optimizer: str, rate: str) -> str:
+    """Return the variant name of the report's settings with this optimizer and learning rate."""
+    return f"rate-{rate}" if optimizer == "adam" else f"{optimizer}-rate-{rate}"
+
+
+def _rate_case(size: str, optimizer: str, rate: str) -> Case:
+    is_sgd = optimizer == "sgd"
+    layer = _at_rate(read_layer(f"reported/{size}-sgd" if is_sgd else f"reported/{size}"), rate)
+    if optimizer == "rmsprop":
+        layer = merge_layers(layer, {"policy": {"optimizer": optimizer}})
+    if size == "stable":
+        whole = is_sgd and rate in WHOLE_SGD_RATES
+        layer = merge_layers(layer if whole else shortened(layer, RATE_STUDY_EPISODES), {"policy": {"head": "fast"}})
+    seeds = CLOSER_SEEDS if is_sgd and rate in CLOSER_SGD_RATES else FEW_SEEDS
+    return Case(size, rate_variant(optimizer, rate), layer, max_seeds=seeds)
+
+
 def _at_rate(layer: dict[str, Any], rate: str) -> dict[str, Any]:
-    return merge_layers(layer, {"ppo": {"learning_rate": float(rate)}})
+    section = section_name(layer.get("algorithm", "ppo"))
+    return merge_layers(layer, {section: {"learning_rate": float(rate)}})
 
 
 def grid_cases() -> tuple[Case, ...]:
