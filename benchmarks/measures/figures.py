@@ -38,6 +38,11 @@ def hidden(row: Row) -> Figure:
     return " + ".join(map(str, row.settings.policy.hidden))
 
 
+def head(row: Row) -> Figure:
+    """Part of the policy that computes the logits of tokens, as in `policy.head`."""
+    return row.settings.policy.head
+
+
 def max_steps(row: Row) -> Figure:
     """Steps of an episode, which are the tokens of a message."""
     return row.settings.env.max_steps
@@ -68,6 +73,11 @@ def file_mb(row: Row) -> Figure:
 def training_minutes(row: Row) -> Figure:
     """Wall-clock time from the first episode to the last update, on one thread, without the evaluation."""
     return row.training.seconds / 60
+
+
+def cpu_minutes(row: Row) -> Figure:
+    """Processor time of the same training, which other work on the machine prolongs less than the clock."""
+    return row.training.cpu_seconds / 60
 
 
 def episodes_per_minute(row: Row) -> Figure:

@@ -9,6 +9,7 @@ from benchmarks.measures.figures import (
     MetricFunction,
     adequacy_of_quarter,
     convergence,
+    cpu_minutes,
     cpu_percent,
     device,
     device_memory_mb,
@@ -20,6 +21,7 @@ from benchmarks.measures.figures import (
     file_mb,
     final_return,
     generalisation_gap,
+    head,
     hidden,
     highest_last_20,
     highest_loss_last_20,
@@ -51,6 +53,14 @@ from benchmarks.measures.figures import (
     vocab_size,
 )
 from benchmarks.measures.row import Row
+from benchmarks.measures.shares import (
+    drawdown_share,
+    lead_over_greedy,
+    reference_score,
+    spread_share,
+    untrained_score,
+    untrained_score_sampled,
+)
 
 
 class Metric(NamedTuple):
@@ -78,6 +88,7 @@ SECTIONS = {
         Metric("Episodes", episodes, headline=True),
         Metric("Vocabulary", vocab_size, headline=True),
         Metric("Hidden units", hidden, headline=True),
+        Metric("Head of the policy", head),
         Metric("Steps", max_steps, headline=True),
         Metric("Learning rate", learning_rate, headline=True),
         Metric("Device", device, headline=True),
@@ -86,6 +97,7 @@ SECTIONS = {
     ),
     "Cost": (
         Metric("Training time, min", training_minutes, ".2f", -1, headline=True),
+        Metric("Processor time, min", cpu_minutes, ".2f", -1),
         Metric("Episodes per minute", episodes_per_minute, ",.0f", 1, headline=True),
         Metric("Steps per second", steps_per_second, ",.0f", 1),
         Metric("Peak memory, MB", peak_memory_mb, ",.0f", -1, headline=True),
@@ -103,8 +115,10 @@ SECTIONS = {
         Metric("Lowest loss", min_loss, ".3g", headline=True),
         Metric("Lowest loss of the last 20 updates", lowest_loss_last_20, ".3g"),
         Metric("Highest loss of the last 20 updates", highest_loss_last_20, ".3g"),
-        Metric("Drawdown", drawdown, ".2f", -1),
-        Metric("Spread of the last 100", spread, ".2f", -1),
+        Metric("Drawdown", drawdown, ".2f"),
+        Metric("Drawdown, % of the optimum", drawdown_share, ".1f", -1),
+        Metric("Spread of the last 100", spread, ".2f"),
+        Metric("Spread of the last 100, % of the optimum", spread_share, ".1f", -1),
         Metric("Converged by episode", convergence, ",.0f", -1, headline=True),
         Metric("Episodes to the report's average", episodes_to_reported, ",.0f", -1, headline=True),
         Metric("Seconds to the report's average", seconds_to_reported, ",.1f", -1, headline=True),
@@ -120,6 +134,10 @@ SECTIONS = {
         Metric("Optimum", optimum, "+.2f", headline=True),
         Metric("Score, %", score, ",.1f", 1, headline=True),
         Metric("Score, sampled tokens, %", score_sampled, ",.1f", 1),
+        Metric("Untrained policy: score, %", untrained_score, ",.1f"),
+        Metric("Untrained policy: score, sampled tokens, %", untrained_score_sampled, ",.1f"),
+        *(Metric(f"Score of `{name}`, %", reference_score(name), ".1f") for name in ("greedy", "lookahead")),
+        Metric("Score less that of `greedy`, points", lead_over_greedy, "+,.1f", 1),
         Metric("Share of `greedy`, %", share_of_greedy, ",.1f", 1),
         Metric("Return on training problems", training_return, "+.2f", 1),
         Metric("Generalisation gap", generalisation_gap, "+.3f", headline=True),

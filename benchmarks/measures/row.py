@@ -47,6 +47,7 @@ class Row(Frozen):
     start: Start | None = None  # None: random initial weights
     validations: tuple[ValidationScore, ...] = ()  # greedy returns on validation problems during the training
     head: HeadNumbers | None = None  # numbers of the tied head; None: another head, or an older row
+    untrained: dict[str, Figures] | None = None  # the policy with random weights; None: an older row
     planned: Figures | None = None  # the agent on held-out problems with a plan that it was trained without
 
     @model_validator(mode="after")

@@ -16,13 +16,14 @@ from benchmarks.measures.metrics import METRICS, SECTIONS
 from benchmarks.measures.results_file import Rows, read_rows, read_rows_if_any
 from benchmarks.pages.learning import learning_blocks
 from benchmarks.pages.learning_picture import learning_picture
+from benchmarks.pages.overview import overview_note, overview_table
 from benchmarks.pages.plots import image
 from benchmarks.pages.table import caption, markdown_table, table_text
 from benchmarks.published.english import PUBLISHED as PUBLISHED_PARAPHRASES
 from benchmarks.published.english import neighbour_table, paraphrase_text
 from benchmarks.published.references import published as published_references
 from benchmarks.published.references import reference_table
-from benchmarks.suite.cases import FAST_VS_STABLE, GENERALISATION, HEADS, LEARNING, PRESET, REACH, find_benchmark
+from benchmarks.suite.cases import FAST_VS_STABLE, GENERALISATION, HEADS, LEARNING, REACH, find_benchmark
 from token_env.errors import SettingError
 from token_env.files import write_bytes
 from token_env.languages.find import find_language
@@ -38,13 +39,13 @@ GENERALISATION_METRICS = (
 )
 REACH_METRICS = (
     "training_minutes",
+    "cpu_minutes",
     "mean_last_100",
     "episodes_to_reported",
     "seconds_to_reported",
     "score",
     "test_tokens",
 )
-README_METRICS = ("training_minutes", "mean_last_100", "test_return", "score")
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
 CLAIMS_PAGE = ROOT / "docs" / "claims.md"
 LEARNING_PAGE, LEARNING_IMAGE = ROOT / "docs" / "learning.md", ROOT / "docs" / "images" / "learning"
@@ -59,9 +60,9 @@ def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
     """
     runs = {name: frame(name, content.accepted) for name, content in rows.items()}
     sizes = find_benchmark(FAST_VS_STABLE)
-    presets = runs[FAST_VS_STABLE][runs[FAST_VS_STABLE]["variant"] == PRESET]
+    overview = overview_table(runs[FAST_VS_STABLE], runs[REACH])
     return {
-        README: {"table": markdown_table(table_text(sizes, presets, [METRICS[name] for name in README_METRICS]))},
+        README: {"table": f"{overview}\n\n{overview_note(rows[FAST_VS_STABLE].accepted)}"},
         TASK_PAGE: {"references": reference_table(published_references(), "synthetic")},
         ENGLISH_PAGE: {
             "references": reference_table(published_references(), "english"),

@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from agents.algorithms.models import build_learner
 from agents.evaluation.agent import Agent, Player
-from agents.evaluation.scores import Figures, Scores, score_policy
+from agents.evaluation.scores import Figures, Scores, evaluate_agent, score_policy
 from agents.machine.signals import Interrupted
 from agents.runs import run_dir
 from agents.runs.metrics import load_metrics
@@ -96,6 +97,7 @@ def row_of(case: str, result: Result, start: Result | None = None) -> Row:
             for validation in summary.validations
         ],
         "head": head and head_numbers(head),
+        "untrained": _untrained(result.agent),
         "planned": _planned(result.agent) if head and not head.depth else None,
     }
     return Row.model_validate(row)
@@ -104,6 +106,14 @@ def row_of(case: str, result: Result, start: Result | None = None) -> Row:
 def _without_masks(agent: Agent) -> Figures:
     """Evaluate the greedy policy of the agent on held-out problems without masks."""
     return _held_out(agent, Player(agent, masked=False))
+
+
+def _untrained(agent: Agent) -> dict[str, Figures]:
+    """Evaluate the policy with the random weights that the agent's seed gives, also if it started from others."""
+    policy = build_learner(agent.settings, "cpu", agent.language).model.policy
+    evaluation, untrained = agent.settings.evaluation, Agent(agent.settings, agent.dynamics, policy)
+    scores = evaluate_agent(untrained, evaluation.split, range(evaluation.problems))
+    return {name: _rounded(figures) for name, figures in scores.items()}
 
 
 def _planned(agent: Agent) -> Figures | None:

@@ -9,7 +9,7 @@ from benchmarks.suite.learning_cases import learning_cases
 from token_env import SIZES
 from token_env.errors import find
 
-PRESET, AS_REPORTED, SB3_DEFAULTS = "preset", "as-reported", "sb3-defaults"
+PRESET, AS_REPORTED, SB3_CLASSES, SB3_DEFAULTS = "preset", "as-reported", "sb3-classes", "sb3-defaults"
 
 
 def _size_cases(max_episodes: int | None = None) -> tuple[Case, ...]:
@@ -44,7 +44,7 @@ def _reach_cases() -> tuple[Case, ...]:
         for size in ("fast", "stable")
         for variant, layer in (
             (SB3_DEFAULTS, _sb3_defaults(size)),
-            ("sb3-classes", merge_layers(our_preset(size), {"policy": {"head": "stock"}})),
+            (SB3_CLASSES, merge_layers(our_preset(size), {"policy": {"head": "stock"}})),
             (PRESET, our_preset(size)),
         )
     )

@@ -19,6 +19,8 @@ def test_figures_equal_hand_computed_numbers():
         "policy_mb": 4.0,
         "file_mb": 4.1,
         "training_minutes": 1.0,
+        "cpu_minutes": 0.75,
+        "head": "planning",
         "episodes_per_minute": 400.0,
         "steps_per_second": 400 * 8 / 60,
         "peak_memory_mb": 500.0,

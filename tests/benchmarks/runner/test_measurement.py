@@ -91,6 +91,15 @@ def test_an_agent_trained_with_masks_is_measured_without_them_too(folder, rows):
     assert free.mean_fluency_penalty > masked.held_out["agent (greedy)"].mean_fluency_penalty == 0.0
 
 
+def test_a_row_has_the_scores_of_the_policy_before_its_training(rows):
+    hybrid, alone, masked = rows
+    assert hybrid.untrained == alone.untrained  # the same seed and settings; not the weights it started with
+    for row in (alone, masked):
+        for how, figures in row.untrained.items():
+            assert figures.problems == 20
+            assert figures.mean_return != row.held_out[how].mean_return
+
+
 def test_no_more_seeds_are_made_than_the_case_allows(tmp_path, submitted):
     with declared(*CASES):
         run_benchmark("brief", tmp_path, tmp_path / "runs", seeds=2)

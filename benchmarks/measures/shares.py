@@ -1,0 +1,49 @@
+"""Compute the metrics in per cent of the optimum, which can be compared between sizes, beside `score` in `figures`."""
+
+from agents.evaluation.scores import GREEDY, SAMPLED
+from benchmarks.measures.figures import Figure, MetricFunction, drawdown, optimum, share_of_optimum, spread
+from benchmarks.measures.row import Row
+
+
+def drawdown_share(row: Row) -> Figure:
+    """Stability: the drawdown in per cent of the mean optimum of the held-out problems."""
+    return _percent(drawdown(row), row)
+
+
+def spread_share(row: Row) -> Figure:
+    """Stability: the spread of the last 100 in per cent of the mean optimum of the held-out problems."""
+    return _percent(spread(row), row)
+
+
+def lead_over_greedy(row: Row) -> Figure:
+    """The score less that of the reference policy `greedy` on the same problems, in points: what learning adds to the
+    best immediate reward.
+    """
+    return _percent(row.held_out[GREEDY].mean_return - row.held_out["greedy"].mean_return, row)
+
+
+def untrained_score(row: Row) -> Figure:
+    """Score of the same policy with random weights, with the most probable tokens; rows of older versions have none."""
+    return share_of_optimum(row.untrained[GREEDY].mean_return, row) if row.untrained else None
+
+
+def untrained_score_sampled(row: Row) -> Figure:
+    """The same with tokens drawn by their probability."""
+    return share_of_optimum(row.untrained[SAMPLED].mean_return, row) if row.untrained else None
+
+
+def reference_score(policy: str) -> MetricFunction:
+    """Build the metric function for the score of a reference policy; None in rows that were made without it."""
+
+    def compute(row: Row) -> Figure:
+        return share_of_optimum(row.held_out[policy].mean_return, row) if policy in row.held_out else None
+
+    compute.__name__ = f"score_of_{policy}"
+    compute.__doc__ = f"Score of the reference policy `{policy}` on the same problems; every run has the same."
+    return compute
+
+
+def _percent(value: Figure, row: Row) -> Figure:
+    """Return a number in per cent of the optimum; None if it is None or the optimum is not above zero."""
+    best = optimum(row)
+    return 100 * value / best if isinstance(value, float) and best > 0 else None
