@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F  # noqa: N812  # as torch's own documentation calls it
 
+from agents.machine.processor import CPU_DESCRIPTION, cpu_flags, read_cpu_fields
 from agents.machine.threads import thread_count, threads_in_use
 
-CPU_DESCRIPTION = Path("/proc/cpuinfo")  # exists on Linux only; elsewhere torch's default is used
 BF16_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")  # "bf16" is ARM's name
 FLOAT32, BF16 = "float32", "bf16"
 LIBRARIES = {"default": "torch's default", "onednn": "oneDNN"}  # names of the paths in messages
@@ -62,14 +62,9 @@ def this_cpu(description: Path = CPU_DESCRIPTION) -> Cpu:
     Args:
         description: File that describes the processor, in the format of Linux's /proc/cpuinfo.
     """
-    fields: dict[str, str] = {}
-    if description.exists():
-        for line in description.read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            fields.setdefault(name.strip(), value.strip())
+    fields = read_cpu_fields(description)
     onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    features = fields.get("flags") or fields.get("Features", "")
-    return Cpu(fields.get("vendor_id", ""), frozenset(features.split()), onednn)
+    return Cpu(fields.get("vendor_id", ""), cpu_flags(fields), onednn)
 
 
 def choose_products(matmul: str, precision: str, device: str, cpu: Cpu | None = None) -> Products:

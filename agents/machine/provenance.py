@@ -2,17 +2,20 @@
 
 import os
 import platform
-import subprocess
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from agents.machine.processor import command_output, this_processor
 from agents.machine.threads import thread_count
+from agents.machine.usage import load_average
 
 LIBRARIES = ("tokentask", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
-COMMAND_SECONDS = 10.0  # time limit of git and sysctl
+DIRTY = "-dirty"  # end of the revision of a checkout with changes
+HOME = Path(__file__).parents[2]  # the checkout, if this code is not installed
+CODE = ("token_env", "agents", "configs", "benchmarks", ":(exclude)benchmarks/results")  # what a result depends on
 
 
 def provenance(device: str, device_reason: str) -> dict[str, Any]:
@@ -22,6 +25,7 @@ def provenance(device: str, device_reason: str) -> dict[str, Any]:
         device: Torch device of the training.
         device_reason: Reason why this device was chosen.
     """
+    processor = this_processor()
     return {
         "command": [word.encode(errors="backslashreplace").decode() for word in sys.argv],
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -30,12 +34,18 @@ def provenance(device: str, device_reason: str) -> dict[str, Any]:
         "machine": {
             "host": platform.node(),
             "system": platform.platform(),
-            "processor": processor(),
+            "processor": processor.name,
+            "vendor": processor.vendor,
+            "family": processor.family,
+            "model": processor.model,
+            "instruction_sets": processor.instruction_sets,
+            "torch_kernels": processor.torch_kernels,
             "cores": os.cpu_count(),
             "device": device,
             "device_reason": device_reason,
         },
         "threads": thread_count(),
+        "load": load_average(),
     }
 
 
@@ -45,29 +55,28 @@ def versions() -> dict[str, str]:
 
 
 def revision() -> str | None:
-    """Return the git revision of this code, with `-dirty` if tracked files have changed; None outside a checkout."""
-    home = Path(__file__).parents[2]
-    if not (home / ".git").exists():  # an installed package: a repository further up is not this one
+    """Return the git revision of this code, with `-dirty` if `changed_files` names any; None outside a checkout."""
+    changed = changed_files()
+    commit = None if changed is None else _git("describe", "--always", "--abbrev=12", "--exclude=*")
+    return f"{commit}{DIRTY}" if commit and changed else commit
+
+
+def changed_files() -> list[str] | None:
+    """Return the tracked files of the packages that differ from the last commit; None outside a checkout.
+
+    Results files do not count: a benchmark appends to them while it runs.
+    """
+    output = _git("diff", "--name-only", "HEAD", "--", *CODE)
+    return None if output is None else output.splitlines()
+
+
+def _git(*words: str) -> str | None:
+    """Return the output of a git command on this checkout; None outside a checkout."""
+    if not (HOME / ".git").exists():  # an installed package: a repository further up is not this one
         return None
-    return _output("git", "-C", str(home), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    return command_output("git", "-C", str(HOME), *words)
 
 
 def processor() -> str:
     """Return the model name of the processor, or its architecture if the name is unknown."""
-    if sys.platform == "darwin":
-        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _output(*command: str) -> str | None:
-    """Return the output of a command; None if it cannot be run or fails."""
-    try:
-        process = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return process.stdout.strip()
+    return this_processor().name

@@ -1,5 +1,6 @@
-"""Measure time, memory use and device utilisation."""
+"""Measure time, memory use, load and device utilisation."""
 
+import os
 import resource
 import sys
 import time
@@ -34,6 +35,14 @@ def peak_memory_mb() -> float:
     """Return the peak resident memory of this process, in MB (10⁶ bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)  # bytes on macOS, KiB elsewhere
+
+
+def load_average() -> float | None:
+    """Return the mean number of processes that ran or waited during the last minute; None if it is unknown."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except OSError:
+        return None
 
 
 class Clock:

@@ -45,10 +45,25 @@ class Machine(Frozen):
 
     host: str
     system: str
-    processor: str
+    processor: str  # model name, which may stand for several models: a virtual machine says "AMD EPYC" of all
     cores: int | None
     device: str
     device_reason: str = ""  # reason for choosing the device; empty in older results
+    # The fields of `agents.machine.processor.Processor`; None if unknown, and in older results.
+    vendor: str | None = None
+    family: int | None = None
+    model: int | None = None
+    instruction_sets: tuple[str, ...] | None = None
+    torch_kernels: str | None = None
+
+    @property
+    def description(self) -> str:
+        """What distinguishes this machine, as text: `AMD EPYC (AuthenticAMD family 25 model 1, AVX2, 2 cores, cpu)`."""
+        numbers = [f"family {self.family}"] if self.family is not None else ["family not recorded"]
+        numbers += [f"model {self.model}"] if self.model is not None else []
+        kind = " ".join([*([self.vendor] if self.vendor else []), *numbers])
+        kernels = [self.torch_kernels] if self.torch_kernels else []
+        return f"{self.processor} ({', '.join([kind, *kernels, f'{self.cores} cores', self.device])})"
 
 
 class TrainingCost(Frozen):
@@ -60,6 +75,9 @@ class TrainingCost(Frozen):
     peak_memory_mb: float  # peak resident memory of the process, in 10⁶ bytes
     device_memory_mb: float | None
     device_use_percent: float | None
+    # Load average of the machine over one minute: processes that run or wait. None if unknown, and in older results.
+    load_at_start: float | None = None
+    load_at_end: float | None = None
 
 
 class RunRecord(JsonFile):
@@ -71,6 +89,7 @@ class RunRecord(JsonFile):
     versions: dict[str, str]  # version by distribution name
     machine: Machine
     threads: int
+    load: float | None = None  # load average of the machine over one minute, before the training; None in older runs
     products: dict[str, Any]  # matrix multiplication settings: the fields of `Products`
     origin: dict[str, Any] = Field(default_factory=dict, alias="from")  # run that the initial weights came from, if any
     resumed: tuple[dict[str, Any], ...] = ()  # one record per resumption
@@ -101,23 +120,26 @@ class Summary(JsonFile):
     device_memory_mb: float | None
     device_use_percent: float | None
     peak_memory_mb: float
+    load_at_end: float | None = None  # load average of the machine over one minute, after the training
     best: ValidationScore | None  # None if the run was never validated
     validations: tuple[ValidationScore, ...] = ()
-    status: Literal["finished", "interrupted"]
+    status: Literal["finished", "interrupted", "diverged"]  # "diverged" is never written: such a run can be resumed
     # Scores on held-out problems, by policy; empty after an interruption.
     evaluation: dict[str, Scores] = Field(default_factory=dict)
     training_problems: Scores | None = None  # scores of the greedy agent on the last problems of the training
     full_difficulty_from: int | None = None  # first episode at full difficulty; only with a curriculum
 
-    def cost(self, threads: int) -> TrainingCost:
-        """Return the time and memory of the training, which ran on this many threads."""
+    def cost(self, record: RunRecord) -> TrainingCost:
+        """Return the time and memory of the training, which began with this record."""
         return TrainingCost(
             seconds=self.training_seconds,
             cpu_seconds=self.cpu_seconds,
-            threads=threads,
+            threads=record.threads,
             peak_memory_mb=self.peak_memory_mb,
             device_memory_mb=self.device_memory_mb,
             device_use_percent=self.device_use_percent,
+            load_at_start=record.load,
+            load_at_end=self.load_at_end,
         )
 
 

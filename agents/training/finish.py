@@ -12,7 +12,7 @@ from agents.evaluation.scores import evaluate_agent, evaluate_references, score_
 from agents.evaluation.statistics import WINDOW
 from agents.machine.matmul import FLOAT32
 from agents.machine.signals import Interrupted, Stopper
-from agents.machine.usage import device_memory_mb, peak_memory_mb
+from agents.machine.usage import device_memory_mb, load_average, peak_memory_mb
 from agents.policies.bf16 import set_linear_precision
 from agents.runs import learning_curve, model_files, run_dir
 from agents.runs.checkpoints import checkpoint_file, read_checkpoint
@@ -70,6 +70,8 @@ def training_figures(settings: Settings, device: str, recorder: Recorder, times:
         "distinct_tokens_last_100": len(np.unique(np.array(recorder.last_tokens))),
         "device_memory_mb": device_memory_mb(device),
         "device_use_percent": float(np.mean(recorder.device_use)) if recorder.device_use else None,
+        "peak_memory_mb": peak_memory_mb(),
+        "load_at_end": load_average(),
     }
 
 
@@ -106,7 +108,7 @@ def finish(
     """
     settings, dynamics, policy = training.settings, training.dynamics, training.model.policy
     model_files.save(path, settings, dynamics, policy)
-    fields = training_figures(settings, training.device, recorder, times) | {"peak_memory_mb": peak_memory_mb()}
+    fields = training_figures(settings, training.device, recorder, times)
     fields |= save_best(path, training, validations)
     set_linear_precision(policy, FLOAT32)
     agent = Agent(settings, dynamics, policy.to("cpu"))

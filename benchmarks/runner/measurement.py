@@ -77,7 +77,7 @@ def row_of(case: str, result: Result, start: Result | None = None) -> Row:
         "machine": record.machine,
         "settings": result.agent.settings.to_dict() | {"from_run": None},  # a path of this machine
         "language": result.agent.language.fingerprint,
-        "training": summary.cost(record.threads),
+        "training": summary.cost(record),
         "policy_bytes": sum(weights.numel() * weights.element_size() for weights in policy.parameters()),
         "file_bytes": (result.run / run_dir.WEIGHTS).stat().st_size,
         "distinct_tokens_last_100": summary.distinct_tokens_last_100,
@@ -90,7 +90,7 @@ def row_of(case: str, result: Result, start: Result | None = None) -> Row:
         "start": start
         and {
             "settings": start.agent.settings.to_dict(),
-            "training": start.summary.cost(read_record(start.run).threads),
+            "training": start.summary.cost(read_record(start.run)),
         },
         "validations": [
             {"episodes": validation.episodes, "mean_return": round(validation.mean_return, 5)}

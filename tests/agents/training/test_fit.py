@@ -158,6 +158,9 @@ def test_a_run_tells_its_machine_its_revision_and_its_processor_time(finished):
     assert made["machine"]["cores"] == os.cpu_count()
     assert made["machine"]["host"]
     assert made["machine"]["processor"]
+    assert made["machine"]["torch_kernels"] == torch.backends.cpu.get_cpu_capability()
+    assert made["load"] >= 0
+    assert finished.summary.load_at_end >= 0
     assert (made["machine"]["device"], made["machine"]["device_reason"]) == ("cpu", "as asked")
     root = Path(__file__).parents[3]
     if (root / ".git").exists():
