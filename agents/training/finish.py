@@ -132,6 +132,25 @@ def finish(
     return Result(path, agent, summary, int(interrupted))
 
 
+def diverged_result(
+    path: Path, training: Training, recorder: Recorder, times: tuple[float, float], validations: list[Validation]
+) -> Result:
+    """Return the result of a training that diverged, without evaluation; nothing is saved, so it can be resumed.
+
+    Args:
+        path: Directory of the run.
+        training: Parts of the training, at its end.
+        recorder: Recorder of the run.
+        times: Wall-clock seconds and CPU seconds of the training.
+        validations: All validations of the run.
+    """
+    fields = training_figures(training.settings, training.device, recorder, times)
+    scores = tuple(ValidationScore(episodes=played, mean_return=value) for played, value in validations)
+    summary = Summary(**fields, best=None, validations=scores, status="diverged")
+    agent = Agent(training.settings, training.dynamics, training.model.policy.to("cpu"))
+    return Result(path, agent, summary, interrupted=0)
+
+
 def save_best(path: Path, training: Training, validations: list[Validation]) -> dict[str, Any]:
     """Save the policy with the best validation score as a second model; return its fields of the summary."""
     episodes = best_of(validations)

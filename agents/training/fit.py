@@ -25,14 +25,16 @@ from agents.runs.metrics import wait_for_new_tensorboard_filename
 from agents.runs.summary import RunRecord
 from agents.settings.schema import Settings
 from agents.training.build import Training, build, initial_files, load_initial_weights, resolve_settings
-from agents.training.finish import Result, finish
-from agents.training.guards import TrainingError, UpdateGuard
+from agents.training.finish import Result, diverged_result, finish
+from agents.training.guards import DivergedError, TrainingError, UpdateGuard
 from agents.training.progress import ProgressDisplay
 from agents.training.recorder import Recorder
 from agents.training.saver import Saver
 from agents.training.state import make_checkpoint, restore_logger
 from agents.training.validation import checkpoint_settings, validate
 from token_env.rules.rewards import find_reward
+
+INVALID_LOGITS = "Expected parameter"  # how torch begins its error where a distribution gets logits that are not finite
 
 
 def fit(settings: Settings, directory: str | Path | None = None, progress: bool = True) -> Result:
@@ -45,7 +47,8 @@ def fit(settings: Settings, directory: str | Path | None = None, progress: bool 
 
     Raises:
         SettingError: The settings cannot be used; nothing has been written.
-        TrainingError: A value is not finite, an action is invalid, or the directory became unwritable.
+        DivergedError: A loss, a gradient, a logit or a weight is not finite.
+        TrainingError: A reward is not finite, an action is invalid, or the directory became unwritable.
         Interrupted: A signal arrived before training started, or a second signal arrived.
     """
     with Stopper() as stopper:
@@ -106,7 +109,8 @@ def train(
         progress: Whether to display the progress on stderr.
 
     Raises:
-        TrainingError: A value is not finite, an action is invalid, or the directory became unwritable.
+        DivergedError: A loss, a gradient, a logit or a weight is not finite.
+        TrainingError: A reward is not finite, an action is invalid, or the directory became unwritable.
         Interrupted: A second signal arrived.
     """
     settings, products = training.settings, training.products
@@ -132,6 +136,9 @@ def train(
                 set_generators(metadata["generators"], training.device)
             learn(training, recorder, saver, progress, resumed=checkpoint is not None)
         return finish(path, training, recorder, clock.read(), validations, stopper)
+    except DivergedError as error:
+        result = diverged_result(path, training, recorder, clock.read(), validations)
+        raise DivergedError(f"{error} {describe_last_checkpoint(path)}", result) from error
     except (TrainingError, InvalidAction) as error:
         raise TrainingError(f"{error} {describe_last_checkpoint(path)}") from error
     except OSError as error:
@@ -155,6 +162,9 @@ def learn(training: Training, recorder: Recorder, saver: Saver, progress: bool, 
         saver: Callback that writes checkpoints and stops after a signal.
         progress: Whether to display the progress on stderr.
         resumed: Whether the model continues from a checkpoint.
+
+    Raises:
+        DivergedError: A loss, a gradient, a logit or a weight is not finite.
     """
     model, settings = training.model, training.settings
     display = ProgressDisplay(recorder, settings.episodes)
@@ -166,6 +176,10 @@ def learn(training: Training, recorder: Recorder, saver: Saver, progress: bool, 
             model.learn(remaining_steps, callback=callbacks, log_interval=1, reset_num_timesteps=not resumed)
     except Stopped:
         pass
+    except ValueError as error:
+        if str(error).startswith(INVALID_LOGITS):
+            raise DivergedError(f"the update after step {model.num_timesteps}: its logits are not finite.") from error
+        raise
 
 
 def describe_last_checkpoint(path: Path) -> str:

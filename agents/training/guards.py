@@ -1,7 +1,7 @@
 """Stop a training at the first invalid value or action, and report its environment and step."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,11 +15,27 @@ from agents.algorithms.rollouts import Episodes
 from agents.runs.weights import first_nonfinite
 from token_env.errors import SettingError
 
+if TYPE_CHECKING:
+    from agents.training.finish import Result
+
 MAX_MAGNITUDE = 1e6  # far above every reward and observation of the task
 
 
 class TrainingError(SettingError):
     """The training cannot continue."""
+
+
+class DivergedError(TrainingError):
+    """A loss, a gradient, a logit or a weight is not finite: the training has diverged.
+
+    Attributes:
+        result: What there is of the run: its directory, the agent with the weights it ended with, and a summary without
+            evaluation. None before the run is known.
+    """
+
+    def __init__(self, message: str, result: "Result | None" = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class CheckedVecEnv(VecEnvWrapper):
@@ -139,7 +155,7 @@ class UpdateGuard(BaseCallback):
     """Check every policy update for finite losses, gradients and weights; list it before `Recorder` and `Saver`.
 
     Raises:
-        TrainingError: A loss, the gradient norm or a weight is not finite.
+        DivergedError: A loss, the gradient norm or a weight is not finite.
     """
 
     def __init__(self) -> None:
@@ -169,7 +185,7 @@ class UpdateGuard(BaseCallback):
         logged = {name: self.logger.name_to_value.get(f"train/{name}", 0.0) for name in names}
         for name, value in (logged | {"gradient norm": global_norm(gradients(self.model.policy))}).items():
             if not np.isfinite(value):
-                raise TrainingError(f"the update after step {self.num_timesteps}: {name} {value}.")
+                raise DivergedError(f"the update after step {self.num_timesteps}: {name} {value}.")
         weights = dict(self.model.policy.named_parameters())
         if not np.isfinite(global_norm(list(weights.values()))):
             check_weights(weights)
@@ -189,7 +205,7 @@ def check_weights(weights: Mapping[str, torch.Tensor]) -> None:
     """Check that every weight is finite.
 
     Raises:
-        TrainingError: A weight is not finite; the message names its tensor.
+        DivergedError: A weight is not finite; the message names its tensor.
     """
     if bad := first_nonfinite(weights):
-        raise TrainingError(f"the weights {bad[0]} contain {bad[1]}.")
+        raise DivergedError(f"the weights {bad[0]} contain {bad[1]}.")

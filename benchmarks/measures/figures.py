@@ -1,7 +1,10 @@
-"""Compute all metrics from a row. The docstring of a metric function is its published definition."""
+"""Compute all metrics from a row. The docstring of a metric function is its published definition.
+
+A run that diverged has no value of the metrics that need a whole training or its agent (`of_whole_run`).
+"""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, wraps
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +26,17 @@ Figure = float | int | str | None  # None: the metric is not defined for the run
 MetricFunction = Callable[[Row], Figure]
 
 
+def of_whole_run(compute: MetricFunction) -> MetricFunction:
+    """Make a metric function return None for a run that diverged."""
+
+    @wraps(compute)
+    def compute_if_whole(row: Row) -> Figure:
+        return compute(row) if row.diverged is None else None
+
+    return compute_if_whole
+
+
+@of_whole_run
 def episodes(row: Row) -> Figure:
     """Episodes played in training."""
     return len(row.returns)
@@ -67,9 +81,10 @@ def policy_mb(row: Row) -> Figure:
 
 def file_mb(row: Row) -> Figure:
     """The saved weights on disk, 10⁶ bytes; neither optimizer state nor code is in the file."""
-    return row.file_bytes / 1e6
+    return None if row.file_bytes is None else row.file_bytes / 1e6
 
 
+@of_whole_run
 def training_minutes(row: Row) -> Figure:
     """Wall-clock time from the first episode to the last update, on one thread, without the evaluation."""
     return row.training.seconds / 60
@@ -90,6 +105,7 @@ def steps_per_second(row: Row) -> Figure:
     return len(row.returns) * row.settings.env.max_steps / row.training.seconds
 
 
+@of_whole_run
 def peak_memory_mb(row: Row) -> Figure:
     """The most resident memory of the process, Python, PyTorch and the evaluation included, 10⁶ bytes."""
     return row.training.peak_memory_mb
@@ -100,6 +116,7 @@ def cpu_percent(row: Row) -> Figure:
     return 100 * row.training.cpu_seconds / row.training.seconds
 
 
+@of_whole_run
 def device_memory_mb(row: Row) -> Figure:
     """On cuda the most memory that tensors held, on mps what the driver holds at the end, 10⁶ bytes."""
     return row.training.device_memory_mb
@@ -112,29 +129,34 @@ def device_use_percent(row: Row) -> Figure:
 
 def max_return(row: Row) -> Figure:
     """The highest return of a training episode."""
-    return max(row.returns)
+    return max(row.returns, default=None)
 
 
+@of_whole_run
 def final_return(row: Row) -> Figure:
     """The return of the last training episode: one episode, hence mostly chance."""
     return row.returns[-1]
 
 
+@of_whole_run
 def mean_last_100(row: Row) -> Figure:
     """Mean return of the last 100 training episodes."""
     return float(_last(row, LONG_WINDOW).mean())
 
 
+@of_whole_run
 def mean_last_20(row: Row) -> Figure:
     """Mean return of the last 20 training episodes."""
     return float(_last(row, SHORT_WINDOW).mean())
 
 
+@of_whole_run
 def lowest_last_20(row: Row) -> Figure:
     """The lowest return of the last 20 training episodes."""
     return float(_last(row, SHORT_WINDOW).min())
 
 
+@of_whole_run
 def highest_last_20(row: Row) -> Figure:
     """The highest return of the last 20 training episodes."""
     return float(_last(row, SHORT_WINDOW).max())
@@ -148,11 +170,13 @@ def min_loss(row: Row) -> Figure:
     return _lowest(_losses(row))
 
 
+@of_whole_run
 def lowest_loss_last_20(row: Row) -> Figure:
     """The lowest loss of the last 20 updates, or of all where there were fewer."""
     return _lowest(_losses(row)[-SHORT_WINDOW:])
 
 
+@of_whole_run
 def highest_loss_last_20(row: Row) -> Figure:
     """The highest loss of the last 20 updates, or of all where there were fewer."""
     return max(_losses(row)[-SHORT_WINDOW:], default=None)
@@ -164,11 +188,13 @@ def drawdown(row: Row) -> Figure:
     return float((np.maximum.accumulate(means) - means).max()) if len(means) else None
 
 
+@of_whole_run
 def spread(row: Row) -> Figure:
     """Stability: the standard deviation of the returns of the last 100 training episodes."""
     return float(_last(row, LONG_WINDOW).std(ddof=1)) if len(row.returns) > 1 else None
 
 
+@of_whole_run
 def convergence(row: Row) -> Figure:
     """The first episode from which on no block of 100 episodes earned significantly less than the last fifth of the
     training: Welch's one-sided t-test of each whole block before that fifth, 5 % shared equally among the blocks.
@@ -195,16 +221,19 @@ def seconds_to_reported(row: Row) -> Figure:
     return None if reached is None else row.training.seconds * float(reached) / len(row.returns)
 
 
+@of_whole_run
 def training_tokens(row: Row) -> Figure:
     """Different tokens said in the last 100 training episodes."""
     return row.distinct_tokens_last_100
 
 
+@of_whole_run
 def test_return(row: Row) -> Figure:
     """Mean return on the first 200 test problems, with the most probable tokens."""
     return row.held_out[GREEDY].mean_return
 
 
+@of_whole_run
 def test_return_sampled(row: Row) -> Figure:
     """The same with tokens drawn by their probability."""
     return row.held_out[SAMPLED].mean_return
@@ -212,9 +241,10 @@ def test_return_sampled(row: Row) -> Figure:
 
 def optimum(row: Row) -> float:
     """The most that can be earned on these problems, exactly, the mean over them; every run has the same."""
-    return mean_optimum(row.settings.env, row.settings.evaluation.split, row.held_out[GREEDY].problems)
+    return mean_optimum(row.settings.env, row.settings.evaluation.split, row.held_out["greedy"].problems)
 
 
+@of_whole_run
 def score(row: Row) -> Figure:
     """The return in per cent of the optimum on the same problems: 100 is perfect with hindsight of the whole message.
     This figure can be compared between sizes.
@@ -222,11 +252,13 @@ def score(row: Row) -> Figure:
     return share_of_optimum(row.held_out[GREEDY].mean_return, row)
 
 
+@of_whole_run
 def score_sampled(row: Row) -> Figure:
     """The same with tokens drawn by their probability."""
     return share_of_optimum(row.held_out[SAMPLED].mean_return, row)
 
 
+@of_whole_run
 def share_of_greedy(row: Row) -> Figure:
     """The return divided by that of the reference policy `greedy` on the same problems, in per cent."""
     return 100 * row.held_out[GREEDY].mean_return / row.held_out["greedy"].mean_return
@@ -234,7 +266,7 @@ def share_of_greedy(row: Row) -> Figure:
 
 def training_return(row: Row) -> Figure:
     """Mean return, with the most probable tokens, on the 200 problems played last in training."""
-    return row.training_problems.mean_return
+    return row.training_problems.mean_return if row.training_problems else None
 
 
 def generalisation_gap(row: Row) -> Figure:
@@ -242,14 +274,16 @@ def generalisation_gap(row: Row) -> Figure:
     problems. Positive: better on what it was trained on. Problems differ, so one run's gap has a standard error of
     about 0.05.
     """
-    return row.training_problems.mean_return - row.held_out[GREEDY].mean_return
+    return row.training_problems.mean_return - row.held_out[GREEDY].mean_return if row.training_problems else None
 
 
+@of_whole_run
 def test_tokens(row: Row) -> Figure:
     """Different tokens said on the test problems, with the most probable tokens."""
     return row.held_out[GREEDY].distinct_tokens
 
 
+@of_whole_run
 def token_perplexity(row: Row) -> Figure:
     """Exp of the entropy of these tokens: how many equally used ones would be as varied."""
     return row.held_out[GREEDY].token_perplexity
@@ -269,6 +303,7 @@ def reference_return(policy: str) -> MetricFunction:
 def adequacy_of_quarter(place: int) -> MetricFunction:
     """Build the metric function for the adequacy recovered on one quarter of the words; 0 is the commonest."""
 
+    @of_whole_run
     def compute(row: Row) -> Figure:
         share = row.held_out[GREEDY].adequacy_by_rarity[place]
         return None if share is None else 100 * share

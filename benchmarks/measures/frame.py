@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.files import RESULTS
@@ -16,8 +17,9 @@ from benchmarks.suite.cases import FAST_VS_STABLE, find_benchmark
 def results(benchmark: str = FAST_VS_STABLE, folder: str | Path = RESULTS) -> pd.DataFrame:
     """Return the results of a benchmark with one row per run and one column per metric.
 
-    Further columns are case, size, variant, seed, host, processor, revision and start time. Invalid lines of the
-    results file are left out with a warning.
+    Further columns are case, size, variant, seed, host, processor, revision, start time, and `diverged`: the number of
+    episodes after which a training diverged, NaN for all others. Invalid lines of the results file are left out with a
+    warning.
 
     Args:
         benchmark: Name of the benchmark.
@@ -46,6 +48,7 @@ def frame(benchmark: str, rows: list[Row]) -> pd.DataFrame:
             "processor": row.machine.processor,
             "revision": row.revision,
             "started": row.started,
+            "diverged": np.nan if row.diverged is None else row.diverged,
         }
         for row in ordered
     ]

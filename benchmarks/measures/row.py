@@ -3,16 +3,17 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from agents.evaluation.scores import GREEDY, SAMPLED, Figures
+from agents.machine.provenance import DIRTY
 from agents.runs.summary import Machine, TrainingCost, ValidationScore
 from agents.settings.schema import Frozen, Settings
 from benchmarks.measures.head_numbers import HeadNumbers
 
 FORMAT = 1
-# Policies that every row evaluates; planning policies are not stored, since their returns follow from the settings.
-POLICIES = {GREEDY, SAMPLED, "random", "fluent", "verbatim", "greedy"}
+# Policies that a row evaluates; planning policies are not stored, since their returns follow from the settings.
+AGENT, REFERENCES = {GREEDY, SAMPLED}, {"random", "fluent", "verbatim", "greedy"}
 
 
 class Start(Frozen):
@@ -36,13 +37,15 @@ class Row(Frozen):
     language: str  # fingerprint
     training: TrainingCost
     policy_bytes: int  # size of the parameters
-    file_bytes: int  # size of the weights file
+    file_bytes: int | None  # size of the weights file; None if the run diverged, which saves none
     distinct_tokens_last_100: int  # in the last 100 training episodes
-    returns: tuple[float, ...]  # [episodes] rounded to 0.001
+    diverged: int | None = Field(None, ge=0)  # number of episodes after which the training diverged; None: it did not
+    returns: tuple[float, ...]  # [episodes] rounded to 0.001; those before it diverged
     losses: tuple[float | None, ...]  # [updates] None if not finite
     rollout_tokens: tuple[int, ...]  # [updates] number of distinct tokens in the rollout
-    held_out: dict[str, Figures]  # by policy: the agent and the reference policies on held-out problems
-    training_problems: Figures  # the agent on its last training problems
+    # By policy: the agent, unless it diverged, and the reference policies on held-out problems.
+    held_out: dict[str, Figures]
+    training_problems: Figures | None  # the agent on its last training problems; None if it diverged
     without_masks: Figures | None = None  # the agent without masks on held-out problems; None if trained without
     start: Start | None = None  # None: random initial weights
     validations: tuple[ValidationScore, ...] = ()  # greedy returns on validation problems during the training
@@ -56,11 +59,22 @@ class Row(Frozen):
             raise ValueError(f"its seed is {self.seed}, that of its settings {self.settings.seed}")
         if self.start and self.start.settings.seed != self.seed:
             raise ValueError(f"its seed is {self.seed}, that of its start {self.start.settings.seed}")
-        if len(self.returns) != self.settings.episodes:
-            raise ValueError(f"it has the returns of {len(self.returns)} of {self.settings.episodes} episodes")
-        if missing := POLICIES - set(self.held_out):
+        played = self.settings.episodes if self.diverged is None else self.diverged
+        if len(self.returns) != played or played > self.settings.episodes:
+            raise ValueError(f"it has the returns of {len(self.returns)} of {played} episodes")
+        expected = REFERENCES if self.diverged is not None else AGENT | REFERENCES
+        if missing := expected - set(self.held_out):
             raise ValueError(f"held_out lacks {', '.join(sorted(missing))}")
+        if self.diverged is not None and (AGENT & set(self.held_out) or self.training_problems):
+            raise ValueError("it diverged, but its agent was evaluated")
+        if self.diverged is None and not self.training_problems:
+            raise ValueError("it lacks training_problems")
         return self
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether the code of this run differed from its revision."""
+        return (self.revision or "").endswith(DIRTY)
 
 
 def compared_versions(versions: dict[str, str]) -> frozenset[tuple[str, str]]:

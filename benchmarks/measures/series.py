@@ -1,6 +1,6 @@
 """Compute training curves from rows: values per seed, their mean and its 95 % interval."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +50,12 @@ def without_reported_settings(runs: Runs) -> Runs:
     return [(case, rows) for case, rows in runs if case.variant != AS_REPORTED]
 
 
+def whole_runs(runs: Runs) -> Runs:
+    """Drop the rows of trainings that diverged, and the cases without others."""
+    whole = [(case, [row for row in rows if row.diverged is None]) for case, rows in runs]
+    return [(case, rows) for case, rows in whole if rows]
+
+
 def by_case(benchmark: Benchmark, rows: Iterable[Row]) -> Runs:
     """Group rows by case in the benchmark's order; skip cases without rows."""
     groups: dict[str, list[Row]] = {}
@@ -60,32 +66,40 @@ def by_case(benchmark: Benchmark, rows: Iterable[Row]) -> Runs:
 
 def returns(rows: list[Row]) -> Series:
     """Compute the running mean return of 100 episodes at `POINTS` episodes or fewer."""
-    curves = np.array([running_mean(row.returns, LONG_WINDOW) for row in rows])
+    curves = _padded([running_mean(row.returns, LONG_WINDOW) for row in rows])
     indices = np.unique(np.linspace(0, curves.shape[1] - 1, POINTS).astype(int))
     return Series(indices + 1.0, curves[:, indices])
 
 
 def losses(rows: list[Row]) -> Series:
     """Collect the loss of every update."""
-    values = np.array([[np.nan if loss is None else loss for loss in row.losses] for row in rows], dtype=np.float64)
+    values = _padded([[np.nan if loss is None else loss for loss in row.losses] for row in rows])
     return Series(_update_episodes(rows, values.shape[1]), values)
 
 
 def tokens(rows: list[Row]) -> Series:
     """Collect the number of distinct tokens in the rollout of every update."""
-    values = np.array([row.rollout_tokens for row in rows], dtype=np.float64)
+    values = _padded([row.rollout_tokens for row in rows])
     return Series(_update_episodes(rows, values.shape[1]), values)
 
 
 def validation_scores(rows: list[Row]) -> Series:
     """Compute the score of every validation during the training, in per cent; no points without validations."""
     env, problems = rows[0].settings.env, rows[0].settings.checkpoints.problems
-    episodes = [float(validation.episodes) for validation in rows[0].validations]
-    returns = [[validation.mean_return for validation in row.validations] for row in rows]
+    episodes = [float(validation.episodes) for validation in max((row.validations for row in rows), key=len)]
+    returns = _padded([[validation.mean_return for validation in row.validations] for row in rows])
     optimum = mean_optimum(env, "validation", problems) if episodes else np.nan
-    return Series(np.array(episodes), 100 * np.array(returns, dtype=np.float64) / optimum)
+    return Series(np.array(episodes), 100 * returns / optimum)
 
 
 def _update_episodes(rows: list[Row], count: int) -> NDArray[np.float64]:
     """Return the number of episodes played before each update, [count]."""
-    return np.linspace(0, len(rows[0].returns), count + 1)[1:]
+    return np.linspace(0, max(len(row.returns) for row in rows), count + 1)[1:]
+
+
+def _padded(curves: Sequence[Sequence[float] | NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return curves as one array [seeds, points]; those of trainings that diverged are shorter and end with NaN."""
+    padded = np.full((len(curves), max(map(len, curves))), np.nan)
+    for row, curve in zip(padded, curves, strict=True):
+        row[: len(curve)] = curve
+    return padded

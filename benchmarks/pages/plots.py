@@ -93,7 +93,7 @@ def loss_curves(runs: Runs) -> Figure:
 
 def reward_progression(runs: Runs) -> Figure:
     """Plot the range of returns per phase of the training, as reported and as measured."""
-    runs = [(case, rows) for case, rows in runs if case.size in reported().phases]
+    runs = [(case, rows) for case, rows in series.whole_runs(runs) if case.size in reported().phases]
 
     def draw(axes: Axes, case: Case, rows: list[Row], colour: str) -> None:
         phases = reported().phases[case.size]
@@ -125,7 +125,7 @@ def reward_progression(runs: Runs) -> Figure:
 
 def rarity(runs: Runs) -> Figure:
     """Plot the adequacy recovered on test problems per quarter of the words: our presets and `greedy`."""
-    presets = series.without_reported_settings(runs)
+    presets = series.whole_runs(series.without_reported_settings(runs))
     figure, axes = _single(
         "Adequacy recovered on test problems, by rarity of the words", "% of what the word itself earns"
     )

@@ -13,7 +13,7 @@ from agents.evaluation.statistics import Interval, mean_interval
 from benchmarks.measures.figures import QUARTERS
 from benchmarks.measures.metrics import METRICS, Metric
 from benchmarks.measures.row import Row
-from benchmarks.measures.series import Runs, without_reported_settings
+from benchmarks.measures.series import Runs, whole_runs, without_reported_settings
 from benchmarks.report.drawing import SYMBOLS, Drawing, Numbers, colour, drawing, exact, title, with_interval
 from benchmarks.suite.case import Case
 from benchmarks.suite.cases import AS_REPORTED
@@ -31,7 +31,7 @@ def rarity(runs: Runs) -> Drawing:
     """Draw the adequacy recovered on each quarter of the words, by our presets and by `greedy`."""
     quarters = list(QUARTERS)
     traces, marks, table = [], [], []
-    for place, (case, rows) in enumerate(without_reported_settings(runs)):
+    for place, (case, rows) in enumerate(whole_runs(without_reported_settings(runs))):
         intervals = [_recovered(rows, quarter) for quarter in range(len(QUARTERS))]
         traces.append(
             go.Bar(
@@ -150,7 +150,9 @@ def time_and_score(rows: Iterable[Row]) -> Drawing:
     """Draw the score of every run against its training time; runs with a score below zero are not drawn."""
     minutes, score = METRICS["training_minutes"], METRICS["score"]
     figures = [
-        (row, float(minutes.compute(row) or 0.0), float(score.compute(row) or 0.0)) for row in rows if row.start is None
+        (row, float(minutes.compute(row) or 0.0), float(score.compute(row) or 0.0))
+        for row in rows
+        if row.start is None and row.diverged is None
     ]
     points = [point for point in figures if point[2] >= 0]
     traces = []

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from benchmarks.measures.figures import LONG_WINDOW
 from benchmarks.measures.row import Row
-from benchmarks.measures.series import LABELS, Runs, without_reported_settings
+from benchmarks.measures.series import LABELS, Runs, whole_runs, without_reported_settings
 from benchmarks.report.drawing import (
     Drawing,
     Numbers,
@@ -34,7 +34,7 @@ def returns_by_tenth(runs: Runs) -> Drawing:
     sizes = list(dict.fromkeys(case.size for case, _ in runs))
     variants = list(dict.fromkeys(case.variant for case, _ in runs))
     views = [LABELS.get(variant, variant) for variant in reversed(variants)]  # our preset first
-    quantiles = [(case, _quantiles(rows)) for case, rows in runs]
+    quantiles = [(case, _quantiles(rows)) for case, rows in whole_runs(runs)]
     traces = [
         _boxes(case, values, (sizes.index(case.size) - (len(sizes) - 1) / 2) * STEP) for case, values in quantiles
     ]
@@ -109,7 +109,7 @@ def _reported_ranges(sizes: list[str]) -> Iterator[go.Scatter]:
 def last_returns(runs: Runs) -> Drawing:
     """Draw histograms of the returns of the last 100 episodes over all seeds, with our presets."""
     traces, table = [], []
-    for case, rows in without_reported_settings(runs):
+    for case, rows in whole_runs(without_reported_settings(runs)):
         returns = np.concatenate([row.returns[-LONG_WINDOW:] for row in rows])
         edges = np.arange(np.floor(returns.min() / BIN), np.ceil(returns.max() / BIN) + 2) * BIN
         shares = 100 * np.histogram(returns, edges)[0] / len(returns)

@@ -33,10 +33,13 @@ MAP_METRICS = ("score", "test_return", "training_minutes", "test_tokens", "polic
 
 
 def group_rows(rows: Iterable[Row], *varied: str) -> list[list[Row]]:
-    """Group rows whose settings are equal except for the seed and the `varied` names, in any section."""
+    """Group rows whose settings are equal except for the seed and the `varied` names, in any section.
+
+    Runs from the weights of others and runs that diverged are left out.
+    """
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        if row.start is None:
+        if row.start is None and row.diverged is None:
             fixed = _without(_comparable(row.settings), {"seed", "name", *varied})
             groups.setdefault(json.dumps(fixed, sort_keys=True, default=str), []).append(row)
     return list(groups.values())

@@ -11,6 +11,7 @@ from pathlib import Path
 from agents.machine.provenance import versions
 from benchmarks.measures.results_file import exclusive_writer, read_rows_if_any
 from benchmarks.measures.row import Row, compared_versions, versions_text
+from benchmarks.runner.clean_checkout import require_clean_checkout
 from benchmarks.runner.processes import BenchmarkPaths, Executor, Job, ProcessExecutor
 from benchmarks.suite.cases import find_benchmark
 from token_env.errors import SettingError, find
@@ -45,7 +46,8 @@ def run_benchmark(
 
     Raises:
         SettingError: If the benchmark, a case or the executor is unknown, the results were made with other versions,
-            another process writes the same results, or the cluster cannot be reached.
+            another process writes the same results, the results are the committed ones and the code is not, or the
+            cluster cannot be reached.
     """
     definition = find_benchmark(benchmark)
     selected = [definition.find_case(name) for name in cases] if cases else definition.cases
@@ -58,6 +60,8 @@ def run_benchmark(
         finished = {(row.case, row.seed) for row in rows.accepted}
         jobs = [Job(case.name, seed) for seed in range(seeds) for case in selected if seed in case.seeds(seeds)]
         missing = [job for job in jobs if job not in finished]
+        if missing:
+            require_clean_checkout(folder)
         print(f"{len(jobs) - len(missing)} of {len(jobs)} runs are finished; results: {rows.path}", file=sys.stderr)
         if not missing:
             return []

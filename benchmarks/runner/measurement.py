@@ -1,12 +1,15 @@
-"""Train and evaluate one run of a case and append its row to the results."""
+"""Train and evaluate one run of a case and append its row to the results, also if the training diverges."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from agents.algorithms.models import build_learner
 from agents.evaluation.agent import Agent, Player
-from agents.evaluation.scores import Figures, Scores, evaluate_agent, score_policy
+from agents.evaluation.scores import Figures, Scores, evaluate_agent, evaluate_references, score_policy
 from agents.machine.signals import Interrupted
 from agents.runs import run_dir
 from agents.runs.metrics import load_metrics
@@ -14,15 +17,19 @@ from agents.runs.summary import read_record
 from agents.settings.schema import Settings
 from agents.training.finish import Result
 from agents.training.fit import fit
+from agents.training.guards import DivergedError
 from benchmarks.measures.head_numbers import head_numbers, tied_head_of
 from benchmarks.measures.results_file import append
 from benchmarks.measures.row import FORMAT, Row
+from benchmarks.runner.clean_checkout import require_clean_checkout
 from benchmarks.suite.cases import find_benchmark
 from token_env.rules.task import with_split
 
 
-def measure(benchmark: str, case: str, seed: int, folder: Path, run: Path) -> bool:
-    """Train and evaluate one run from scratch, then append its row to the results.
+def measure(benchmark: str, case: str, seed: int, folder: Path, run: Path) -> Row:
+    """Train and evaluate one run from scratch, then append its row to the results unless they hold this run already.
+
+    A training that diverges has a row without evaluation; its start must not diverge.
 
     Args:
         benchmark: Name of the benchmark.
@@ -32,18 +39,27 @@ def measure(benchmark: str, case: str, seed: int, folder: Path, run: Path) -> bo
         run: Run directory; existing content is deleted.
 
     Returns:
-        False if the results already hold this run.
+        The row.
 
     Raises:
-        SettingError: If the benchmark or the case is unknown.
+        SettingError: If the benchmark or the case is unknown, the results are the committed ones and the code is not,
+            or the run that supplies the initial weights diverges.
         Interrupted: If a signal stops the training.
     """
+    require_clean_checkout(folder)
     definition = find_benchmark(benchmark).find_case(case)
     settings, start_settings = definition.settings(seed), definition.start_settings(seed)
     with definition.constants_in_use():
         start = _train(start_settings, run.with_name(f"{run.name}-start")) if start_settings else None
-        result = _train(settings.model_copy(update={"from_run": str(start.run)}) if start else settings, run)
-        return append(benchmark, folder, row_of(case, result, start))
+        try:
+            result = _train(settings.model_copy(update={"from_run": str(start.run)}) if start else settings, run)
+        except DivergedError as error:
+            if error.result is None:
+                raise
+            result = error.result
+        row = row_of(case, result, start)
+    append(benchmark, folder, row)
+    return row
 
 
 def _train(settings: Settings, run: Path) -> Result:
@@ -56,17 +72,17 @@ def _train(settings: Settings, run: Path) -> Result:
 
 
 def row_of(case: str, result: Result, start: Result | None = None) -> Row:
-    """Build the row of a finished run.
+    """Build the row of a run that is finished or diverged.
 
     Args:
         case: Name of the case.
         result: Result of the run.
         start: Result of the run that supplied the initial weights; None: random weights.
     """
-    record, summary = read_record(result.run), result.summary
+    record, summary, diverged = read_record(result.run), result.summary, result.summary.status == "diverged"
     episodes, updates = load_metrics(result.run)
     policy = result.agent.policy
-    head = tied_head_of(policy)
+    head = None if diverged else tied_head_of(policy)
     row: dict[str, Any] = {
         "format": FORMAT,
         "case": case,
@@ -79,14 +95,15 @@ def row_of(case: str, result: Result, start: Result | None = None) -> Row:
         "language": result.agent.language.fingerprint,
         "training": summary.cost(record),
         "policy_bytes": sum(weights.numel() * weights.element_size() for weights in policy.parameters()),
-        "file_bytes": (result.run / run_dir.WEIGHTS).stat().st_size,
+        "file_bytes": None if diverged else (result.run / run_dir.WEIGHTS).stat().st_size,
+        "diverged": summary.episodes if diverged else None,
         "distinct_tokens_last_100": summary.distinct_tokens_last_100,
         "returns": [round(value, 3) for value in episodes["return"]],
-        "losses": [float(f"{loss:.4g}") if loss == loss else None for loss in updates["loss"].astype(float)],
-        "rollout_tokens": updates["distinct_tokens"].tolist(),
-        "held_out": {name: _rounded(figures) for name, figures in summary.evaluation.items()},
+        "losses": [float(f"{loss:.4g}") if loss == loss else None for loss in _column(updates, "loss").astype(float)],
+        "rollout_tokens": _column(updates, "distinct_tokens").tolist(),
+        "held_out": _references(result.agent) if diverged else _all_rounded(summary.evaluation),
         "training_problems": summary.training_problems and _rounded(summary.training_problems),
-        "without_masks": _without_masks(result.agent) if result.agent.uses_mask else None,
+        "without_masks": _without_masks(result.agent) if result.agent.uses_mask and not diverged else None,
         "start": start
         and {
             "settings": start.agent.settings.to_dict(),
@@ -103,6 +120,17 @@ def row_of(case: str, result: Result, start: Result | None = None) -> Row:
     return Row.model_validate(row)
 
 
+def _column(updates: pd.DataFrame, name: str) -> pd.Series:
+    """Return a column of the updates; empty if there was no update, as in a training that diverged in the first."""
+    return updates[name] if len(updates) else pd.Series(dtype=float)
+
+
+def _references(agent: Agent) -> dict[str, Figures]:
+    """Evaluate the reference policies on the held-out problems of the agent's settings."""
+    evaluation = agent.settings.evaluation
+    return _all_rounded(evaluate_references(agent.task, evaluation.split, range(evaluation.problems)))
+
+
 def _without_masks(agent: Agent) -> Figures:
     """Evaluate the greedy policy of the agent on held-out problems without masks."""
     return _held_out(agent, Player(agent, masked=False))
@@ -113,7 +141,7 @@ def _untrained(agent: Agent) -> dict[str, Figures]:
     policy = build_learner(agent.settings, "cpu", agent.language).model.policy
     evaluation, untrained = agent.settings.evaluation, Agent(agent.settings, agent.dynamics, policy)
     scores = evaluate_agent(untrained, evaluation.split, range(evaluation.problems))
-    return {name: _rounded(figures) for name, figures in scores.items()}
+    return _all_rounded(scores)
 
 
 def _planned(agent: Agent) -> Figures | None:
@@ -127,6 +155,10 @@ def _held_out(agent: Agent, player: Player) -> Figures:
     """Evaluate a player on the held-out problems of the agent's settings."""
     evaluation = agent.settings.evaluation
     return _rounded(score_policy(player, with_split(agent.task, evaluation.split), range(evaluation.problems)))
+
+
+def _all_rounded(scores: Mapping[str, Scores]) -> dict[str, Figures]:
+    return {name: _rounded(of_policy) for name, of_policy in scores.items()}
 
 
 def _rounded(scores: Scores) -> Figures:

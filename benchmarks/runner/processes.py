@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import IO, NamedTuple, Protocol
 
 from agents.machine.processes import ONE_THREAD
+from benchmarks.runner.worker import DIVERGED
 
 POLL_SECONDS = 0.2  # interval between checks of the workers
 TERMINATE_SECONDS = 10.0  # a worker is killed this long after SIGTERM
@@ -43,9 +44,12 @@ class JobResult(NamedTuple):
     job: Job
     seconds: float  # wall-clock time
     failure: str  # description of the failure; empty on success
+    note: str = ""  # remark on a success, such as a training that diverged
 
     def __str__(self) -> str:
-        return f"{self.job} {self.failure}" if self.failure else f"{self.job}: {self.seconds:.0f} s"
+        if self.failure:
+            return f"{self.job} {self.failure}"
+        return f"{self.job}: {self.seconds:.0f} s{self.note and f', {self.note}'}"
 
 
 class Executor(Protocol):
@@ -126,6 +130,8 @@ def _job_result(worker: WorkerProcess) -> JobResult:
             return JobResult(worker.job, seconds, "")
         worker.output.seek(0)
         lines = worker.output.read().decode(errors="replace").strip().splitlines() or ["no output"]
+    if worker.process.returncode == DIVERGED:
+        return JobResult(worker.job, seconds, "", lines[-1])
     return JobResult(worker.job, seconds, f"failed with exit code {worker.process.returncode}: {lines[-1]}")
 
 

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 ORPHANED = 3  # exit code after the end of the harness
+DIVERGED = 4  # exit code if the training diverged and its row says so; the last line of the output tells when
 
 
 def exit_with_harness() -> None:
@@ -30,12 +31,15 @@ def main(arguments: list[str]) -> int:
     from token_env.errors import SettingError
 
     try:
-        measure(benchmark, case, int(seed), Path(folder), Path(run))
+        row = measure(benchmark, case, int(seed), Path(folder), Path(run))
     except SettingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except Interrupted as stop:
         return SIGNAL_EXIT_OFFSET + stop.number
+    if row.diverged is not None:
+        print(f"diverged after {row.diverged:,} of {row.settings.episodes:,} episodes", file=sys.stderr)
+        return DIVERGED
     return 0
 
 

@@ -63,3 +63,12 @@ def make_row(benchmark="tiny", case="tiny/ppo", seed=0, **changes):
         "training_problems": figures(mean_return=1.5),
     }
     return Row.model_validate(row | changes)
+
+
+def make_diverged_row(benchmark="tiny", case="tiny/ppo", seed=0, episodes=3, **changes):
+    """A row of a training that diverged after so many episodes, which returned 1, 2, 3, …"""
+    whole = make_row(benchmark, case, seed)
+    held_out = {name: value for name, value in whole.held_out.items() if not name.startswith("agent")}
+    returns = [float(episode) for episode in range(1, episodes + 1)]
+    fields = {"diverged": episodes, "returns": returns, "held_out": held_out, "losses": [2.0], "rollout_tokens": [9]}
+    return make_row(benchmark, case, seed, **fields, training_problems=None, file_bytes=None, **changes)

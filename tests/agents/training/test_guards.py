@@ -11,7 +11,15 @@ from agents.algorithms.vec_env import TokenVecEnv
 from agents.runs import run_dir
 from agents.settings.layers import make_settings, preset_layer
 from agents.training.fit import fit
-from agents.training.guards import MAX_MAGNITUDE, CheckedVecEnv, TrainingError, check_weights, global_norm, gradients
+from agents.training.guards import (
+    MAX_MAGNITUDE,
+    CheckedVecEnv,
+    DivergedError,
+    TrainingError,
+    check_weights,
+    global_norm,
+    gradients,
+)
 
 SHORT = {
     "device": "cpu",
@@ -160,6 +168,18 @@ def test_a_gradient_without_a_norm_stops_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(PPO, "train", exploded)
     with pytest.raises(TrainingError, match=r"update after step 32: gradient norm inf\. There is no checkpoint"):
         train(tmp_path / "run")
+
+
+@pytest.mark.parametrize("head", ["stock", "fast", "tied"])
+def test_a_training_whose_steps_are_too_large_tells_what_there_is_of_it(head, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(DivergedError, match=r"the update after step 32: .*nan|logits are not finite") as stopped:
+        train(run, policy={"head": head}, ppo=SHORT["ppo"] | {"learning_rate": 1e20, "max_grad_norm": 1e9})
+    result = stopped.value.result
+    assert (result.run, result.summary.status, result.summary.episodes) == (run, "diverged", 4)
+    assert result.summary.training_seconds > 0
+    assert result.agent.settings.policy.head == head
+    assert not (run / run_dir.SUMMARY).exists()  # the run can be resumed
 
 
 def test_weights_that_are_not_finite_are_never_saved():

@@ -6,6 +6,7 @@ import pytest
 
 from agents.policies import tied_head
 from agents.settings.layers import merge_layers, preset_layer
+from agents.training.guards import DivergedError
 from benchmarks.measures.results_file import read_rows, read_rows_if_any
 from benchmarks.runner.harness import run_benchmark
 from benchmarks.runner.measurement import measure
@@ -146,3 +147,34 @@ def test_a_row_of_a_tied_head_tells_its_validations_and_what_a_plan_at_evaluatio
     assert [other.planned for other in rows] == [None] * 3  # trained with a plan, or without a tied head
     assert [other.validations for other in rows] == [()] * 3
     assert rows[2].head is None
+
+
+DIVERGING = {"ppo": {"n_envs": 4, "batch_size": 32, "learning_rate": 1e20, "max_grad_norm": 1e9}}
+
+
+@pytest.mark.parametrize("head", ["stock", "tied"])
+def test_a_training_that_diverges_has_a_row_without_evaluation_of_its_agent(head, tmp_path):
+    case = Case("small", "diverging", merge_layers(SMALL, {**DIVERGING, "policy": {"head": head}}))
+    with declared(case):
+        measure("brief", case.name, 3, tmp_path, tmp_path / "run")
+        (row,) = read_rows("brief", tmp_path).accepted
+    assert row.diverged == len(row.returns) == 4
+    assert set(row.held_out) == {"random", "fluent", "verbatim", "greedy", "lookahead", "optimal"}
+    assert row.held_out["greedy"].problems == 20
+    assert (row.losses, row.rollout_tokens, row.training_problems, row.head, row.planned) == ((), (), None, None, None)
+    assert row.policy_bytes > 0
+    assert row.training.cpu_seconds > 0
+
+
+def test_a_start_that_diverges_leaves_no_row(tmp_path):
+    case = Case("large", "hybrid", LARGE, start=merge_layers(SMALL, DIVERGING))
+    with declared(case), pytest.raises(DivergedError):
+        measure("brief", case.name, 0, tmp_path, tmp_path / "run")
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_a_row_tells_the_load_of_the_machine_and_its_kernels(rows):
+    for row in rows:
+        assert row.training.load_at_start >= 0
+        assert row.training.load_at_end >= 0
+        assert row.machine.torch_kernels
