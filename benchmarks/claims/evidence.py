@@ -68,25 +68,28 @@ class Evidence:
 
     Args:
         rows: Results file of each benchmark, by the benchmark's name.
+
+    Attributes:
+        results: These rows.
     """
 
     def __init__(self, rows: Mapping[str, Rows]) -> None:
-        self._results = rows
+        self.results = rows
 
     @property
     def by_benchmark(self) -> dict[str, list[Row]]:
         """All valid runs, by benchmark."""
-        return {benchmark: rows.accepted for benchmark, rows in self._results.items()}
+        return {benchmark: rows.accepted for benchmark, rows in self.results.items()}
 
     @property
     def all_rows(self) -> list[Row]:
         """All valid runs of all benchmarks."""
-        return [row for rows in self._results.values() for row in rows.accepted]
+        return [row for rows in self.results.values() for row in rows.accepted]
 
     @property
     def warning(self) -> str:
         """Message on the invalid lines that are left out; empty if there are none."""
-        return "\n".join(rows.warning for rows in self._results.values() if rows.warning)
+        return "\n".join(rows.warning for rows in self.results.values() if rows.warning)
 
     def rows(self, source: Source) -> list[Row]:
         """Return the runs of a case, ordered by seed.

@@ -1,6 +1,6 @@
 """Write the committed results between the marks of README and the pages of docs/."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +14,8 @@ from benchmarks.measures.equivalence import equivalence_table
 from benchmarks.measures.frame import frame
 from benchmarks.measures.metrics import METRICS, SECTIONS
 from benchmarks.measures.results_file import Rows, read_rows, read_rows_if_any
+from benchmarks.measures.row import Row
+from benchmarks.measures.shared_runs import shared_text
 from benchmarks.pages.learning import learning_blocks
 from benchmarks.pages.learning_picture import learning_picture
 from benchmarks.pages.overview import overview_note, overview_table
@@ -23,7 +25,7 @@ from benchmarks.published.english import PUBLISHED as PUBLISHED_PARAPHRASES
 from benchmarks.published.english import neighbour_table, paraphrase_text
 from benchmarks.published.references import published as published_references
 from benchmarks.published.references import reference_table
-from benchmarks.suite.cases import FAST_VS_STABLE, GENERALISATION, HEADS, LEARNING, REACH, find_benchmark
+from benchmarks.suite.cases import CLAIMS, FAST_VS_STABLE, GENERALISATION, HEADS, LEARNING, REACH, find_benchmark
 from token_env.errors import SettingError
 from token_env.files import write_bytes
 from token_env.languages.find import find_language
@@ -46,6 +48,7 @@ REACH_METRICS = (
     "score",
     "test_tokens",
 )
+TABLES = (FAST_VS_STABLE, GENERALISATION, REACH, HEADS)  # benchmarks with a table in docs/benchmark.md
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
 CLAIMS_PAGE = ROOT / "docs" / "claims.md"
 LEARNING_PAGE, LEARNING_IMAGE = ROOT / "docs" / "learning.md", ROOT / "docs" / "images" / "learning"
@@ -58,7 +61,8 @@ def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
     Args:
         rows: Results of each benchmark, by name.
     """
-    runs = {name: frame(name, content.accepted) for name, content in rows.items()}
+    accepted = {name: content.accepted for name, content in rows.items()}
+    runs = {name: frame(name, accepted[name]) for name in TABLES}
     sizes = find_benchmark(FAST_VS_STABLE)
     overview = overview_table(runs[FAST_VS_STABLE], runs[REACH])
     return {
@@ -71,13 +75,13 @@ def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
         },
         PAGE: {
             "table": markdown_table(table_text(sizes, runs[FAST_VS_STABLE], with_iqm=True)),
-            "caption": caption(rows[FAST_VS_STABLE].accepted),
+            "caption": _caption_of(FAST_VS_STABLE, accepted),
             "generalisation": _table_of(GENERALISATION, runs, GENERALISATION_METRICS),
-            "caption of generalisation": caption(rows[GENERALISATION].accepted),
+            "caption of generalisation": _caption_of(GENERALISATION, accepted),
             "reach": _table_of(REACH, runs, REACH_METRICS),
-            "caption of reach": caption(rows[REACH].accepted),
+            "caption of reach": _caption_of(REACH, accepted),
             "heads": equivalence_table(runs[HEADS]),
-            "caption of heads": caption(rows[HEADS].accepted),
+            "caption of heads": _caption_of(HEADS, accepted),
             "definitions": definitions(),
         },
     }
@@ -88,13 +92,19 @@ def _table_of(benchmark: str, runs: Mapping[str, pd.DataFrame], metrics: tuple[s
     return markdown_table(table_text(find_benchmark(benchmark), runs[benchmark], [METRICS[name] for name in metrics]))
 
 
+def _caption_of(benchmark: str, rows: Mapping[str, list[Row]]) -> str:
+    """Describe how the results of a benchmark were made, and which of its runs other benchmarks have too."""
+    return f"{caption(rows[benchmark])} {shared_text(benchmark, rows)}".strip()
+
+
 def committed_rows() -> dict[str, Rows]:
-    """Read the committed results of the benchmarks shown in README and docs/benchmark.md.
+    """Read the committed results of the benchmarks shown in README and docs/benchmark.md, and of those that share runs.
 
     Raises:
-        SettingError: If a benchmark has no results.
+        SettingError: If a benchmark that is shown has no results.
     """
-    return {name: read_rows(name, RESULTS) for name in (FAST_VS_STABLE, GENERALISATION, REACH, HEADS)}
+    shown = {name: read_rows(name, RESULTS) for name in TABLES}
+    return shown | {name: read_rows_if_any(name, RESULTS) for name in (CLAIMS, LEARNING)}
 
 
 def definitions() -> str:
@@ -125,8 +135,7 @@ def write_pages() -> list[Path]:
         SettingError: If a benchmark has no results, or a line of the results files is refused.
     """
     rows = committed_rows()
-    if warning := "\n".join(content.warning for content in rows.values() if content.warning):
-        raise SettingError(f"README stays as it is.\n{warning}")
+    _require_publishable(README, rows.values())
     return _write(render_pages(rows))
 
 
@@ -153,8 +162,7 @@ def write_claims() -> list[Path]:
         SettingError: If there are no results, or a line of the results files is refused.
     """
     evidence = read_evidence(RESULTS)
-    if evidence.warning:
-        raise SettingError(f"{CLAIMS_PAGE.name} stays as it is.\n{evidence.warning}")
+    _require_publishable(CLAIMS_PAGE, evidence.results.values())
     return _write(claim_pages(evidence))
 
 
@@ -174,8 +182,7 @@ def write_learning() -> list[Path]:
         SettingError: If a line of the results file is refused, or the page or one of its marks is missing.
     """
     rows = read_rows_if_any(LEARNING, RESULTS)
-    if rows.warning:
-        raise SettingError(f"{LEARNING_PAGE.name} stays as it is.\n{rows.warning}")
+    _require_publishable(LEARNING_PAGE, [rows])
     paths = _write(learning_pages(rows))
     if figure := learning_picture(rows.accepted):
         for kind in ("png", "svg"):
@@ -183,6 +190,19 @@ def write_learning() -> list[Path]:
             write_bytes(path, image(figure, kind))
             paths.append(path)
     return paths
+
+
+def _require_publishable(page: Path, results: Collection[Rows]) -> None:
+    """Reject results with lines that are left out, and runs whose code no revision names."""
+    messages = [rows.warning for rows in results if rows.warning]
+    messages += [
+        f"{rows.path} has runs of uncommitted code: {', '.join(dirty)}. Remove their lines, commit the code and type "
+        f"python -m benchmarks run {rows.path.stem}."
+        for rows in results
+        if (dirty := [f"{row.case} seed {row.seed}" for row in rows.accepted if row.is_dirty])
+    ]
+    if messages:
+        raise SettingError("\n".join([f"{page.name} stays as it is.", *messages]))
 
 
 def _write(pages: dict[Path, str]) -> list[Path]:

@@ -1,5 +1,7 @@
 """Build the results table: the report's figures, its settings measured, our presets measured, and the better case."""
 
+from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pandas as pd
@@ -190,20 +192,38 @@ def terminal_table(table: TableText, title: str) -> Table:
 
 
 def caption(rows: list[Row]) -> str:
-    """Describe how the results were made: seeds, machines, versions, revisions and dates."""
+    """Describe how the results were made: seeds, versions, and the machine, revision and date of each case."""
     by_count: dict[int, list[str]] = {}
-    for case in dict.fromkeys(row.case for row in rows):
-        by_count.setdefault(sum(row.case == case for row in rows), []).append(case)
+    for case, count in Counter(row.case for row in rows).items():
+        by_count.setdefault(count, []).append(case)
     seeds = "; ".join(
         f"{count} seed{'s' * (count > 1)} of {', '.join(cases)}"
         for count, cases in sorted(by_count.items(), reverse=True)
     )
-    machines = sorted({f"{row.machine.processor} ({row.machine.cores} cores, {row.machine.device})" for row in rows})
-    versions = versions_text(compared_versions(rows[0].versions))
+    diverged = Counter(row.case for row in rows if row.diverged is not None)
+    diverging = f" Diverged: {', '.join(f'{count} of {case}' for case, count in diverged.items())}." if diverged else ""
     threads = sorted({row.training.threads for row in rows})
-    revisions = sorted({row.revision or "unknown" for row in rows})
-    days = sorted({row.started[:10] for row in rows})
+    machines = _by_origin(rows, lambda row: row.machine.description)
+    revisions = _by_origin(rows, lambda row: f"{row.revision or 'unknown'} of {row.started[:10]}")
     return (
-        f"Runs: {seeds}. Machine: {', '.join(machines)}; threads a run: {', '.join(map(str, threads))}. "
-        f"Versions: {versions}. Revision: {', '.join(revisions)}. Made on {', '.join(days)}."
+        f"Runs: {seeds}.{diverging} Machine: {machines}; threads a run: {', '.join(map(str, threads))}. "
+        f"Versions: {versions_text(compared_versions(rows[0].versions))}. Revision: {revisions}."
+    )
+
+
+def _by_origin(rows: list[Row], origin: Callable[[Row], str]) -> str:
+    """Return the origin of the rows; if they have several, each with its cases."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(origin(row), []).append(row)
+    if len(groups) == 1:
+        return next(iter(groups))
+    totals = Counter(row.case for row in rows)
+    return "; ".join(
+        f"{name} for "
+        + ", ".join(
+            case if count == totals[case] else f"{case} ({count} of {totals[case]} runs)"
+            for case, count in Counter(row.case for row in of_origin).items()
+        )
+        for name, of_origin in sorted(groups.items())
     )

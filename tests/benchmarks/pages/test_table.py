@@ -15,7 +15,7 @@ from benchmarks.pages.plots import image, learning_curves, write_plots
 from benchmarks.pages.table import caption, cell_text, fit_console, markdown_table, table_text
 from benchmarks.suite.cases import BENCHMARKS, find_benchmark
 from benchmarks.suite.reported import reported
-from tests.support.benchmark_rows import figures, make_row
+from tests.support.benchmark_rows import figures, make_diverged_row, make_row
 from token_env import SettingError
 
 CONTEST = ("fast/preset", "stable/preset")
@@ -163,8 +163,38 @@ def test_the_long_table_has_every_figure_as_a_number(runs):
 
 def test_the_caption_tells_seeds_machine_versions_and_revision(whole):
     told = caption(whole)
-    for expected in ("2 seeds of fast/as-reported", "p (2 cores, cpu)", "torch", "0123456789ab", "2026-01-02"):
+    for expected in (
+        "2 seeds of fast/as-reported", "Machine: p (family not recorded, 2 cores, cpu); threads", "torch",
+        "Revision: 0123456789ab of 2026-01-02.",
+    ):  # fmt: skip
         assert expected in told
+
+
+def test_the_caption_of_several_machines_or_revisions_tells_which_case_has_which():
+    rows = [make_row("fast-vs-stable", case, seed) for case in CONTEST for seed in (0, 1)]
+    numbers = {"vendor": "AuthenticAMD", "family": 25, "model": 1, "torch_kernels": "AVX2"}
+    rows[0] = rows[0].model_copy(update={"revision": "ffff"})
+    rows[2:] = [row.model_copy(update={"machine": row.machine.model_copy(update=numbers)}) for row in rows[2:]]
+    told = caption(rows)
+    assert "p (AuthenticAMD family 25 model 1, AVX2, 2 cores, cpu) for stable/preset; " in told
+    assert "p (family not recorded, 2 cores, cpu) for fast/preset; threads" in told
+    assert "0123456789ab of 2026-01-02 for fast/preset (1 of 2 runs), stable/preset; " in told
+    assert "ffff of 2026-01-02 for fast/preset (1 of 2 runs)." in told
+
+
+def test_a_run_that_diverged_is_missing_from_its_cell_and_told_in_the_caption(whole):
+    rows = [*whole, make_diverged_row("fast-vs-stable", "fast/preset", seed=2)]
+    table = table_text(find_benchmark("fast-vs-stable"), solved(rows))
+    shown = {row[0]: row[3] for section in table.sections.values() for row in section}
+    assert shown["Score, %"].endswith("(2 of 3 runs)")
+    assert shown["Training time, min"] == "1.00 (2 of 3 runs)"
+    assert "runs" not in shown["Vocabulary"]
+    assert "Diverged: 1 of fast/preset." in caption(rows)
+
+
+def test_pictures_are_drawn_beside_runs_that_diverged(tmp_path):
+    rows = [make_row(), make_diverged_row(seed=1), make_diverged_row(case="tiny/a2c")]
+    assert write_plots(find_benchmark("tiny"), rows, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +233,16 @@ def test_readme_is_not_written_from_results_of_which_some_are_left_out(few_resul
     with results_file("fast-vs-stable", few_results).open("a") as file:
         file.write("nonsense\n")
     before = documents.README.read_bytes()
-    with pytest.raises(SettingError, match="README stays as it is"):
+    with pytest.raises(SettingError, match=r"README.md stays as it is"):
+        documents.write_pages()
+    assert documents.README.read_bytes() == before
+
+
+def test_readme_is_not_written_from_runs_of_uncommitted_code(few_results):
+    row = make_row("reach", "fast/preset", seed=1)
+    append("reach", few_results, row.model_copy(update={"revision": "0123456789ab-dirty"}))
+    before = documents.README.read_bytes()
+    with pytest.raises(SettingError, match=r"README.md stays .*\n.*uncommitted code: fast/preset seed 1\. Remove"):
         documents.write_pages()
     assert documents.README.read_bytes() == before
 
