@@ -1,4 +1,4 @@
-"""Measure what needs no results files: speed, coverage of intervals, reference policies, an agent's English."""
+"""Measure speed, the coverage of intervals, reference policies, and an agent's English."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 from rich.console import Group
 from rich.table import Table
@@ -13,6 +14,7 @@ from rich.table import Table
 from agents.cli.console import handle_errors, make_app, stdout_console
 from agents.runs.json_files import write_json, write_text
 from agents.runs.model_files import load
+from benchmarks.measures import unlike_arms
 from benchmarks.published import coverage as coverage_study
 from benchmarks.published import english
 from benchmarks.published.references import LANGUAGES, PROBLEMS, reference_table
@@ -78,10 +80,10 @@ def coverage(
 ) -> None:
     """Measure how often the 95 % intervals over seeds contain the truth."""
     _check_out(out)
-    measured = coverage_study.coverage(trials)
+    measured, unlike = coverage_study.coverage(trials), unlike_arms.coverage(trials)
     if out:
-        write_text(out, measured.to_csv(index=False))
-    print(coverage_study.coverage_table(measured))
+        write_text(out, pd.concat([measured, unlike]).to_csv(index=False))
+    print(f"{coverage_study.coverage_table(measured)}\n\n{unlike_arms.unlike_table(unlike)}")
 
 
 @app.command()
