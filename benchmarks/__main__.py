@@ -15,12 +15,12 @@ from benchmarks.claims.evidence import read_evidence
 from benchmarks.claims.judge import judge_evidence, markdown_text, terminal_text
 from benchmarks.claims.recommendations import recommend
 from benchmarks.files import NEW_RESULTS, RESULTS, results_option
-from benchmarks.measures.equivalence import equivalence_table
 from benchmarks.measures.frame import frame
 from benchmarks.measures.metrics import METRICS
 from benchmarks.measures.results_file import Rows, read_rows
 from benchmarks.measures.summary import long_table
 from benchmarks.pages.documents import write_claims, write_learning, write_pages
+from benchmarks.pages.equivalence import equivalence_table
 from benchmarks.pages.learning import learning_text
 from benchmarks.pages.plots import write_plots
 from benchmarks.pages.table import caption, fit_console, markdown_table, table_text

@@ -10,12 +10,12 @@ from benchmarks.claims.evidence import Evidence, read_evidence
 from benchmarks.claims.judge import bullet_list, details_text, judge_evidence, verdict_table
 from benchmarks.claims.recommendations import recommend
 from benchmarks.files import RESULTS
-from benchmarks.measures.equivalence import equivalence_table
 from benchmarks.measures.frame import frame
 from benchmarks.measures.metrics import METRICS, SECTIONS
 from benchmarks.measures.results_file import Rows, read_rows, read_rows_if_any
 from benchmarks.measures.row import Row
 from benchmarks.measures.shared_runs import shared_text
+from benchmarks.pages.equivalence import equivalence_table
 from benchmarks.pages.learning import learning_blocks
 from benchmarks.pages.learning_picture import learning_picture
 from benchmarks.pages.overview import overview_note, overview_table

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from benchmarks.measures.equivalence import equivalence_table
+from benchmarks.pages.equivalence import equivalence_table
 
 
 def told(differences):
