@@ -90,6 +90,7 @@ def training_minutes(row: Row) -> Figure:
     return row.training.seconds / 60
 
 
+@of_whole_run
 def cpu_minutes(row: Row) -> Figure:
     """Processor time of the same training, which other work on the machine prolongs less than the clock."""
     return row.training.cpu_seconds / 60

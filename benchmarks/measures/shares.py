@@ -1,7 +1,15 @@
 """Compute the metrics in per cent of the optimum, which can be compared between sizes, beside `score` in `figures`."""
 
 from agents.evaluation.scores import GREEDY, SAMPLED
-from benchmarks.measures.figures import Figure, MetricFunction, drawdown, optimum, share_of_optimum, spread
+from benchmarks.measures.figures import (
+    Figure,
+    MetricFunction,
+    drawdown,
+    of_whole_run,
+    optimum,
+    share_of_optimum,
+    spread,
+)
 from benchmarks.measures.row import Row
 
 
@@ -15,6 +23,7 @@ def spread_share(row: Row) -> Figure:
     return _percent(spread(row), row)
 
 
+@of_whole_run
 def lead_over_greedy(row: Row) -> Figure:
     """The score less that of the reference policy `greedy` on the same problems, in points: what learning adds to the
     best immediate reward.

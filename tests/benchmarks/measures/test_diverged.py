@@ -48,8 +48,8 @@ def test_only_metrics_that_need_neither_the_whole_training_nor_the_agent_have_a_
     known = {name for name, value in values.items() if value is not None}
     assert known == {
         "vocab_size", "hidden", "max_steps", "learning_rate", "device", "policy_mb", "episodes_per_minute",
-        "steps_per_second", "cpu_percent", "max_return", "min_loss", "optimum", "reference_greedy", "reference_fluent",
-        "reference_verbatim", "reference_random",
+        "steps_per_second", "cpu_percent", "max_return", "min_loss", "optimum", "head", "reference_greedy",
+        "reference_fluent", "reference_verbatim", "reference_random", "score_of_greedy",
     }  # fmt: skip
 
 
