@@ -14,7 +14,8 @@ from agents.runs import run_dir
 from agents.training.fit import fit
 from agents.training.recorder import Recorder
 
-TIMES = {"training_seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb"}  # of a summary, which never repeat
+# What never repeats in a summary.
+TIMES = {"training_seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb", "load_at_end"}
 
 
 class Killed(BaseException):
