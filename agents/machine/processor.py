@@ -67,13 +67,13 @@ def linux_processor(fields: Mapping[str, str]) -> Processor:
 def macos_processor(fields: Mapping[str, str]) -> Processor:
     """Return the processor that these fields of `sysctl -a` describe; Intel and Apple use other names."""
     present = {name for name, value in fields.items() if name.startswith("hw.optional.") and value == "1"}
-    found = (name for name in INSTRUCTION_SETS if f"hw.optional.{MACOS_NAMES.get(name, name)}" in present)
+    sets = (name for name in INSTRUCTION_SETS if f"hw.optional.{MACOS_NAMES.get(name, name)}" in present)
     return Processor(
         name=fields.get("machdep.cpu.brand_string") or platform.machine(),
         vendor=fields.get("machdep.cpu.vendor"),
         family=_number(fields.get("machdep.cpu.family") or fields.get("hw.cpufamily")),
         model=_number(fields.get("machdep.cpu.model") or fields.get("hw.cpusubfamily")),
-        instruction_sets=tuple(found) if present else None,
+        instruction_sets=tuple(sets) if present else None,
         torch_kernels=_torch_kernels(),
     )
 

@@ -137,16 +137,10 @@ def diverged_result(
 ) -> Result:
     """Return the result of a training that diverged, without evaluation; nothing is saved, so it can be resumed.
 
-    Args:
-        path: Directory of the run.
-        training: Parts of the training, at its end.
-        recorder: Recorder of the run.
-        times: Wall-clock seconds and CPU seconds of the training.
-        validations: All validations of the run.
+    The arguments are those of `finish`.
     """
     fields = training_figures(training.settings, training.device, recorder, times)
-    scores = tuple(ValidationScore(episodes=played, mean_return=value) for played, value in validations)
-    summary = Summary(**fields, best=None, validations=scores, status="diverged")
+    summary = Summary(**fields, best=None, validations=_scores(validations), status="diverged")
     agent = Agent(training.settings, training.dynamics, training.model.policy.to("cpu"))
     return Result(path, agent, summary, interrupted=0)
 
@@ -160,5 +154,9 @@ def save_best(path: Path, training: Training, validations: list[Validation]) -> 
     best.load_state_dict(policy_weights(read_checkpoint(checkpoint_file(path, episodes))), strict=False)
     (path / run_dir.BEST).mkdir(exist_ok=True)
     model_files.save(path / run_dir.BEST, training.settings, training.dynamics, best)
-    scores = [ValidationScore(episodes=played, mean_return=value) for played, value in validations]
+    scores = _scores(validations)
     return {"best": next(score for score in scores if score.episodes == episodes), "validations": scores}
+
+
+def _scores(validations: list[Validation]) -> tuple[ValidationScore, ...]:
+    return tuple(ValidationScore(episodes=played, mean_return=value) for played, value in validations)

@@ -106,17 +106,17 @@ def test_speed_of_training_compares_our_trainers_with_stock_sb3(run, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "reason"),
     [
         ("env --growth", "--growth belongs to train, not to env; type python -m benchmarks speed train --growth."),
         ("solver --all-cores", "--all-cores belongs to train"),
         ("train --growth --all-cores", "--growth measures one core"),
     ],
 )
-def test_options_of_training_are_refused_elsewhere(typed, told, run):
+def test_options_of_training_are_refused_elsewhere(typed, reason, run):
     code, _, error = run(f"benchmarks speed {typed}")
     assert code == 2
-    assert told in error
+    assert reason in error
 
 
 def test_speed_of_the_solver_is_told_beside_the_plain_pass(run, monkeypatch):

@@ -45,8 +45,8 @@ def test_only_metrics_that_need_neither_the_whole_training_nor_the_agent_have_a_
     assert values["min_loss"] == 2.0
     assert values["reference_greedy"] == 2.4
     assert values["optimum"] == 4.0
-    known = {name for name, value in values.items() if value is not None}
-    assert known == {
+    with_value = {name for name, value in values.items() if value is not None}
+    assert with_value == {
         "vocab_size", "hidden", "max_steps", "learning_rate", "device", "policy_mb", "episodes_per_minute",
         "steps_per_second", "cpu_percent", "max_return", "min_loss", "optimum", "head", "reference_greedy",
         "reference_fluent", "reference_verbatim", "reference_random", "score_of_greedy",

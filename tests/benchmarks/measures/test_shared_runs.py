@@ -37,5 +37,5 @@ def test_other_settings_or_seeds_are_other_trainings():
 def test_evaluation_does_not_make_a_training_another():
     tied = make_row("learning", "fast/tied", 0)
     assert tied.settings.evaluation.split == "validation"
-    told = shared_text("fast-vs-stable", {"fast-vs-stable": [preset(0)], "learning": [tied]})
-    assert "fast/preset as fast/tied of learning (1 seed" in told
+    text = shared_text("fast-vs-stable", {"fast-vs-stable": [preset(0)], "learning": [tied]})
+    assert "fast/preset as fast/tied of learning (1 seed" in text

@@ -45,8 +45,8 @@ def table(rows, plain_rows=None):
 
 
 def line(rows, words, plain_rows=None):
-    (found,) = (cells for label, cells in table(rows, plain_rows).items() if words in label)
-    return found
+    (own_cells,) = (cells for label, cells in table(rows, plain_rows).items() if words in label)
+    return own_cells
 
 
 def test_the_table_has_at_most_twenty_rows_and_names_the_seeds():

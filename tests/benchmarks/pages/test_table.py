@@ -151,23 +151,23 @@ def test_a_terminal_too_narrow_for_all_columns_gets_a_table_a_size(runs):
 
 
 def test_every_reported_figure_belongs_to_a_metric():
-    for size, told in reported().figures.items():
-        assert set(told) <= set(METRICS), size
+    for size, quoted in reported().figures.items():
+        assert set(quoted) <= set(METRICS), size
 
 
 def test_the_long_table_has_every_figure_as_a_number(runs):
-    told = long_table(runs, [METRICS["test_return"]], CONTEST)
-    assert told["case"].tolist() == [case.name for case in BENCHMARKS["fast-vs-stable"].cases]
-    assert told["mean"].tolist() == pytest.approx([1.205] * 6)
+    rows = long_table(runs, [METRICS["test_return"]], CONTEST)
+    assert rows["case"].tolist() == [case.name for case in BENCHMARKS["fast-vs-stable"].cases]
+    assert rows["mean"].tolist() == pytest.approx([1.205] * 6)
 
 
 def test_the_caption_tells_seeds_machine_versions_and_revision(whole):
-    told = caption(whole)
+    text = caption(whole)
     for expected in (
         "2 seeds of fast/as-reported", "Machine: p (family not recorded, 2 cores, cpu); threads", "torch",
         "Revision: 0123456789ab of 2026-01-02.",
     ):  # fmt: skip
-        assert expected in told
+        assert expected in text
 
 
 def test_the_caption_of_several_machines_or_revisions_tells_which_case_has_which():
@@ -175,11 +175,11 @@ def test_the_caption_of_several_machines_or_revisions_tells_which_case_has_which
     numbers = {"vendor": "AuthenticAMD", "family": 25, "model": 1, "torch_kernels": "AVX2"}
     rows[0] = rows[0].model_copy(update={"revision": "ffff"})
     rows[2:] = [row.model_copy(update={"machine": row.machine.model_copy(update=numbers)}) for row in rows[2:]]
-    told = caption(rows)
-    assert "p (AuthenticAMD family 25 model 1, AVX2, 2 cores, cpu) for stable/preset; " in told
-    assert "p (family not recorded, 2 cores, cpu) for fast/preset; threads" in told
-    assert "0123456789ab of 2026-01-02 for fast/preset (1 of 2 runs), stable/preset; " in told
-    assert "ffff of 2026-01-02 for fast/preset (1 of 2 runs)." in told
+    text = caption(rows)
+    assert "p (AuthenticAMD family 25 model 1, AVX2, 2 cores, cpu) for stable/preset; " in text
+    assert "p (family not recorded, 2 cores, cpu) for fast/preset; threads" in text
+    assert "0123456789ab of 2026-01-02 for fast/preset (1 of 2 runs), stable/preset; " in text
+    assert "ffff of 2026-01-02 for fast/preset (1 of 2 runs)." in text
 
 
 def test_a_run_that_diverged_is_missing_from_its_cell_and_told_in_the_caption(whole):

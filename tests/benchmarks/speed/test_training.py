@@ -75,11 +75,11 @@ def test_the_median_counts():
 
 
 def test_with_all_cores_each_trainer_uses_the_threads_of_its_default(settings, monkeypatch):
-    used = []
+    counts = []
 
     @contextmanager
     def recorded(count):
-        used.append(count)
+        counts.append(count)
         yield
 
     monkeypatch.setattr("benchmarks.speed.training.REPEAT_FLOPS", 1.0)
@@ -87,7 +87,7 @@ def test_with_all_cores_each_trainer_uses_the_threads_of_its_default(settings, m
     monkeypatch.setattr("benchmarks.speed.training.thread_count", lambda: 1)
     with threads_in_use(8):
         measure([STOCK_LOOP, FAST], settings, 1)
-    assert used == [8, 1, 8, 1]  # a first rollout each, and a repeat each
+    assert counts == [8, 1, 8, 1]  # a first rollout each, and a repeat each
 
 
 def test_a_larger_vocabulary_is_measured(monkeypatch):
