@@ -52,6 +52,10 @@ class Row(Frozen):
     head: HeadNumbers | None = None  # numbers of the tied head; None: another head, or an older row
     untrained: dict[str, Figures] | None = None  # the policy with random weights; None: an older row
     planned: Figures | None = None  # the agent on held-out problems with a plan that it was trained without
+    on_validation: dict[str, Figures] | None = None  # the agent on validation problems; None: diverged, or an older row
+    # The greedy agent, its vocabulary cut to fast's, on fast's held-out messages; None: no larger vocabulary, diverged,
+    # or an older row.
+    on_fast_messages: Figures | None = None
 
     @model_validator(mode="after")
     def _check_consistency(self) -> "Row":

@@ -1,5 +1,6 @@
 """Train and evaluate one run of a case and append its row to the results, also if the training diverges."""
 
+import dataclasses
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,10 @@ from benchmarks.measures.results_file import append
 from benchmarks.measures.row import FORMAT, Row
 from benchmarks.runner.clean_checkout import require_clean_checkout
 from benchmarks.suite.cases import find_benchmark
-from token_env.rules.task import with_split
+from token_env import SIZES
+from token_env.rules.task import Task, with_split
+
+VALIDATION_PROBLEMS = 200  # of which variants of the settings are chosen; test problems are for the headline score
 
 
 def measure(benchmark: str, case: str, seed: int, folder: Path, run: Path) -> Row:
@@ -116,6 +120,8 @@ def row_of(case: str, result: Result, start: Result | None = None) -> Row:
         "head": head and head_numbers(head),
         "untrained": _untrained(result.agent),
         "planned": _planned(result.agent) if head and not head.depth else None,
+        "on_validation": None if diverged else _on_validation(result.agent),
+        "on_fast_messages": None if diverged else _on_fast_messages(result.agent),
     }
     return Row.model_validate(row)
 
@@ -151,10 +157,24 @@ def _planned(agent: Agent) -> Figures | None:
     return _held_out(agent, agent.with_plan(1).greedy)
 
 
-def _held_out(agent: Agent, player: Player) -> Figures:
-    """Evaluate a player on the held-out problems of the agent's settings."""
+def _on_validation(agent: Agent) -> dict[str, Figures]:
+    """Evaluate the agent on validation problems."""
+    return _all_rounded(evaluate_agent(agent, "validation", range(VALIDATION_PROBLEMS)))
+
+
+def _on_fast_messages(agent: Agent) -> Figures | None:
+    """Evaluate the greedy policy of the agent on the held-out messages of fast; None without a larger vocabulary."""
+    fast = SIZES["fast"]
+    if agent.task.vocab_size <= fast["vocab_size"]:
+        return None
+    return _held_out(agent, Player(agent, ranks=fast["vocab_size"]), dataclasses.replace(agent.task, **fast))
+
+
+def _held_out(agent: Agent, player: Player, task: Task | None = None) -> Figures:
+    """Evaluate a player on the held-out problems of a task, by default the agent's."""
     evaluation = agent.settings.evaluation
-    return _rounded(score_policy(player, with_split(agent.task, evaluation.split), range(evaluation.problems)))
+    held_out = with_split(task or agent.task, evaluation.split)
+    return _rounded(score_policy(player, held_out, range(evaluation.problems)))
 
 
 def _all_rounded(scores: Mapping[str, Scores]) -> dict[str, Figures]:

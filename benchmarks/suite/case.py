@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from agents.algorithms.budget import nearest_multiple
 from agents.policies import tied_head
-from agents.settings.layers import make_settings, read_layer
+from agents.settings.layers import make_settings, merge_layers, read_layer
 from agents.settings.schema import Settings
 from agents.training.build import resolve_settings
 from token_env.errors import find
@@ -69,9 +69,9 @@ class Benchmark(NamedTuple):
         return find("case", name, {case.name: case for case in self.cases})
 
 
-def our_preset(size: str) -> dict[str, Any]:
-    """Return the preset of a size with which the committed results were made: that of version 0.1, without a plan."""
-    return read_layer(f"tied/{size}")
+def plain_preset(size: str) -> dict[str, Any]:
+    """Return the settings that were chosen for plain logits, with them: those of version 0.1."""
+    return merge_layers(read_layer(f"tied/{size}"), {"policy": {"head": "fast"}})
 
 
 def shortened(layer: Mapping[str, Any], max_episodes: int | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from agents.settings.layers import merge_layers, preset_layer, read_layer
-from benchmarks.suite.case import Benchmark, Case, our_preset, shortened
+from benchmarks.suite.case import Benchmark, Case, plain_preset, shortened
 from benchmarks.suite.claim_cases import CLAIM_CASES
 from benchmarks.suite.learning_cases import learning_cases
 from token_env import SIZES
@@ -17,7 +17,7 @@ def _size_cases(max_episodes: int | None = None) -> tuple[Case, ...]:
     sources = [
         (size, variant, layer)
         for size in ("fast", "intermediate", "stable")
-        for variant, layer in ((AS_REPORTED, read_layer(f"reported/{size}")), (PRESET, our_preset(size)))
+        for variant, layer in ((AS_REPORTED, read_layer(f"reported/{size}")), (PRESET, preset_layer(size)))
     ]
     return tuple(Case(size, variant, shortened(layer, max_episodes)) for size, variant, layer in sources)
 
@@ -34,18 +34,18 @@ def _head_cases() -> tuple[Case, ...]:
         "fast": {"policy": {"head": "fast"}},
         "bf16": {"policy": {"head": "fast"}, "precision": "bf16"},
     }
-    return tuple(Case("fast", name, merge_layers(our_preset("fast"), change)) for name, change in changes.items())
+    return tuple(Case("fast", name, merge_layers(plain_preset("fast"), change)) for name, change in changes.items())
 
 
 def _reach_cases() -> tuple[Case, ...]:
-    """Build the cases of the report's two sizes: SB3's defaults, our preset in SB3's classes, and our preset."""
+    """Build the cases of the report's two sizes: SB3's defaults, plain logits in SB3's classes, our preset."""
     return tuple(
         Case(size, variant, layer)
         for size in ("fast", "stable")
         for variant, layer in (
             (SB3_DEFAULTS, _sb3_defaults(size)),
-            (SB3_CLASSES, merge_layers(our_preset(size), {"policy": {"head": "stock"}})),
-            (PRESET, our_preset(size)),
+            (SB3_CLASSES, merge_layers(plain_preset(size), {"policy": {"head": "stock"}})),
+            (PRESET, preset_layer(size)),
         )
     )
 
@@ -59,7 +59,7 @@ def _sb3_defaults(size: str) -> dict[str, Any]:
 
 def _generalisation_case(num_problems: int | None) -> Case:
     name = "endless" if num_problems is None else f"{num_problems}-problems"
-    return Case("fast", name, {**our_preset("fast"), "env": {**SIZES["fast"], "num_problems": num_problems}})
+    return Case("fast", name, {**preset_layer("fast"), "env": {**SIZES["fast"], "num_problems": num_problems}})
 
 
 CLAIMS, FAST_VS_STABLE, GENERALISATION = "claims", "fast-vs-stable", "generalisation"

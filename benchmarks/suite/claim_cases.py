@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from agents.settings.layers import merge_layers, read_layer
+from agents.settings.layers import merge_layers, preset_layer, read_layer
 from agents.settings.schema import section_name
-from benchmarks.suite.case import Case, our_preset, shortened
+from benchmarks.suite.case import Case, plain_preset, shortened
 
-FEW_SEEDS = 3  # seeds of long runs and of cases that are points of a curve
-RATES = ("1e-6", "1e-5", "1e-4", "3e-4", "1e-3", "3e-3")  # of our preset, too
+FEW_SEEDS, COMPARED_SEEDS = 3, 5  # seeds of cases that are points of a curve, and of cases that a rule compares
+RATES = ("1e-6", "1e-5", "1e-4", "3e-4", "1e-3", "3e-3")
+PRESET_RATES = (*RATES, "1e-2", "2e-2")  # of our preset, whose own lies inside
 REPORTED_RATE = "1e-6"  # its runs with Adam belong to fast-vs-stable
 SGD_RATE = "1e-1"  # that of reported/fast-sgd and reported/stable-sgd
 OPTIMIZER_RATES = {  # learning rates by policy.optimizer; with each, the best lies inside
@@ -15,13 +16,14 @@ OPTIMIZER_RATES = {  # learning rates by policy.optimizer; with each, the best l
     "rmsprop": (*RATES, "1e-2", "3e-2"),
     "sgd": (*(f"{digit}e-{power}" for power in range(6, 0, -1) for digit in (1, 3)), "1e0"),
 }
-CLOSER_SGD_RATES, CLOSER_SEEDS = (REPORTED_RATE, "3e-2", SGD_RATE, "3e-1"), 5
+CLOSER_SGD_RATES = (REPORTED_RATE, "3e-2", SGD_RATE, "3e-1")  # of them a rule says more than a point of a curve does
 WHOLE_SGD_RATES = (REPORTED_RATE, SGD_RATE)  # stable plays all its episodes with these
 RATE_STUDY_EPISODES = 400  # episodes of stable per learning rate: a twelfth of the report's
 UNITS, TOKENS = (128, 256, 512), (1000, 2500, 5000)  # hidden units and vocabulary sizes of the capacity grid
 PRESET_CELLS = {(256, 1000): "fast", (256, 5000): "intermediate"}  # grid cells that are presets of these sizes
 EPISODES_PER_FAST_RUN = 750  # episodes of stable that take as long as one run of fast
 SHORT_BUDGET = 1500  # episodes of stable: twice the time of one run of fast
+REWARDS = ("dense", "terminal", "potential", "exact")  # rewards of the task that fast is trained with
 
 
 def rate_cases() -> tuple[Case, ...]:
@@ -30,7 +32,7 @@ def rate_cases() -> tuple[Case, ...]:
     With Adam and RMSprop, the report's settings are `reported/SIZE`; with SGD, they are `reported/SIZE-sgd`. Stable
     runs for its first episodes only, with the categorical of `policy.head=fast`: the same policy in half the time.
     """
-    preset = our_preset("fast")
+    preset = preset_layer("fast")
     return (
         *(
             _rate_case(size, optimizer, rate)
@@ -39,7 +41,7 @@ def rate_cases() -> tuple[Case, ...]:
             for rate in rates
             if (optimizer, rate) != ("adam", REPORTED_RATE)
         ),
-        *(Case("fast", f"preset-rate-{rate}", _at_rate(preset, rate), max_seeds=FEW_SEEDS) for rate in RATES),
+        *(Case("fast", f"preset-rate-{rate}", _at_rate(preset, rate), max_seeds=FEW_SEEDS) for rate in PRESET_RATES),
     )
 
 
@@ -56,7 +58,7 @@ def _rate_case(size: str, optimizer: str, rate: str) -> Case:
     if size == "stable":
         whole = is_sgd and rate in WHOLE_SGD_RATES
         layer = merge_layers(layer if whole else shortened(layer, RATE_STUDY_EPISODES), {"policy": {"head": "fast"}})
-    seeds = CLOSER_SEEDS if is_sgd and rate in CLOSER_SGD_RATES else FEW_SEEDS
+    seeds = COMPARED_SEEDS if is_sgd and rate in CLOSER_SGD_RATES else FEW_SEEDS
     return Case(size, rate_variant(optimizer, rate), layer, max_seeds=seeds)
 
 
@@ -68,10 +70,16 @@ def _at_rate(layer: dict[str, Any], rate: str) -> dict[str, Any]:
 def grid_cases() -> tuple[Case, ...]:
     """Build the grid of hidden units × vocabulary on fast's preset; with plain logits only its corners."""
     corners = [(512, 1000), (256, 5000), (512, 5000)]  # the fourth corner is a case of the benchmark `heads`
-    tied = [(units, tokens) for tokens in TOKENS for units in UNITS if (units, tokens) not in PRESET_CELLS]
+    cells = [(units, tokens) for tokens in TOKENS for units in UNITS if (units, tokens) not in PRESET_CELLS]
     return (
-        *(Case("grid", grid_variant(*cell), _cell(*cell, "tied"), max_seeds=FEW_SEEDS) for cell in tied),
-        *(Case("plain", grid_variant(*cell), _cell(*cell, "fast"), max_seeds=FEW_SEEDS) for cell in corners),
+        *(
+            Case("grid", grid_variant(*cell), _cell(preset_layer("fast"), *cell), max_seeds=_seeds_of(cell))
+            for cell in cells
+        ),
+        *(
+            Case("plain", grid_variant(*cell), _cell(plain_preset("fast"), *cell), max_seeds=COMPARED_SEEDS)
+            for cell in corners
+        ),
     )
 
 
@@ -80,35 +88,53 @@ def grid_variant(units: int, tokens: int) -> str:
     return f"{units}-units-{tokens}-tokens"
 
 
-def _cell(units: int, tokens: int, head: str) -> dict[str, Any]:
-    return _fast({"env": {"vocab_size": tokens}, "policy": {"hidden": [units, units], "head": head}})
+def _cell(layer: dict[str, Any], units: int, tokens: int) -> dict[str, Any]:
+    return merge_layers(layer, {"env": {"vocab_size": tokens}, "policy": {"hidden": [units, units]}})
 
 
-def hybrid_cases() -> tuple[Case, ...]:
-    """Build the cases that train fast first and continue as stable, at stable's full budget and at a short one.
+def _seeds_of(cell: tuple[int, int]) -> int:
+    return COMPARED_SEEDS if cell in {(512, 1000), (512, 5000)} else FEW_SEEDS
 
-    Stable alone at the full budget is a case of fast-vs-stable.
-    """
-    fast, stable = our_preset("fast"), our_preset("stable")
-    return (
-        Case("stable", "short", shortened(stable, SHORT_BUDGET)),
-        Case("stable", "short-hybrid", shortened(stable, SHORT_BUDGET - EPISODES_PER_FAST_RUN), start=fast),
-        Case("stable", "hybrid", shortened(stable, stable["episodes"] - EPISODES_PER_FAST_RUN), start=fast),
+
+def budget_cases() -> tuple[Case, ...]:
+    """Build the cases of fast with half the episodes, with our preset and with plain logits."""
+    return tuple(
+        Case(group, "half", shortened(layer, layer["episodes"] // 2), max_seeds=COMPARED_SEEDS)
+        for group, layer in (("fast", preset_layer("fast")), ("plain", plain_preset("fast")))
     )
 
 
+def hybrid_cases() -> tuple[Case, ...]:
+    """Build the cases that begin with fast and end with stable: with the settings of fast, or with its weights.
+
+    Weights are transferred at two budgets. The cases whose names end in `-control` play the episodes of the second
+    training from random weights, with the same falling learning rate. Stable alone at its full budget is a case of
+    fast-vs-stable.
+    """
+    fast, stable = preset_layer("fast"), preset_layer("stable")
+    cases = [
+        Case("stable", "fast-settings", _with_settings_of(fast, stable)),
+        Case("stable", "short", shortened(stable, SHORT_BUDGET)),
+    ]
+    for name, budget in (("short-hybrid", SHORT_BUDGET), ("hybrid", stable["episodes"])):
+        second = shortened(stable, budget - EPISODES_PER_FAST_RUN)
+        cases += [Case("stable", name, second, start=fast), Case("stable", f"{name}-control", second)]
+    return tuple(case._replace(max_seeds=COMPARED_SEEDS) for case in cases)
+
+
+def _with_settings_of(source: dict[str, Any], size: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of one preset for the task, the network and the episodes of another."""
+    ppo = source["ppo"] | {"n_steps": size["ppo"]["n_steps"]}  # whole episodes
+    policy = source["policy"] | {"hidden": size["policy"]["hidden"]}
+    return size | {"ppo": ppo, "policy": policy}
+
+
 def reward_cases() -> tuple[Case, ...]:
-    """Build the cases of fast's preset with other rewards; some with γ = 1, so that final rewards reach early steps."""
+    """Build the cases of fast's preset with other rewards, and of all with γ = 1: final rewards reach early steps."""
     far = {"ppo": {"gamma": 1.0, "gae_lambda": 0.95}}
     return (
-        *(
-            Case("fast", f"reward-{reward}", _fast({"env": {"reward": reward}}))
-            for reward in ("terminal", "potential", "exact")
-        ),
-        *(
-            Case("fast", f"reward-{reward}-far", _fast({"env": {"reward": reward}}, far), max_seeds=FEW_SEEDS)
-            for reward in ("dense", "terminal", "potential")
-        ),
+        *(Case("fast", f"reward-{reward}", _fast({"env": {"reward": reward}})) for reward in REWARDS[1:]),
+        *(Case("fast", f"reward-{reward}-far", _fast({"env": {"reward": reward}}, far)) for reward in REWARDS),
     )
 
 
@@ -116,17 +142,24 @@ def other_cases() -> tuple[Case, ...]:
     """Build the cases of fast's preset with a curriculum, with masks, and with masks and plain logits."""
     masks = {"algorithm": "maskable-ppo"}
     return (
-        Case("fast", "curriculum", _fast({"curriculum": {"enabled": True}})),
-        Case("fast", "masks", _fast(masks)),
-        Case("fast", "plain-masks", _fast(masks, {"policy": {"head": "fast"}})),
+        Case("fast", "curriculum", _fast({"curriculum": {"enabled": True}}), max_seeds=COMPARED_SEEDS),
+        Case("fast", "masks", _fast(masks), max_seeds=COMPARED_SEEDS),
+        Case("fast", "plain-masks", merge_layers(plain_preset("fast"), masks), max_seeds=COMPARED_SEEDS),
     )
 
 
 def _fast(*changes: dict[str, Any]) -> dict[str, Any]:
-    layer = our_preset("fast")
+    layer = preset_layer("fast")
     for change in changes:
         layer = merge_layers(layer, change)
     return layer
 
 
-CLAIM_CASES = (*other_cases(), *reward_cases(), *hybrid_cases(), *rate_cases(), *grid_cases())
+CLAIM_CASES = (
+    *other_cases(),
+    *reward_cases(),
+    *hybrid_cases(),
+    *budget_cases(),
+    *rate_cases(),
+    *grid_cases(),
+)

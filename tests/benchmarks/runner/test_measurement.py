@@ -4,6 +4,8 @@ from contextlib import contextmanager
 
 import pytest
 
+import agents
+from agents.evaluation.agent import Player
 from agents.policies import tied_head
 from agents.settings.layers import merge_layers, preset_layer
 from agents.training.guards import DivergedError
@@ -12,6 +14,7 @@ from benchmarks.runner.harness import run_benchmark
 from benchmarks.runner.measurement import measure
 from benchmarks.suite.case import Benchmark, Case
 from benchmarks.suite.cases import BENCHMARKS
+from token_env import Task, evaluate
 
 BRIEF = {"episodes": 40, "device": "cpu", "evaluation": {"problems": 20}, "checkpoints": {"validations": 0}}
 SMALL = merge_layers(preset_layer("tiny"), BRIEF)
@@ -178,3 +181,22 @@ def test_a_row_tells_the_load_of_the_machine_and_its_kernels(rows):
         assert row.training.load_at_start >= 0
         assert row.training.load_at_end >= 0
         assert row.machine.torch_kernels
+
+
+def test_a_larger_vocabulary_is_also_tested_on_the_messages_of_fast(tmp_path):
+    env = {"env": {"vocab_size": 1200, "max_steps": 8}}
+    large = Case("large", "brief", merge_layers(LARGE, {**env, "episodes": 8, "ppo": {"n_envs": 4, "batch_size": 32}}))
+    with declared(large, CASES[1]):
+        row = measure("brief", large.name, 0, tmp_path, tmp_path / "run")
+    agent, task = agents.load(tmp_path / "run"), Task(vocab_size=1000, max_steps=30, split="test", lookahead=1)
+    cut = evaluate(Player(agent, ranks=1000), range(20), task=task)
+    assert row.on_fast_messages.mean_return == pytest.approx(cut.returns.mean(), abs=1e-5)
+    assert row.on_fast_messages.problems == 20
+    assert row.on_fast_messages.mean_return != row.held_out["agent (greedy)"].mean_return
+
+
+def test_rows_have_the_scores_on_validation_problems(rows):
+    for row in rows:
+        agent = row.on_validation["agent (greedy)"]
+        assert (agent.problems, row.on_fast_messages) == (200, None)
+        assert agent.mean_return != row.held_out["agent (greedy)"].mean_return
