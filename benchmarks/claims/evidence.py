@@ -7,16 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.evaluation.statistics import Interval, difference_interval, mean_interval
+from agents.evaluation.statistics import CONFIDENCE, Interval, difference_interval, mean_interval, paired_interval
 from benchmarks.files import results_option
 from benchmarks.measures.figures import Figure, MetricFunction
 from benchmarks.measures.results_file import Rows, read_rows_if_any
 from benchmarks.measures.row import Row
-from benchmarks.suite.cases import CLAIMS, FAST_VS_STABLE, HEADS, PRESET
+from benchmarks.suite.cases import CLAIMS, DEVICES, FAST_VS_STABLE, HEADS, LEARNING, PRESET
 from benchmarks.suite.claim_cases import PRESET_CELLS, grid_variant
 from token_env.errors import SettingError
 
 MIN_RUNS = 3  # the smallest sample for which the coverage of the intervals was measured
+SOURCES = (FAST_VS_STABLE, HEADS, LEARNING, DEVICES, CLAIMS)  # benchmarks whose runs are evidence
 
 
 class Source(NamedTuple):
@@ -63,18 +64,31 @@ class TooFewRunsError(Exception):
         )
 
 
+class UndefinedMetricError(Exception):
+    """Some runs of a case have no value of a metric, because they diverged or are older than the metric."""
+
+    def __init__(self, source: Source, metric: MetricFunction, missing: int, runs: int) -> None:
+        super().__init__(f"{missing} of {runs} runs of {source} have no {metric.__name__}: nothing is concluded.")
+
+
 class Evidence:
     """The runs that verdicts are based on.
 
     Args:
         rows: Results file of each benchmark, by the benchmark's name.
+        confidence: Confidence level of the intervals.
 
     Attributes:
         results: These rows.
+        confidence: This level.
     """
 
-    def __init__(self, rows: Mapping[str, Rows]) -> None:
-        self.results = rows
+    def __init__(self, rows: Mapping[str, Rows], confidence: float = CONFIDENCE) -> None:
+        self.results, self.confidence = rows, confidence
+
+    def at(self, confidence: float) -> "Evidence":
+        """Return the same runs with intervals of another confidence level."""
+        return Evidence(self.results, confidence)
 
     @property
     def by_benchmark(self) -> dict[str, list[Row]]:
@@ -103,28 +117,59 @@ class Evidence:
         return sorted(runs, key=lambda row: row.seed)
 
     def values(self, source: Source, metric: MetricFunction) -> NDArray[np.float64]:
-        """Return a metric of each run of a case, [N] by seed, NaN for runs without a value.
+        """Return a metric of each run of a case, [N] by seed.
 
         Raises:
             TooFewRunsError: Fewer than three runs.
+            UndefinedMetricError: A run has no value.
         """
-        return as_array(metric(row) for row in self.rows(source))
+        return np.array(list(self.by_seed(source, metric).values()))
+
+    def by_seed(self, source: Source, metric: MetricFunction) -> dict[int, float]:
+        """Return a metric of each run of a case, by seed.
+
+        Raises:
+            TooFewRunsError: Fewer than three runs.
+            UndefinedMetricError: A run has no value.
+        """
+        rows = self.rows(source)
+        values = as_array(map(metric, rows))
+        if missing := int(np.isnan(values).sum()):
+            raise UndefinedMetricError(source, metric, missing, len(rows))
+        return {row.seed: float(value) for row, value in zip(rows, values, strict=True)}
 
     def mean(self, source: Source, metric: MetricFunction) -> Interval:
         """Return the mean of a metric over the runs of a case, with Student's t interval.
 
         Raises:
             TooFewRunsError: Fewer than three runs.
+            UndefinedMetricError: A run has no value.
         """
-        return mean_interval(self.values(source, metric))
+        return mean_interval(self.values(source, metric), self.confidence)
 
     def difference(self, first: Source, second: Source, metric: MetricFunction) -> Interval:
         """Return the mean of a metric in the first case minus its mean in the second, with Welch's interval.
 
         Raises:
             TooFewRunsError: Fewer than three runs of a case.
+            UndefinedMetricError: A run has no value.
         """
-        return difference_interval(self.values(first, metric), self.values(second, metric))
+        return difference_interval(self.values(first, metric), self.values(second, metric), self.confidence)
+
+    def paired(self, first: Source, second: Source, metric: MetricFunction) -> Interval:
+        """Return the mean difference of a metric between runs of the same seed, with Student's t interval.
+
+        Runs of one size with the same seed are trained on the same problems.
+
+        Raises:
+            TooFewRunsError: Fewer than three runs of a case, or fewer than three seeds in both.
+            UndefinedMetricError: A run has no value.
+        """
+        of_first, of_second = self.by_seed(first, metric), self.by_seed(second, metric)
+        seeds = sorted(of_first.keys() & of_second.keys())
+        if len(seeds) < MIN_RUNS:
+            raise TooFewRunsError(first, len(seeds))
+        return paired_interval([of_first[seed] for seed in seeds], [of_second[seed] for seed in seeds], self.confidence)
 
 
 def read_evidence(folder: Path) -> Evidence:
@@ -133,7 +178,7 @@ def read_evidence(folder: Path) -> Evidence:
     Raises:
         SettingError: The folder has no valid runs of these benchmarks, or a file cannot be read.
     """
-    evidence = Evidence({name: read_rows_if_any(name, folder) for name in (FAST_VS_STABLE, HEADS, CLAIMS)})
+    evidence = Evidence({name: read_rows_if_any(name, folder) for name in SOURCES})
     if not evidence.all_rows:
         if evidence.warning:
             raise SettingError(evidence.warning)

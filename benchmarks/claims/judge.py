@@ -6,9 +6,12 @@ from benchmarks.claims.budget_rules import BUDGET_CLAIMS
 from benchmarks.claims.curve_rules import CURVE_CLAIMS
 from benchmarks.claims.evidence import Evidence, read_evidence
 from benchmarks.claims.open_questions import OPEN_QUESTIONS
+from benchmarks.claims.rate_rules import RATE_CLAIM
 from benchmarks.claims.recommendations import recommend
 from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED, ClaimVerdict
 from benchmarks.files import RESULTS
+
+REPORTED_CLAIMS = (RATE_CLAIM, *CURVE_CLAIMS, *BUDGET_CLAIMS)
 
 __all__ = ["CONTRADICTED", "NOT_DECIDABLE", "NOT_RUN", "SUPPORTED", "ClaimVerdict", "recommendations", "verdicts"]
 
@@ -36,7 +39,7 @@ def recommendations(folder: Path = RESULTS) -> list[str]:
 
 def judge_evidence(evidence: Evidence) -> list[ClaimVerdict]:
     """Return the verdicts that follow from these runs."""
-    return [claim.verdict(evidence) for claim in (*CURVE_CLAIMS, *BUDGET_CLAIMS, *OPEN_QUESTIONS)]
+    return [claim.verdict(evidence) for claim in (*REPORTED_CLAIMS, *OPEN_QUESTIONS)]
 
 
 def terminal_text(claim_verdicts: list[ClaimVerdict], advice: list[str]) -> str:
@@ -44,9 +47,8 @@ def terminal_text(claim_verdicts: list[ClaimVerdict], advice: list[str]) -> str:
     parts = []
     for verdict in claim_verdicts:
         lines = [f"{verdict.name}: {verdict.verdict.upper()}", f"  {verdict.claim}"]
-        parts.append(
-            "\n".join([*lines, *(f"  - {sentence}" for sentence in verdict.findings), f"  rule: {verdict.rule}"])
-        )
+        lines += [f"  - {sentence}" for sentence in verdict.findings]
+        parts.append("\n".join([*lines, f"  rule: {verdict.rule}", f"  {verdict.provenance}"]))
     if advice:
         parts.append("\n".join(["recommended:", *(f"  - {sentence}" for sentence in advice)]))
     return "\n\n".join(parts)
@@ -64,7 +66,8 @@ def details_text(claim_verdicts: list[ClaimVerdict]) -> str:
     parts = []
     for verdict in claim_verdicts:
         lines = [f"### {verdict.name}: {verdict.verdict}", "", verdict.claim, ""]
-        parts.append("\n".join([*lines, *bullet_list(verdict.findings).split("\n"), "", f"*Rule.* {verdict.rule}"]))
+        lines += [*bullet_list(verdict.findings).split("\n"), "", f"*Rule.* {verdict.rule}", "", verdict.provenance]
+        parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 

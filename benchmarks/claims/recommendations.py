@@ -3,27 +3,28 @@
 from collections.abc import Callable, Iterable
 
 from agents.evaluation.formats import number_text
-from benchmarks.claims.evidence import Evidence, TooFewRunsError, claim_source, grid_source, size_source
-from benchmarks.claims.open_questions import NEGLIGIBLE_POINTS
+from benchmarks.claims.budget_rules import NEGLIGIBLE_POINTS
+from benchmarks.claims.evidence import Evidence, TooFewRunsError, UndefinedMetricError, grid_source, size_source
+from benchmarks.claims.rate_rules import diverges, rate_source
 from benchmarks.claims.verdict import CONTRADICTED, SUPPORTED, ClaimVerdict
-from benchmarks.measures.figures import mean_last_100, score, test_return, training_minutes
-from benchmarks.suite.cases import AS_REPORTED
-from benchmarks.suite.claim_cases import RATES, REPORTED_RATE, UNITS
+from benchmarks.measures.figures import cpu_minutes, mean_last_100, score, test_return
+from benchmarks.measures.shares import validation_score
+from benchmarks.suite.claim_cases import OPTIMIZER_RATES, REPORTED_RATE, UNITS
 
 Advice = Callable[[Evidence], str | None]  # returns a sentence, or None if the runs do not support it
 
 
 def fast(evidence: Evidence) -> str | None:
     """Recommend fast if it trains faster than stable and its score is at most a point lower."""
-    minutes_saved = evidence.difference(size_source("stable"), size_source("fast"), training_minutes)
+    minutes_saved = evidence.difference(size_source("stable"), size_source("fast"), cpu_minutes)
     gain = evidence.difference(size_source("fast"), size_source("stable"), score)
     if minutes_saved.low <= 0 or gain.low <= -NEGLIGIBLE_POINTS:
         return None
-    minutes = {size: evidence.mean(size_source(size), training_minutes).estimate for size in ("fast", "stable")}
+    minutes = {size: evidence.mean(size_source(size), cpu_minutes).estimate for size in ("fast", "stable")}
     points = f"{number_text(gain.estimate, '.0f')} points nearer to its optimum"
     return (
         "Use fast when 1,000 words and 30 steps are enough, and while you try things out: a training takes "
-        f"{minutes['fast']:.1f} minutes instead of {minutes['stable']:.1f}, "
+        f"{minutes['fast']:.1f} minutes of processor time instead of {minutes['stable']:.1f}, "
         f"and comes {points if gain.low > 0 else 'as near to its optimum'}."
     )
 
@@ -46,23 +47,25 @@ def stable(evidence: Evidence) -> str | None:
 def intermediate(evidence: Evidence) -> str | None:
     """Recommend intermediate if its score is not lower than stable's and it trains faster."""
     loss = evidence.difference(size_source("stable"), size_source("intermediate"), score)
-    minutes = [evidence.mean(size_source(size), training_minutes) for size in ("intermediate", "stable")]
+    minutes = [evidence.mean(size_source(size), cpu_minutes) for size in ("intermediate", "stable")]
     if loss.high >= NEGLIGIBLE_POINTS or minutes[0].high >= minutes[1].low:
         return None
     return (
         f"Use intermediate when you need 5,000 words but not 50 steps: as near to its optimum as stable in "
-        f"{minutes[0].estimate:.1f} minutes instead of {minutes[1].estimate:.1f}."
+        f"{minutes[0].estimate:.1f} minutes of processor time instead of {minutes[1].estimate:.1f}."
     )
 
 
 def learning_rate(evidence: Evidence) -> str | None:
     """Recommend the best learning rate for the report's settings if it is ahead of the reported one."""
-    sources = {rate: claim_source(f"fast/rate-{rate}") for rate in RATES if rate != REPORTED_RATE}
-    best = max(sources, key=lambda rate: evidence.mean(sources[rate], mean_last_100).estimate)
-    gain = evidence.difference(sources[best], size_source("fast", AS_REPORTED), mean_last_100)
+    sources = {rate: rate_source("fast", "adam", rate) for rate in OPTIMIZER_RATES["adam"]}
+    reported = sources.pop(REPORTED_RATE)
+    stable = {rate: source for rate, source in sources.items() if not any(map(diverges, evidence.rows(source)))}
+    best = max(stable, key=lambda rate: evidence.mean(stable[rate], mean_last_100).estimate)
+    gain = evidence.difference(stable[best], reported, mean_last_100)
     if gain.low <= 0:
         return None
-    best_mean = evidence.mean(sources[best], mean_last_100).estimate
+    best_mean = evidence.mean(stable[best], mean_last_100).estimate
     return (
         f"With the report's other settings take a learning rate of {best} for fast, not {REPORTED_RATE}: the last 100 "
         f"episodes average {number_text(best_mean, '+.2f')}, {number_text(gain.estimate, '.1f')} more."
@@ -73,7 +76,7 @@ def units(evidence: Evidence) -> str | None:
     """Recommend the smallest width for fast that is less than a point of score behind every larger one."""
     sources = {width: grid_source(width, 1000) for width in UNITS}
     for width in UNITS[:-1]:
-        gains = [evidence.difference(sources[wider], sources[width], score) for wider in UNITS if wider > width]
+        gains = [evidence.paired(sources[wider], sources[width], validation_score) for wider in UNITS if wider > width]
         if all(gain.high < NEGLIGIBLE_POINTS for gain in gains):
             return f"{width} hidden units are enough for fast: up to {UNITS[-1]} bring less than a point of score."
     return None
@@ -81,8 +84,10 @@ def units(evidence: Evidence) -> str | None:
 
 ADVICE: tuple[Advice, ...] = (fast, stable, intermediate, learning_rate, units)
 BY_VERDICT = {  # recommendation that a verdict gives, to be followed by the verdict's first finding
-    ("hybrid", SUPPORTED): "Start stable from a run of fast (`--from RUN`).",
-    ("hybrid", CONTRADICTED): "Train stable from the beginning, not from a run of fast.",
+    ("tuning", SUPPORTED): "Tune on fast and train stable with the settings you get.",
+    ("tuning", CONTRADICTED): "Tune stable on stable itself.",
+    ("weights", SUPPORTED): "Start stable from the weights of a run of fast (`--from RUN`).",
+    ("weights", CONTRADICTED): "Train stable from the beginning, not from the weights of a run of fast.",
     ("size_vs_time", SUPPORTED): "Double the episodes before the hidden units.",
     ("rewards", SUPPORTED): "Train with the dense reward wherever it can be had.",
     ("curriculum", SUPPORTED): "Train with `--curriculum`.",
@@ -104,5 +109,5 @@ def recommend(evidence: Evidence, verdicts: Iterable[ClaimVerdict]) -> list[str]
 def _advice_if_run(advice: Advice, evidence: Evidence) -> str | None:
     try:
         return advice(evidence)
-    except TooFewRunsError:
+    except (TooFewRunsError, UndefinedMetricError):
         return None

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from agents.evaluation.formats import interval_text
-from agents.evaluation.statistics import Interval
-from benchmarks.claims.evidence import Evidence, TooFewRunsError
+from agents.evaluation.statistics import CONFIDENCE, Interval
+from benchmarks.claims.evidence import Evidence, TooFewRunsError, UndefinedMetricError
 
 SUPPORTED, CONTRADICTED, NOT_DECIDABLE, NOT_RUN = "supported", "contradicted", "not decidable here", "not run yet"
 
@@ -19,6 +19,13 @@ class ClaimVerdict(NamedTuple):
     verdict: str  # SUPPORTED, CONTRADICTED, NOT_DECIDABLE or NOT_RUN
     findings: tuple[str, ...]  # sentences with the numbers, the decisive ones first
     rule: str  # how the verdict follows from the numbers
+    confidence: float  # level of each interval
+    history: str  # when the rule was written, and which of its runs were known then
+
+    @property
+    def provenance(self) -> str:
+        """The level of the intervals, and the history of the rule, as sentences."""
+        return f"Intervals at {100 * self.confidence:.4g} %. {self.history}"
 
 
 class VerdictPart(NamedTuple):
@@ -38,21 +45,33 @@ class Claim(NamedTuple):
     name: str
     claim: str
     judge: Judge
+    tests: int  # number of intervals that decide, which share an error probability of 5 % equally (Bonferroni)
+    history: str  # when the rule was written, and which of its runs were known then
 
     @property
     def rule(self) -> str:
         """The rule in words: how the verdict follows from the numbers."""
         return " ".join((inspect.getdoc(self.judge) or "").split())
 
+    @property
+    def confidence(self) -> float:
+        """Confidence level of each interval."""
+        return 1 - (1 - CONFIDENCE) / self.tests
+
     def verdict(self, evidence: Evidence) -> ClaimVerdict:
         """Return the verdict on this claim that follows from these runs."""
         try:
-            parts = self.judge(evidence)
+            parts = self.judge(evidence.at(self.confidence))
         except TooFewRunsError as missing:
-            return ClaimVerdict(self.name, self.claim, NOT_RUN, (str(missing),), self.rule)
+            return self._verdict(NOT_RUN, [str(missing)])
+        except UndefinedMetricError as undefined:
+            return self._verdict(NOT_DECIDABLE, [str(undefined)])
         verdict = combined_verdict(parts)
         decisive_first = sorted(parts, key=lambda part: part.outcome != verdict)
-        return ClaimVerdict(self.name, self.claim, verdict, tuple(part.sentence for part in decisive_first), self.rule)
+        return self._verdict(verdict, [part.sentence for part in decisive_first])
+
+    def _verdict(self, verdict: str, findings: Iterable[str]) -> ClaimVerdict:
+        return ClaimVerdict(self.name, self.claim, verdict, tuple(findings), self.rule, self.confidence, self.history)
 
 
 def combined_verdict(parts: Iterable[VerdictPart]) -> str:

@@ -197,10 +197,9 @@ def spread(row: Row) -> Figure:
 
 @of_whole_run
 def convergence(row: Row) -> Figure:
-    """The first episode from which on no block of 100 episodes earned significantly less than the last fifth of the
-    training: Welch's one-sided t-test of each whole block before that fifth, 5 % shared equally among the blocks.
-    A run has none if its first block earned no less (no learning is shown), or the last tested block did (it was
-    still getting better).
+    """The first episode from which on the mean return of 100 episodes stays within 5 % of its last value. A run has
+    none if that mean was always as near (no learning is shown), or if it came near only in the last 100 episodes (the
+    run was still getting better).
     """
     return convergence_episode(row.returns)
 
@@ -328,7 +327,12 @@ def mean_optimum(task: Task, split: str, problems: int) -> float:
 
 def share_of_optimum(mean_return: float, row: Row) -> Figure:
     """Return a mean return in per cent of the optimum of the run's held-out problems; None if it is not above zero."""
-    share = float(cache.score(mean_return, optimum(row)))
+    return percent_of(optimum(row), mean_return)
+
+
+def percent_of(best: float, mean_return: float) -> Figure:
+    """Return a mean return in per cent of a mean optimum; None if that is not above zero."""
+    share = float(cache.score(mean_return, best))
     return None if np.isnan(share) else 100 * share
 
 

@@ -56,10 +56,12 @@ from benchmarks.measures.row import Row
 from benchmarks.measures.shares import (
     drawdown_share,
     lead_over_greedy,
+    rarest_on_fast_messages,
     reference_score,
     spread_share,
     untrained_score,
     untrained_score_sampled,
+    validation_score,
 )
 
 
@@ -134,6 +136,7 @@ SECTIONS = {
         Metric("Optimum", optimum, "+.2f", headline=True),
         Metric("Score, %", score, ",.1f", 1, headline=True),
         Metric("Score, sampled tokens, %", score_sampled, ",.1f", 1),
+        Metric("Score on validation problems, %", validation_score, ",.1f", 1),
         Metric("Untrained policy: score, %", untrained_score, ",.1f"),
         Metric("Untrained policy: score, sampled tokens, %", untrained_score_sampled, ",.1f"),
         *(Metric(f"Score of `{name}`, %", reference_score(name), ".1f") for name in ("greedy", "lookahead")),
@@ -145,6 +148,7 @@ SECTIONS = {
             Metric(f"Adequacy, {name} words, %", adequacy_of_quarter(place), ".1f", 1, headline=name == "rarest")
             for place, name in enumerate(QUARTERS)
         ),
+        Metric("Adequacy, rarest words of fast's messages, %", rarest_on_fast_messages, ".1f", 1),
         Metric("Distinct tokens", test_tokens, ",.1f", 1, headline=True),
         Metric("Token perplexity", token_perplexity, ".1f", 1),
     ),

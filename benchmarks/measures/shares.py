@@ -2,15 +2,22 @@
 
 from agents.evaluation.scores import GREEDY, SAMPLED
 from benchmarks.measures.figures import (
+    QUARTERS,
     Figure,
     MetricFunction,
     drawdown,
+    max_return,
+    mean_last_20,
+    mean_optimum,
     of_whole_run,
     optimum,
+    percent_of,
+    score,
     share_of_optimum,
     spread,
 )
 from benchmarks.measures.row import Row
+from token_env import SIZES
 
 
 def drawdown_share(row: Row) -> Figure:
@@ -21,6 +28,41 @@ def drawdown_share(row: Row) -> Figure:
 def spread_share(row: Row) -> Figure:
     """Stability: the spread of the last 100 in per cent of the mean optimum of the held-out problems."""
     return _percent(spread(row), row)
+
+
+def mean_last_20_share(row: Row) -> Figure:
+    """The mean of the last 20 in per cent of the mean optimum of the held-out problems."""
+    return _percent(mean_last_20(row), row)
+
+
+def max_return_share(row: Row) -> Figure:
+    """The best episode in per cent of the mean optimum of the held-out problems."""
+    return _percent(max_return(row), row)
+
+
+@of_whole_run
+def validation_score(row: Row) -> Figure:
+    """The score on the first 200 validation problems, which variants of the settings are chosen by; rows of older
+    versions have none.
+    """
+    if row.settings.evaluation.split == "validation":
+        return score(row)
+    if row.on_validation is None:
+        return None
+    figures = row.on_validation[GREEDY]
+    return percent_of(mean_optimum(row.settings.env, "validation", figures.problems), figures.mean_return)
+
+
+@of_whole_run
+def rarest_on_fast_messages(row: Row) -> Figure:
+    """Adequacy recovered on the rarest quarter of the words of fast's test messages, in per cent of what saying each
+    word itself would have earned; of larger vocabularies only fast's words can be said.
+    """
+    env = row.settings.env
+    is_fast = {"vocab_size": env.vocab_size, "max_steps": env.max_steps} == SIZES["fast"]
+    figures = row.held_out[GREEDY] if is_fast else row.on_fast_messages
+    share = figures.adequacy_by_rarity[QUARTERS.index("rarest")] if figures else None
+    return None if share is None else 100 * share
 
 
 @of_whole_run

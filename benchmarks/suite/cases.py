@@ -11,6 +11,8 @@ from token_env.errors import find
 
 PRESET, AS_REPORTED, SB3_CLASSES, SB3_DEFAULTS = "preset", "as-reported", "sb3-classes", "sb3-defaults"
 
+DEVICE_EPISODES = 400  # enough to measure steps per second
+
 
 def _size_cases(max_episodes: int | None = None) -> tuple[Case, ...]:
     """Build the cases of the three sizes, each with the original report's settings and with our preset."""
@@ -20,6 +22,15 @@ def _size_cases(max_episodes: int | None = None) -> tuple[Case, ...]:
         for variant, layer in ((AS_REPORTED, read_layer(f"reported/{size}")), (PRESET, preset_layer(size)))
     ]
     return tuple(Case(size, variant, shortened(layer, max_episodes)) for size, variant, layer in sources)
+
+
+def _device_cases() -> tuple[Case, ...]:
+    """Build the cases of the report's two sizes on mps and on the cpu, for a few hundred episodes each."""
+    return tuple(
+        Case(size, device, merge_layers(shortened(preset_layer(size), DEVICE_EPISODES), {"device": device}))
+        for size in ("fast", "stable")
+        for device in ("mps", "cpu")
+    )
 
 
 def _tiny_case(algorithm: str) -> Case:
@@ -62,10 +73,11 @@ def _generalisation_case(num_problems: int | None) -> Case:
     return Case("fast", name, {**preset_layer("fast"), "env": {**SIZES["fast"], "num_problems": num_problems}})
 
 
-CLAIMS, FAST_VS_STABLE, GENERALISATION = "claims", "fast-vs-stable", "generalisation"
+CLAIMS, DEVICES, FAST_VS_STABLE, GENERALISATION = "claims", "devices", "fast-vs-stable", "generalisation"
 HEADS, LEARNING, REACH = "heads", "learning", "reach"
 BENCHMARKS = {
     CLAIMS: Benchmark("The report's claims", CLAIM_CASES, ("stable/hybrid", "stable/short-hybrid")),
+    DEVICES: Benchmark("Presets on mps and on the cpu", _device_cases(), ("fast/mps", "fast/cpu")),
     FAST_VS_STABLE: Benchmark("Fast against stable", _size_cases(), (f"fast/{PRESET}", f"stable/{PRESET}")),
     GENERALISATION: Benchmark(
         "Fast, trained on so many problems",
