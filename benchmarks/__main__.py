@@ -145,7 +145,10 @@ def claims(
     form: Annotated[TextFormat, typer.Option("--format")] = TextFormat.terminal,
     results: Results = RESULTS,
     readme: Annotated[
-        bool, typer.Option("--readme", help="write the verdicts of the committed results into docs/claims.md")
+        bool,
+        typer.Option(
+            "--readme", help="write the committed results' verdicts into docs/claims.md and docs/questions.md"
+        ),
     ] = False,
 ) -> None:
     """Show a verdict on every claim of the original report, and recommendations based on the runs."""

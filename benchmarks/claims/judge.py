@@ -11,8 +11,6 @@ from benchmarks.claims.recommendations import recommend
 from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED, ClaimVerdict
 from benchmarks.files import RESULTS
 
-REPORTED_CLAIMS = (RATE_CLAIM, *CURVE_CLAIMS, *BUDGET_CLAIMS)
-
 __all__ = ["CONTRADICTED", "NOT_DECIDABLE", "NOT_RUN", "SUPPORTED", "ClaimVerdict", "recommendations", "verdicts"]
 
 
@@ -38,8 +36,18 @@ def recommendations(folder: Path = RESULTS) -> list[str]:
 
 
 def judge_evidence(evidence: Evidence) -> list[ClaimVerdict]:
-    """Return the verdicts that follow from these runs."""
-    return [claim.verdict(evidence) for claim in (*REPORTED_CLAIMS, *OPEN_QUESTIONS)]
+    """Return the verdicts on claims and questions that follow from these runs."""
+    return [*judge_claims(evidence), *judge_questions(evidence)]
+
+
+def judge_claims(evidence: Evidence) -> list[ClaimVerdict]:
+    """Return the verdicts on the report's claims that follow from these runs."""
+    return [claim.verdict(evidence) for claim in (RATE_CLAIM, *CURVE_CLAIMS, *BUDGET_CLAIMS)]
+
+
+def judge_questions(evidence: Evidence) -> list[ClaimVerdict]:
+    """Return the answers to our own questions that follow from these runs."""
+    return [question.verdict(evidence) for question in OPEN_QUESTIONS]
 
 
 def terminal_text(claim_verdicts: list[ClaimVerdict], advice: list[str]) -> str:

@@ -7,8 +7,9 @@ import pandas as pd
 
 from agents.runs.json_files import read_json, write_text
 from benchmarks.claims.evidence import Evidence, read_evidence
-from benchmarks.claims.judge import bullet_list, details_text, judge_evidence, verdict_table
+from benchmarks.claims.judge import bullet_list, details_text, judge_claims, judge_questions, verdict_table
 from benchmarks.claims.recommendations import recommend
+from benchmarks.claims.verdict import ClaimVerdict
 from benchmarks.files import RESULTS
 from benchmarks.measures.frame import frame
 from benchmarks.measures.metrics import METRICS, SECTIONS
@@ -50,7 +51,7 @@ REACH_METRICS = (
 )
 TABLES = (FAST_VS_STABLE, GENERALISATION, REACH, HEADS)  # benchmarks with a table in docs/benchmark.md
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
-CLAIMS_PAGE = ROOT / "docs" / "claims.md"
+CLAIMS_PAGE, QUESTIONS_PAGE = ROOT / "docs" / "claims.md", ROOT / "docs" / "questions.md"
 LEARNING_PAGE, LEARNING_IMAGE = ROOT / "docs" / "learning.md", ROOT / "docs" / "images" / "learning"
 TASK_PAGE, ENGLISH_PAGE = ROOT / "docs" / "task.md", ROOT / "docs" / "english.md"
 
@@ -140,23 +141,28 @@ def write_pages() -> list[Path]:
 
 
 def claim_pages(evidence: Evidence) -> dict[Path, str]:
-    """Return the new content of docs/claims.md with the verdicts of these runs, by path.
+    """Return the new content of docs/claims.md and docs/questions.md with the verdicts of these runs, by path.
 
     Raises:
-        SettingError: If the page or one of its marks is missing.
+        SettingError: If a page or one of its marks is missing.
     """
-    verdicts = judge_evidence(evidence)
-    advice = bullet_list(recommend(evidence, verdicts))
-    texts = {"verdicts": verdict_table(verdicts), "recommendations": advice, "details": details_text(verdicts)}
-    texts |= {
-        f"runs of {benchmark}": caption(rows) if rows else "None yet."
-        for benchmark, rows in evidence.by_benchmark.items()
+    on_claims, on_questions = judge_claims(evidence), judge_questions(evidence)
+    advice = bullet_list(recommend(evidence, [*on_claims, *on_questions]))
+    rows = {benchmark: evidence.by_benchmark.get(benchmark) for benchmark in (CLAIMS, FAST_VS_STABLE, HEADS)}
+    captions = {f"runs of {name}": caption(of_name) if of_name else "None yet." for name, of_name in rows.items()}
+    of_claims = _verdict_blocks(on_claims) | {"recommendations": advice} | captions
+    return {
+        CLAIMS_PAGE: _fill(CLAIMS_PAGE, of_claims, "claims"),
+        QUESTIONS_PAGE: _fill(QUESTIONS_PAGE, _verdict_blocks(on_questions), "claims"),
     }
-    return {CLAIMS_PAGE: _fill(CLAIMS_PAGE, texts, "claims")}
+
+
+def _verdict_blocks(verdicts: list[ClaimVerdict]) -> dict[str, str]:
+    return {"verdicts": verdict_table(verdicts), "details": details_text(verdicts)}
 
 
 def write_claims() -> list[Path]:
-    """Write the verdicts of the committed results into docs/claims.md; return the paths of the written files.
+    """Write the verdicts of the committed results into docs/claims.md and docs/questions.md; return their paths.
 
     Raises:
         SettingError: If there are no results, or a line of the results files is refused.

@@ -85,7 +85,7 @@ def overview_note(rows: list[Row]) -> str:
     policies = " and ".join(f"`policy.head={head}`" for head in heads)
     return (
         "The report's environment is unknown: its numbers are quoted, not compared. "
-        f"Here PPO trains {policies}; plain logits are `policy.head=stock`."
+        f"Here PPO trains {policies}; plain logits are `policy.head=stock` with the settings chosen for them."
     )
 
 
