@@ -118,7 +118,7 @@ def test_the_table_has_every_size_as_reported_as_measured_and_the_winner(runs):
     assert rows["Best episode"][0] == "+2.05"
     assert rows["Best episode"][3] == "—"
     assert rows["Best episode"][6] == "+3.22"
-    assert rows["Learning rate"][:3] == ["1e-6", "1e-6", "2e-3, falling"]
+    assert rows["Learning rate"][:3] == ["1e-6", "1e-6", "5e-3, falling"]
     assert rows["Return"][-1] == "no difference shown"
     assert "Device use, %" not in rows  # nobody tells it
     assert table.winner == "fast or stable?"
