@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.evaluation.formats import number_text
 from agents.evaluation.statistics import difference_interval
-from benchmarks.claims.evidence import Evidence, Source, TooFewRunsError, as_array, claim_source, size_source
+from benchmarks.claims.evidence import Evidence, Source, TooFewRunsError, claim_source, size_source
 from benchmarks.claims.verdict import (
     CONTRADICTED,
     NOT_DECIDABLE,
@@ -106,7 +106,6 @@ def _parts_of(subject: str, runs: Runs, confidence: float) -> Parts:
             )
             for rate in REPORTED_DIVERGING
         ),
-        VerdictPart(f"{subject}, mean of the last {LONG_WINDOW} episodes by rate: {_ends_text(runs, diverging)}."),
     ]
 
 
@@ -119,19 +118,6 @@ def _comparable_ends(first: list[Row], second: list[Row]) -> tuple[list[float], 
 
 def _all_or_none(diverging: int, runs: int) -> str:
     return SUPPORTED if diverging == runs else NOT_DECIDABLE if diverging else CONTRADICTED
-
-
-def _ends_text(runs: Runs, diverging: dict[str, int]) -> str:
-    """List the mean of the last 100 episodes at each rate, or how many of its runs diverge."""
-    texts = []
-    for rate, rows in runs.items():
-        if diverging[rate]:
-            texts.append(f"{rate} diverges ({diverging[rate]} of {len(rows)})")
-            continue
-        episodes = len(rows[0].returns)
-        end = number_text(float(as_array(map(mean_last_100, rows)).mean()), "+.2f")
-        texts.append(f"{rate} {end} ({episodes:,} episodes)")
-    return ", ".join(texts)
 
 
 def _preset_rates(evidence: Evidence) -> Parts:

@@ -21,6 +21,7 @@ from benchmarks.pages.learning import learning_blocks
 from benchmarks.pages.learning_picture import learning_picture
 from benchmarks.pages.overview import overview_note, overview_table
 from benchmarks.pages.plots import image
+from benchmarks.pages.rates import rates_table
 from benchmarks.pages.table import caption, markdown_table, table_text
 from benchmarks.published.english import PUBLISHED as PUBLISHED_PARAPHRASES
 from benchmarks.published.english import neighbour_table, paraphrase_text
@@ -150,7 +151,7 @@ def claim_pages(evidence: Evidence) -> dict[Path, str]:
     advice = bullet_list(recommend(evidence, [*on_claims, *on_questions]))
     rows = {benchmark: evidence.by_benchmark.get(benchmark) for benchmark in (CLAIMS, FAST_VS_STABLE, HEADS)}
     captions = {f"runs of {name}": caption(of_name) if of_name else "None yet." for name, of_name in rows.items()}
-    of_claims = _verdict_blocks(on_claims) | {"recommendations": advice} | captions
+    of_claims = _verdict_blocks(on_claims) | {"recommendations": advice, "rates": rates_table(evidence)} | captions
     return {
         CLAIMS_PAGE: _fill(CLAIMS_PAGE, of_claims, "claims"),
         QUESTIONS_PAGE: _fill(QUESTIONS_PAGE, _verdict_blocks(on_questions), "claims"),

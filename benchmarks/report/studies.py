@@ -103,7 +103,7 @@ def _study_name(rows: list[Row]) -> str:
     cases = dict.fromkeys(row.case for row in rows)
     candidates = [case for case in cases if case.partition("/")[2] in LABELS] or list(cases)
     size, _, variant = candidates[0].partition("/")
-    return f"{size} · {LABELS.get(variant, variant)}"
+    return f"{size} · {LABELS.get(variant, variant.partition('-rate')[0])}"
 
 
 def _mean_before(row: Row, episodes: int) -> float:
