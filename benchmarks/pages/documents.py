@@ -16,6 +16,8 @@ from benchmarks.measures.metrics import METRICS, SECTIONS
 from benchmarks.measures.results_file import Rows, read_rows, read_rows_if_any
 from benchmarks.measures.row import Row
 from benchmarks.measures.shared_runs import shared_text
+from benchmarks.measures.unlike_arms import published as published_unlike_sides
+from benchmarks.measures.unlike_arms import unlike_table
 from benchmarks.pages.equivalence import equivalence_table
 from benchmarks.pages.learning import learning_blocks
 from benchmarks.pages.learning_picture import learning_picture
@@ -23,6 +25,8 @@ from benchmarks.pages.overview import overview_note, overview_table
 from benchmarks.pages.plots import image
 from benchmarks.pages.rates import rates_table
 from benchmarks.pages.table import caption, markdown_table, table_text
+from benchmarks.published.coverage import coverage_table
+from benchmarks.published.coverage import published as published_coverage
 from benchmarks.published.english import PUBLISHED as PUBLISHED_PARAPHRASES
 from benchmarks.published.english import neighbour_table, paraphrase_text
 from benchmarks.published.references import published as published_references
@@ -55,6 +59,7 @@ README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
 CLAIMS_PAGE, QUESTIONS_PAGE = ROOT / "docs" / "claims.md", ROOT / "docs" / "questions.md"
 LEARNING_PAGE, LEARNING_IMAGE = ROOT / "docs" / "learning.md", ROOT / "docs" / "images" / "learning"
 TASK_PAGE, ENGLISH_PAGE = ROOT / "docs" / "task.md", ROOT / "docs" / "english.md"
+STATISTICS_PAGE = ROOT / "docs" / "statistics.md"
 
 
 def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
@@ -74,6 +79,10 @@ def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:
             "references": reference_table(published_references(), "english"),
             "neighbours": neighbour_table(find_language("english", 5000)),
             "paraphrases": paraphrase_text(read_json(PUBLISHED_PARAPHRASES)),
+        },
+        STATISTICS_PAGE: {
+            "coverage": coverage_table(published_coverage()),
+            "unlike sides": unlike_table(published_unlike_sides()),
         },
         PAGE: {
             "table": markdown_table(table_text(sizes, runs[FAST_VS_STABLE], with_iqm=True)),

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +13,6 @@ from benchmarks.files import RESULTS
 from benchmarks.published import english, references
 from token_env import REFERENCES, SIZES, SettingError, Task, evaluate
 from token_env.languages.find import find_language
-
-TUNING = (Path(__file__).parents[3] / "docs" / "tuning.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +73,6 @@ def test_the_preset_of_fast_has_the_numbers_of_the_published_study(algorithm, tm
     assert preset.keys() == winner.keys()
     for key, value in winner.items():
         assert preset[key] == (pytest.approx(value, rel=5e-3) if isinstance(value, float) else value), key
-    low, high = (f"{bound:.4f}" for bound in (outcome.prediction.low, outcome.prediction.high))
-    assert f"[{low}, {high}]" in TUNING
 
 
 def test_neighbours_are_the_nearest_by_meaning():
