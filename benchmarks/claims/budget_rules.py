@@ -58,7 +58,7 @@ def _doubled(evidence: Evidence, head: str, base: Source, half: Source, wide: So
 
 def device(evidence: Evidence) -> Parts:
     """Steps per second of a size with at least three runs on either: the interval of the ratio (Welch, of logarithms)
-    lies within 3 to 5; contradicted if wholly outside; not decidable without runs on mps.
+    lies within 3 to 5; contradicted if wholly outside; not decidable if no size has these runs.
     """
     parts = []
     for size in ("fast", "stable"):
@@ -73,7 +73,8 @@ def device(evidence: Evidence) -> Parts:
         parts.append(VerdictPart(sentence, within(speedup, *REPORTED_SPEEDUP)))
     return parts or [
         VerdictPart(
-            f"No run was made on mps: on a Mac type `python -m benchmarks run {DEVICES} --seeds 5 --results runs/mps`, "
+            "No size has three runs on mps and on the cpu: on a Mac type "
+            f"`python -m benchmarks run {DEVICES} --seeds 5 --results runs/mps`, "
             "then `python -m benchmarks claims --results runs/mps`.",
             NOT_DECIDABLE,
         )

@@ -25,6 +25,7 @@ from benchmarks.measures.figures import (
     max_return,
     mean_last_20,
     mean_last_100,
+    of_whole_run,
 )
 from benchmarks.measures.shares import (
     drawdown_share,
@@ -50,12 +51,12 @@ def with_both_settings(judge: Callable[[Evidence, str], Parts]) -> Judge:
 
     def judge_both(evidence: Evidence) -> Parts:
         ends = {size: evidence.mean(size_source(size, AS_REPORTED), mean_last_100) for size in ("fast", "stable")}
-        parts = judge(evidence, PRESET)
         if all(end.low > 0 for end in ends.values()):
-            return parts + judge(evidence, AS_REPORTED)
+            halved = evidence.at((1 + evidence.confidence) / 2)
+            return [part for variant in (PRESET, AS_REPORTED) for part in judge(halved, variant)]
         means = ", ".join(f"{size} {estimate_text(end)}" for size, end in ends.items())
         return [
-            *parts,
+            *judge(evidence, PRESET),
             VerdictPart(
                 f"With the report's settings nothing is learned to judge by; last {LONG_WINDOW} episodes: {means}."
             ),
@@ -63,7 +64,7 @@ def with_both_settings(judge: Callable[[Evidence, str], Parts]) -> Judge:
 
     judge_both.__doc__ = f"""{judge.__doc__} Judged with our presets, and with the report's settings, too, if the last
         {LONG_WINDOW} episodes of both sizes average more than zero with them (interval above zero), as the report's
-        did."""
+        did; each then at half the error probability."""
     return judge_both
 
 
@@ -76,10 +77,10 @@ def converging(evidence: Evidence, variant: str) -> Parts:
     """A run has converged at the first episode from which on the mean return of 100 episodes stays within 5 % of its
     last value, so it stays there by definition; the findings show 2 and 10 %, too. The interval of the mean over runs
     lies below 960 episodes for fast and within 2,400 to 3,600 for stable, an "about" being a fifth; contradicted if
-    one lies wholly outside.
+    one lies wholly outside. A size of which a run does not converge, or diverges, decides nothing.
     """
     ranges = {
-        "fast": (0.0, FAST_CONVERGENCE * (1 + ABOUT)),
+        "fast": (-np.inf, FAST_CONVERGENCE * (1 + ABOUT)),
         "stable": (STABLE_CONVERGENCE * (1 - ABOUT), STABLE_CONVERGENCE * (1 + ABOUT)),
     }
     parts = []
@@ -92,7 +93,7 @@ def converging(evidence: Evidence, variant: str) -> Parts:
 
 def _converged(evidence: Evidence, size: str, variant: str, near: float, low: float, high: float) -> VerdictPart:
     rows = evidence.rows(size_source(size, variant))
-    episodes = as_array(convergence_episode(row.returns, near) for row in rows)
+    episodes = as_array(map(of_whole_run(lambda row: convergence_episode(row.returns, near)), rows))
     subject = f"{size.capitalize()} with {_settings_text(variant)}, within {100 * near:.0f} %"
     if missing := int(np.isnan(episodes).sum()):
         return VerdictPart(f"{subject}: {missing} of {len(episodes)} runs show no convergence.", NOT_DECIDABLE)
@@ -150,7 +151,8 @@ def peak(evidence: Evidence, variant: str) -> Parts:
 
 def peak_cause(evidence: Evidence) -> Parts:
     """With our presets 512 units and 5,000 tokens bring more than half of stable's lead in the best episode where the
-    steps stay 30 (Welch, interval above half); contradicted if they bring less.
+    steps stay 30 (Welch, interval above half of the estimated lead); contradicted if they bring less, and not
+    decidable if stable has no lead (interval not above zero).
     """
     fast = size_source("fast")
     lead = evidence.difference(size_source("stable"), fast, max_return)
@@ -160,7 +162,7 @@ def peak_cause(evidence: Evidence) -> Parts:
         VerdictPart(
             f"In fast's 30 steps 512 units with 5,000 tokens change the best episode by {estimate_text(both)}; half of "
             f"stable's lead is {half_lead:+.2f}.",
-            above(both, half_lead) if half_lead > 0 else NOT_DECIDABLE,
+            above(both, half_lead) if lead.low > 0 else NOT_DECIDABLE,
         ),
         VerdictPart(f"5,000 tokens with 256 units change it by {estimate_text(tokens)}."),
     ]

@@ -156,16 +156,24 @@ class Evidence:
         """
         return difference_interval(self.values(first, metric), self.values(second, metric), self.confidence)
 
-    def paired(self, first: Source, second: Source, metric: MetricFunction) -> Interval:
+    def paired(
+        self, first: Source, second: Source, metric: MetricFunction, metric_of_second: MetricFunction | None = None
+    ) -> Interval:
         """Return the mean difference of a metric between runs of the same seed, with Student's t interval.
 
         Runs of one size with the same seed are trained on the same problems.
+
+        Args:
+            first: Case from whose metric the other is subtracted.
+            second: Case that it is compared with.
+            metric: Metric of both cases.
+            metric_of_second: Metric of the second case, if it is another.
 
         Raises:
             TooFewRunsError: Fewer than three runs of a case, or fewer than three seeds in both.
             UndefinedMetricError: A run has no value.
         """
-        of_first, of_second = self.by_seed(first, metric), self.by_seed(second, metric)
+        of_first, of_second = self.by_seed(first, metric), self.by_seed(second, metric_of_second or metric)
         seeds = sorted(of_first.keys() & of_second.keys())
         if len(seeds) < MIN_RUNS:
             raise TooFewRunsError(first, len(seeds))

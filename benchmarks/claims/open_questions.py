@@ -2,7 +2,7 @@
 
 from scipy import stats
 
-from agents.evaluation.statistics import paired_interval, probability_of_improvement
+from agents.evaluation.statistics import probability_of_improvement
 from benchmarks.claims.budget_rules import NEGLIGIBLE_POINTS
 from benchmarks.claims.evidence import PLAIN, Evidence, Source, claim_source, grid_source, size_source
 from benchmarks.claims.verdict import (
@@ -16,7 +16,7 @@ from benchmarks.claims.verdict import (
     below,
     estimate_text,
 )
-from benchmarks.measures.figures import Figure, cpu_minutes, score, share_of_optimum
+from benchmarks.measures.figures import Figure, cpu_minutes, of_whole_run, score, share_of_optimum
 from benchmarks.measures.row import Row
 from benchmarks.measures.shares import validation_score
 from benchmarks.suite.cases import LEARNING
@@ -78,9 +78,8 @@ def curriculum(evidence: Evidence) -> Parts:
 
 
 def score_without_masks(row: Row) -> Figure:
-    """Return the score of an agent on test problems without action masks."""
-    assert row.without_masks is not None
-    return share_of_optimum(row.without_masks.mean_return, row)
+    """Return the score of an agent on test problems without action masks; None if it diverged or never had any."""
+    return share_of_optimum(row.without_masks.mean_return, row) if row.without_masks else None
 
 
 def masks(evidence: Evidence) -> Parts:
@@ -95,13 +94,7 @@ def masks(evidence: Evidence) -> Parts:
 
 
 def _unmasked(evidence: Evidence, head: str, with_masks: Source, without: Source) -> Parts:
-    unmasked, never_masked = (
-        evidence.by_seed(source, metric) for source, metric in ((with_masks, score_without_masks), (without, score))
-    )
-    seeds = sorted(unmasked.keys() & never_masked.keys())
-    loss = paired_interval(
-        [unmasked[seed] for seed in seeds], [never_masked[seed] for seed in seeds], evidence.confidence
-    )
+    loss = evidence.paired(with_masks, without, score_without_masks, score)
     mean = evidence.mean(with_masks, score_without_masks)
     kept = evidence.paired(with_masks, without, score)
     return [
@@ -168,7 +161,7 @@ def weights_from_fast(evidence: Evidence) -> Parts:
 
 def _at_equal_compute(evidence: Evidence, alone: Source, transferred: Source) -> VerdictPart:
     """Compare the scores at one budget."""
-    episodes = len(evidence.rows(alone)[0].returns)
+    episodes = evidence.rows(alone)[0].settings.episodes
     share = evidence.mean(transferred, compute_in_episodes).estimate / episodes
     gain = evidence.paired(transferred, alone, validation_score)
     sentence = (
@@ -180,14 +173,15 @@ def _at_equal_compute(evidence: Evidence, alone: Source, transferred: Source) ->
 
 
 def _weights_alone(evidence: Evidence, transferred: Source) -> VerdictPart:
-    episodes = len(evidence.rows(transferred)[0].returns)
+    episodes = evidence.rows(transferred)[0].settings.episodes
     gain = evidence.paired(transferred, claim_source(f"{transferred.case}-control"), validation_score)
     return VerdictPart(
         f"In the same {episodes:,} episodes of stable the weights alone bring {estimate_text(gain, '+.1f')} points."
     )
 
 
-def compute_in_episodes(row: Row) -> float:
+@of_whole_run
+def compute_in_episodes(row: Row) -> Figure:
     """Return the CPU time of both trainings of a run with a start, in episodes at the pace of the second training."""
     assert row.start is not None  # the results file is checked for it when it is read
     seconds_per_episode = row.training.cpu_seconds / len(row.returns)

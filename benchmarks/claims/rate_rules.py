@@ -6,7 +6,14 @@ import numpy as np
 
 from agents.evaluation.formats import number_text
 from agents.evaluation.statistics import difference_interval
-from benchmarks.claims.evidence import Evidence, Source, TooFewRunsError, claim_source, size_source
+from benchmarks.claims.evidence import (
+    Evidence,
+    Source,
+    TooFewRunsError,
+    UndefinedMetricError,
+    claim_source,
+    size_source,
+)
 from benchmarks.claims.verdict import (
     CONTRADICTED,
     NOT_DECIDABLE,
@@ -45,10 +52,11 @@ def learning_rate(evidence: Evidence) -> Parts:
     holds with an optimizer if at both sizes 1e-6 is optimal and all runs at 1e-5 and at 1e-4 diverge; it fails if one
     of these fails. It is supported if it holds with one optimizer, and contradicted if it fails with all. By the mean
     of the last 100 episodes 1e-6 is optimal if every other rate ends lower or has a diverging run, and not if one
-    without such a run ends higher (Welch); two rates are compared after as many episodes as both have. A run diverges
-    if a number is no longer finite, or if a loss exceeds a hundred times the square of its largest return: the value
-    network then predicts returns ten times as large as any. Returns alone tell no divergence, since a policy that has
-    learned nothing already earns what random tokens earn. If no run at a rate diverges, that rate does not.
+    without such a run ends higher (Welch) or a run at 1e-6 diverges; two rates are compared after as many episodes as
+    both have. An optimizer decides nothing before it has three runs at every rate. A run diverges if a number is no
+    longer finite, or if a loss exceeds a hundred times the square of its largest return: the value network then
+    predicts returns ten times as large as any. Returns alone tell no divergence, since a policy that has learned
+    nothing already earns what random tokens earn. If no run at a rate diverges, that rate does not.
     """
     studies = [_study(evidence, optimizer) for optimizer in OPTIMIZER_RATES]
     outcomes = {study.verdict for study in studies}
@@ -89,16 +97,9 @@ def _study(evidence: Evidence, optimizer: str) -> Study:
 
 def _parts_of(subject: str, runs: Runs, confidence: float) -> Parts:
     """Judge the learning rates of one optimizer and size."""
-    reported, diverging = runs[REPORTED_RATE], {rate: sum(map(diverges, rows)) for rate, rows in runs.items()}
-    others = [rate for rate in runs if rate != REPORTED_RATE and not diverging[rate]]
-    gains = {rate: difference_interval(*_comparable_ends(runs[rate], reported), confidence) for rate in others}
-    best = max(gains, key=lambda rate: gains[rate].estimate)
+    diverging = {rate: sum(map(diverges, rows)) for rate, rows in runs.items()}
     return [
-        VerdictPart(
-            f"{subject}: of the other rates {best} ends highest; its last {LONG_WINDOW} episodes less those at "
-            f"{REPORTED_RATE}: {estimate_text(gains[best])}.",
-            combined_verdict([VerdictPart("", below(gain)) for gain in gains.values()]),
-        ),
+        _optimality(subject, runs, diverging, confidence),
         *(
             VerdictPart(
                 f"{subject}: {diverging[rate]} of {len(runs[rate])} runs at {rate} diverge.",
@@ -107,6 +108,24 @@ def _parts_of(subject: str, runs: Runs, confidence: float) -> Parts:
             for rate in REPORTED_DIVERGING
         ),
     ]
+
+
+def _optimality(subject: str, runs: Runs, diverging: dict[str, int], confidence: float) -> VerdictPart:
+    """Judge whether 1e-6 ends higher than every other rate at which no run diverges."""
+    reported = runs[REPORTED_RATE]
+    if diverging[REPORTED_RATE]:
+        sentence = f"{subject}: {diverging[REPORTED_RATE]} of {len(reported)} runs at {REPORTED_RATE} diverge."
+        return VerdictPart(sentence, CONTRADICTED)
+    others = [rate for rate in runs if rate != REPORTED_RATE and not diverging[rate]]
+    if not others:
+        return VerdictPart(f"{subject}: at every other rate than {REPORTED_RATE} runs diverge.", SUPPORTED)
+    gains = {rate: difference_interval(*_comparable_ends(runs[rate], reported), confidence) for rate in others}
+    best = max(gains, key=lambda rate: gains[rate].estimate)
+    return VerdictPart(
+        f"{subject}: of the other rates {best} ends highest; its last {LONG_WINDOW} episodes less those at "
+        f"{REPORTED_RATE}: {estimate_text(gains[best])}.",
+        combined_verdict([VerdictPart("", below(gain)) for gain in gains.values()]),
+    )
 
 
 def _comparable_ends(first: list[Row], second: list[Row]) -> tuple[list[float], list[float]]:
@@ -126,11 +145,11 @@ def _preset_rates(evidence: Evidence) -> Parts:
         sources = {rate: claim_source(f"fast/preset-rate-{rate}") for rate in PRESET_RATES}
         by_rate = {rate: evidence.mean(source, mean_last_100).estimate for rate, source in sources.items()}
         own = evidence.rows(size_source("fast"))
-    except TooFewRunsError as missing:
+        own_end = number_text(evidence.mean(size_source("fast"), mean_last_100).estimate, "+.2f")
+    except (TooFewRunsError, UndefinedMetricError) as missing:
         return [VerdictPart(str(missing))]
     means = ", ".join(f"{rate} {number_text(mean, '+.2f')}" for rate, mean in by_rate.items())
     own_rate = f"{own[0].settings.hyperparameters.learning_rate:g}"
-    own_end = number_text(evidence.mean(size_source("fast"), mean_last_100).estimate, "+.2f")
     return [
         VerdictPart(
             f"Our preset of fast, whose rate falls to 0, by the rate it begins with: {means}; its own, {own_rate}, "

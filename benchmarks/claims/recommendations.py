@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from agents.evaluation.formats import number_text
 from benchmarks.claims.budget_rules import NEGLIGIBLE_POINTS
 from benchmarks.claims.evidence import Evidence, TooFewRunsError, UndefinedMetricError, grid_source, size_source
-from benchmarks.claims.rate_rules import diverges, rate_source
+from benchmarks.claims.rate_rules import RATE_CLAIM, diverges, rate_source
 from benchmarks.claims.verdict import CONTRADICTED, SUPPORTED, ClaimVerdict
 from benchmarks.measures.figures import cpu_minutes, mean_last_100, score, test_return
 from benchmarks.measures.shares import validation_score
@@ -57,10 +57,16 @@ def intermediate(evidence: Evidence) -> str | None:
 
 
 def learning_rate(evidence: Evidence) -> str | None:
-    """Recommend the best learning rate for the report's settings if it is ahead of the reported one."""
+    """Recommend the best learning rate for the report's settings if it is ahead of the reported one.
+
+    The level of the interval is that of the claim on learning rates, since the best of many rates is chosen.
+    """
+    evidence = evidence.at(RATE_CLAIM.confidence)
     sources = {rate: rate_source("fast", "adam", rate) for rate in OPTIMIZER_RATES["adam"]}
     reported = sources.pop(REPORTED_RATE)
     stable = {rate: source for rate, source in sources.items() if not any(map(diverges, evidence.rows(source)))}
+    if not stable:
+        return None
     best = max(stable, key=lambda rate: evidence.mean(stable[rate], mean_last_100).estimate)
     gain = evidence.difference(stable[best], reported, mean_last_100)
     if gain.low <= 0:

@@ -100,5 +100,5 @@ def within(interval: Interval, low: float, high: float) -> str:
 
 
 def estimate_text(interval: Interval, form: str = "+.2f") -> str:
-    """Format an estimate with its 95 % interval: `+0.82 [+0.71, +0.93]`."""
+    """Format an estimate with its interval: `+0.82 [+0.71, +0.93]`."""
     return interval_text(interval, form)

@@ -12,7 +12,8 @@ NEAR = 0.05  # share of the last mean by which a mean may differ from it
 def convergence_episode(returns: Sequence[float], near: float = NEAR) -> int | None:
     """Return the first episode from which on the mean of the last 100 stays within a share of its last value.
 
-    No test decides, so the answer does not depend on how much the returns of episodes vary.
+    No test decides. Means of 100 episodes vary by chance, too: if they vary by about the allowed distance, the answer
+    is late, or None.
 
     Args:
         returns: Returns of the training episodes, in order, [episodes].
