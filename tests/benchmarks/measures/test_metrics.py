@@ -73,28 +73,45 @@ def test_every_metric_is_defined_in_a_sentence_with_more_words_than_its_heading(
         assert metric.definition.endswith("."), metric.name
 
 
-def noisy(levels, seed=0):
-    """100 episodes at each level, with noise."""
-    generator = np.random.default_rng(seed)
-    return np.concatenate([level + generator.normal(size=100) for level in levels])
+def levels(*blocks):
+    """100 episodes at each level, half of them 0.5 above it and half below; so the mean of any 100 is exact."""
+    return np.concatenate([level + np.tile([0.5, -0.5], 50) for level in blocks])
 
 
-def test_convergence_is_where_the_last_lower_block_ends():
-    assert convergence_episode(noisy([-50, -5, 1, 1, 1, 1, 1, 1, 1, 1])) == 200
-    assert convergence_episode(noisy([-50, 1, 1, -2, 1, 1, 1, 1, 1, 1])) == 400  # a relapse counts
+def test_convergence_is_the_first_episode_from_which_on_the_mean_of_100_stays_near_the_last():
+    assert convergence_episode(levels(-10, 1, 1, 1)) == 200
+    assert convergence_episode(levels(-10, 1, 1, -10, 1, 1, 1)) == 500  # a relapse counts
+    assert convergence_episode(levels(-10, 1, 12, 1, 1, 1)) == 400  # and so does a rise
+    # The mean rises by 0.01 an episode.
+    ascent = np.concatenate([np.zeros(100), np.ones(300)])
+    assert [convergence_episode(ascent, near) for near in (0.025, 0.055, 0.105)] == [198, 195, 190]
+    assert convergence_episode(-ascent, 0.055) == 195  # the distance is a share of the absolute value
 
 
-def test_no_convergence_without_learning_or_while_still_learning():
-    assert convergence_episode(noisy([-90] * 10)) is None
-    assert convergence_episode(noisy(range(0, 20, 2))) is None
-    assert convergence_episode(noisy([1, -50, 1, 1, 1, 1, 1, 1, 1, 1])) is None  # it began as well as it ended
-    assert convergence_episode(noisy([0, 1])) is None
-    assert convergence_episode([]) is None
+def test_means_that_are_always_near_the_last_show_no_learning():
+    assert convergence_episode(levels(*[-90] * 10)) is None
+    assert convergence_episode(levels(0.96, 1, 1, 1)) is None
+    assert convergence_episode(levels(0.94, 1, 1, 1)) == 117  # 0.06 below, of which 0.05 are near
+    assert convergence_episode(levels(1)) is None
 
 
-def test_a_run_that_does_not_change_rarely_seems_to_have_converged():
-    found = [convergence_episode(noisy([0] * 20, seed)) for seed in range(200)]
-    assert sum(episode is not None for episode in found) < 10
+def test_a_run_that_comes_near_only_in_the_last_100_episodes_was_still_improving():
+    assert convergence_episode(levels(*range(0, 20, 2))) is None
+    assert convergence_episode([-10.0] * 100 + [1.0] * 199) is None
+    assert convergence_episode([-10.0] * 100 + [1.0] * 200) == 200
+
+
+def test_fewer_than_100_episodes_show_no_convergence():
+    assert convergence_episode([]) is convergence_episode([-10.0] * 20 + [1.0] * 79) is None
+
+
+def test_chance_delays_convergence_where_episodes_vary_more():
+    """With a deviation of a third of the level the means of 100 vary by 3 %, and a band of 5 % is left now and then."""
+    noise = np.random.default_rng(0).normal(size=2000)
+    start = np.where(np.arange(2000) < 200, -50.0, 0.0)
+    calm, restless = (convergence_episode(start + 1.0 + deviation * noise) for deviation in (0.05, 0.3))
+    assert calm == 300
+    assert restless is None or restless > 1000
 
 
 def test_the_reports_average_is_reached_by_the_mean_of_100_episodes():

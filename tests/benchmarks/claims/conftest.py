@@ -1,0 +1,8 @@
+import pytest
+
+from tests.support.claim_runs import make_up_optima
+
+
+@pytest.fixture(autouse=True)
+def made_up_optima(monkeypatch):
+    make_up_optima(monkeypatch)
