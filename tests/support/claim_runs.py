@@ -15,8 +15,11 @@ from zlib import crc32
 import numpy as np
 
 from agents.evaluation.scores import Figures
+from benchmarks.claims.budget_rules import BUDGET_CLAIMS
+from benchmarks.claims.curve_rules import CURVE_CLAIMS
 from benchmarks.claims.evidence import SOURCES, Evidence
-from benchmarks.claims.judge import OPEN_QUESTIONS, REPORTED_CLAIMS
+from benchmarks.claims.open_questions import OPEN_QUESTIONS
+from benchmarks.claims.rate_rules import RATE_CLAIM
 from benchmarks.claims.verdict import combined_verdict
 from benchmarks.measures.results_file import Rows
 from benchmarks.measures.row import Start
@@ -27,7 +30,7 @@ OPTIMUM = {30: 4.0, 50: 6.0}  # by steps: in 30 steps a score of 80 is a mean re
 SCATTERED = np.array([40.0, 70.0, 55.0])
 NOISE = 0.003  # deviation of figures between runs
 NOISY = ("ends", "score", "test", "unmasked", "rarest", "rarest_of_fast", "peak")
-CLAIMS = {claim.name: claim for claim in (*REPORTED_CLAIMS, *OPEN_QUESTIONS)}
+CLAIMS = {claim.name: claim for claim in (RATE_CLAIM, *CURVE_CLAIMS, *BUDGET_CLAIMS, *OPEN_QUESTIONS)}
 BENCHMARKS = {
     "preset": "fast-vs-stable", "as-reported": "fast-vs-stable", "fast": "heads", "mps": "devices", "cpu": "devices",
     "planning": "learning", "tied": "learning",

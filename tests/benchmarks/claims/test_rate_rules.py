@@ -138,10 +138,3 @@ def test_rates_of_our_preset_are_shown_and_decide_nothing():
         found = verdict("lr", *FAILING.values(), runs, incomplete)
         assert found.verdict == CONTRADICTED
         assert found.findings[-1].endswith("have no mean_last_100: nothing is concluded.")
-
-
-def test_ends_are_listed_with_their_episodes_and_diverging_runs():
-    findings = verdict("lr", *with_failing_others("adam", holding("adam"))).findings
-    (line,) = (line for line in findings if line.startswith("Adam, stable, mean of the last 100 episodes by rate: "))
-    assert "1e-6 +1.00 (5,000 episodes), 1e-5 diverges (3 of 3)" in line
-    assert "3e-2 +0.00 (400 episodes)" in line or "3e-2 −0.00 (400 episodes)" in line
