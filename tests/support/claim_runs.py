@@ -98,9 +98,10 @@ def figures_of_run(case, chosen, place):
 
 
 def made_up_row(case, seed, run):
-    if run.get("diverged") is not None:
-        return make_diverged_row(benchmark_of(case), case, seed, run["diverged"])
     row = plain_row(benchmark_of(case), case, seed)
+    if (played := run.get("diverged")) is not None:
+        returns = returns_of(len(row.returns), run)[:played]
+        return make_diverged_row(benchmark_of(case), case, seed, played).model_copy(update={"returns": returns})
     seconds = len(row.returns) * row.settings.env.max_steps / run.get("speed", 100.0)
     cost = row.training.model_copy(update={"seconds": seconds, "cpu_seconds": 60 * run.get("minutes", 1.0)})
     changes = {

@@ -46,7 +46,7 @@ def test_two_convergences_are_tested_at_97_5_per_cent():
 
 
 def test_a_diverged_run_has_not_converged():
-    runs = presets({"converged": 700}, {"converged": 3000, "diverged": (None, None, 900)})
+    runs = presets({"converged": 700}, {"converged": 700, "diverged": (None, None, 900)})
     findings = verdict("convergence", runs).findings
     assert findings[0] == "Stable with our preset, within 5 %: 1 of 3 runs show no convergence."
 
