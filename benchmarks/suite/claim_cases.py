@@ -68,12 +68,12 @@ def _at_rate(layer: dict[str, Any], rate: str) -> dict[str, Any]:
 
 
 def grid_cases() -> tuple[Case, ...]:
-    """Build the grid of hidden units × vocabulary on fast's preset; with plain logits only its corners."""
+    """Build the grid of hidden units × vocabulary on our presets; with plain logits only its corners, on fast's."""
     corners = [(512, 1000), (256, 5000), (512, 5000)]  # the fourth corner is a case of the benchmark `heads`
     cells = [(units, tokens) for tokens in TOKENS for units in UNITS if (units, tokens) not in PRESET_CELLS]
     return (
         *(
-            Case("grid", grid_variant(*cell), _cell(preset_layer("fast"), *cell), max_seeds=_seeds_of(cell))
+            Case("grid", grid_variant(*cell), _cell(_preset_of(cell), *cell), max_seeds=_seeds_of(cell))
             for cell in cells
         ),
         *(
@@ -90,6 +90,11 @@ def grid_variant(units: int, tokens: int) -> str:
 
 def _cell(layer: dict[str, Any], units: int, tokens: int) -> dict[str, Any]:
     return merge_layers(layer, {"env": {"vocab_size": tokens}, "policy": {"hidden": [units, units]}})
+
+
+def _preset_of(cell: tuple[int, int]) -> dict[str, Any]:
+    """Return the preset of which a cell has the settings: with 5,000 tokens a plan considers more successors."""
+    return preset_layer("intermediate" if cell[1] == max(TOKENS) else "fast")
 
 
 def _seeds_of(cell: tuple[int, int]) -> int:
