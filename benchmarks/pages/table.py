@@ -206,9 +206,20 @@ def caption(rows: list[Row]) -> str:
     machines = _by_origin(rows, lambda row: row.machine.description)
     revisions = _by_origin(rows, lambda row: f"{row.revision or 'unknown'} of {row.started[:10]}")
     return (
-        f"Runs: {seeds}.{diverging} Machine: {machines}; threads a run: {', '.join(map(str, threads))}. "
+        f"Runs: {seeds}.{diverging} Machine: {machines}; threads a run: {', '.join(map(str, threads))}.{_load(rows)} "
         f"Versions: {versions_text(compared_versions(rows[0].versions))}. Revision: {revisions}."
     )
+
+
+def _load(rows: list[Row]) -> str:
+    """Describe the load average of the machine before and after the trainings; empty if no row has it."""
+    ends = [(row.training.load_at_start, row.training.load_at_end) for row in rows]
+    loads = [load for of_row in ends for load in of_row if load is not None]
+    if not loads:
+        return ""
+    without = sum(of_row == (None, None) for of_row in ends)
+    unknown = f", not recorded in {without} runs" if without else ""
+    return f" Load average: {min(loads):.1f} to {max(loads):.1f}{unknown}."
 
 
 def _by_origin(rows: list[Row], origin: Callable[[Row], str]) -> str:

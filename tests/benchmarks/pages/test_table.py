@@ -182,6 +182,14 @@ def test_the_caption_of_several_machines_or_revisions_tells_which_case_has_which
     assert "ffff of 2026-01-02 for fast/preset (1 of 2 runs)." in text
 
 
+def test_the_caption_tells_the_load_where_it_is_known():
+    rows = [make_row("fast-vs-stable", case, 0) for case in CONTEST]
+    assert "Load average" not in caption(rows)
+    busy = rows[1].training.model_copy(update={"load_at_start": 0.0, "load_at_end": 6.25})
+    with_load = [rows[0], rows[1].model_copy(update={"training": busy})]
+    assert "threads a run: 1. Load average: 0.0 to 6.2, not recorded in 1 runs. Versions" in caption(with_load)
+
+
 def test_a_run_that_diverged_is_missing_from_its_cell_and_told_in_the_caption(whole):
     rows = [*whole, make_diverged_row("fast-vs-stable", "fast/preset", seed=2)]
     table = table_text(find_benchmark("fast-vs-stable"), solved(rows))
