@@ -58,7 +58,7 @@ soak: $(READY) lowest
 lowest:
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[onnx,studies]'
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[minari,onnx,studies]'
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python pytest pytest-xdist hypothesis
 	$(LOWEST)/bin/python -m pytest $(TEST_OPTIONS) -o filterwarnings=default tests/token_env tests/agents
 

@@ -5,7 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from examples import own_environment, own_study, own_text, plain_loop, reinforce, stock_sb3
+from examples import (
+    behaviour_cloning,
+    monte_carlo,
+    own_environment,
+    own_study,
+    own_text,
+    plain_loop,
+    reinforce,
+    stock_sb3,
+)
+from token_env import REFERENCES, Task, write_episodes
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -27,6 +37,25 @@ def test_stock_ppo_learns_and_stands_beside_the_reference_policies(capsys):
 def test_reinforce_learns():
     means = reinforce.main(updates=60)
     assert np.mean(means[-5:]) > np.mean(means[:5]) + 4
+
+
+def test_a_clone_of_lookahead_stands_beside_ppo_and_lookahead(capsys):
+    scores = behaviour_cloning.main(episodes=200, epochs=5, problems=50)
+    assert 0.3 < scores["clone"] < scores["lookahead"]
+    assert scores["PPO"] < scores["clone"]
+    assert "200 episodes" in capsys.readouterr().out
+
+
+def test_a_dataset_in_a_folder_is_cloned(tmp_path, capsys):
+    write_episodes(REFERENCES["verbatim"], range(20), tmp_path / "d", task=Task(vocab_size=32, max_steps=4))
+    assert set(behaviour_cloning.main(str(tmp_path / "d"), epochs=1, problems=5)) == {"clone", "PPO", "lookahead"}
+    assert "20 episodes" in capsys.readouterr().out
+
+
+def test_monte_carlo_rollouts_plan_better_than_chance(capsys):
+    scores = monte_carlo.main(problems=3, rollouts=2)
+    assert scores["Monte-Carlo planning"] > 0.8 > 0.5 > scores["random fluent tokens"]
+    assert capsys.readouterr().out.count("on 3 problems") == 2
 
 
 def test_a_text_becomes_a_language_that_is_played(text_file, capsys):

@@ -8,8 +8,10 @@ from typing import Any
 
 from gymnasium.envs.registration import register
 
+from token_env.episodes.dataset import write_episodes
 from token_env.episodes.evaluate import EpisodePolicy, Evaluation, evaluate
 from token_env.episodes.references import REFERENCES, ReferencePolicy
+from token_env.episodes.snapshot import Snapshot
 from token_env.errors import SettingError
 from token_env.languages.find import find_language
 from token_env.languages.language import Language
@@ -33,6 +35,7 @@ __all__ = [
     "ReferencePolicy",
     "Reward",
     "SettingError",
+    "Snapshot",
     "Solution",
     "Solver",
     "State",
@@ -41,6 +44,7 @@ __all__ = [
     "evaluate",
     "find_language",
     "import_reward",
+    "write_episodes",
 ]
 
 # Keywords of each registered size; those of "fast" are the defaults of `Task`.

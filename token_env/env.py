@@ -9,8 +9,10 @@ from gymnasium.error import InvalidAction
 from numpy.typing import NDArray
 
 from token_env.drawing.as_text import draw_text, print_text
-from token_env.episodes.batch import Batch, validate_options
-from token_env.errors import shortened, unknown_name
+from token_env.episodes.batch import Batch
+from token_env.episodes.resets import validate_options
+from token_env.episodes.snapshot import Snapshot
+from token_env.errors import SettingError, shortened, unknown_name
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics
 from token_env.rules.observations import Observations
@@ -75,8 +77,8 @@ class TokenEnv(gymnasium.Env[Observations, int]):
     `problem_id` and `split`; with `optimum=True` also `optimal_return` (the highest possible return), `score`
     (the return as a share of it) and `is_success` (a score of at least 0.5), which are 0 and False before the
     last step. `action_masks()` returns the
-    tokens within the mask budget. The unwrapped environment has `language`, `task` (the constants) and
-    `problem` (`start`, `meanings`, `weights`, `message`).
+    tokens within the mask budget. The unwrapped environment has `language`, `task` (the constants),
+    `problem` (`start`, `meanings`, `weights`, `message`), and `state` with `restore(state)` for planners.
 
     ## Arguments
 
@@ -181,6 +183,33 @@ class TokenEnv(gymnasium.Env[Observations, int]):
 
     def _read_episode_info(self) -> dict[str, Any]:
         return {name: column.item() for name, column in self._batch.episode_infos().items()}
+
+    @property
+    def state(self) -> Snapshot:
+        """State of the environment: numbers only, which no later step changes.
+
+        `restore` comes back to it. The episode, the order of the problems and `np_random` belong to it; the generator
+        of `action_space` and a change by `set_difficulty` that is still to come do not.
+
+        Raises:
+            gymnasium.error.ResetNeeded: Before the first reset.
+        """
+        return Snapshot.of(self._batch.snapshot(0), self.np_random, self.np_random_seed)
+
+    def restore(self, state: Snapshot) -> None:
+        """Continue from a state, of this environment or of another one with the same keywords.
+
+        The same actions then give the same observations, rewards and infos, bit for bit, also beyond the next reset.
+
+        Raises:
+            SettingError: The state is of another task, or none at all.
+        """
+        if not isinstance(state, Snapshot):
+            raise SettingError(f"a state is what env.unwrapped.state returned, {shortened(state)} was given.")
+        self._batch.restore(0, state.row)
+        state.restore_generator(self.np_random)
+        self._np_random_seed = state.seed
+        self._episode_info = self._read_episode_info()
 
     def set_difficulty(self, noise: float, message_vocab: int | None) -> None:
         """Change the noise and message vocabulary of the problems, from the next episode on.

@@ -1,7 +1,10 @@
-"""Write files so that a crash leaves neither half a file nor half a line."""
+"""Write files and folders so that a crash leaves neither half of one nor half a line."""
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +26,24 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Provide a temporary folder to fill, which becomes `path` by one rename; if the block raises, nothing stays of it.
+
+    Raises:
+        OSError: The folder cannot be created, or `path` has appeared in the meantime.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary)
         raise
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from token_env.drawing.as_text import draw_text
 from token_env.env import observation_space
-from token_env.episodes.batch import RESET_OPTIONS, Batch, seeded_generator, validate_options
+from token_env.episodes.batch import Batch
+from token_env.episodes.resets import RESET_OPTIONS, seeded_generator, validate_options
 from token_env.errors import SettingError, find, unknown_name
 from token_env.languages.language import Language
 from token_env.rules.dynamics import Dynamics

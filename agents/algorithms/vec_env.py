@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from token_env.episodes.batch import validate_options
+from token_env.episodes.resets import validate_options
 from token_env.rules.observations import Observations
 from token_env.rules.task import Task
 from token_env.vector import TokenVectorEnv

@@ -2,15 +2,13 @@
 
 import fcntl
 import shlex
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from token_env.errors import SettingError
-from token_env.files import write_bytes
+from token_env.files import new_folder, write_bytes
 
 CONFIG = "config.yaml"  # the resolved settings; usable as --config
 RUN = "run.json"  # command, versions, machine
@@ -67,16 +65,9 @@ def create_run_dir(path: Path, files: Mapping[str, bytes]) -> Path:
     if path.exists() or path.is_symlink():
         raise SettingError(f"{str(path)!r} exists already; type --out with a new directory, or delete this one.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        try:
+        with new_folder(path) as folder:
             for name, content in files.items():
-                write_bytes(temporary / name, content)
-            temporary.chmod(0o755)
-            temporary.rename(path)
-        except BaseException:
-            shutil.rmtree(temporary)
-            raise
+                write_bytes(folder / name, content)
     except OSError as error:
         raise SettingError(
             f"cannot create the directory {str(path)!r}: {error.strerror}; type --out with another directory."

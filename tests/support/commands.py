@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from agents import doctor as doctor_command
+from agents import episodes as episodes_command
 from agents import evaluate as evaluate_command
 from agents import train as train_command
 from agents import tune as tune_command
@@ -14,6 +15,7 @@ from benchmarks import __main__ as benchmarks_command
 
 COMMANDS = {
     "doctor": doctor_command.doctor,
+    "episodes": episodes_command.episodes,
     "train": train_command.train,
     "evaluate": evaluate_command.evaluate,
     "watch": watch_command.watch,

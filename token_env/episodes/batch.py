@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
-from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from token_env.episodes.ahead import ProblemsAhead
-from token_env.errors import SettingError, unknown_name
+from token_env.episodes.snapshot import RowSnapshot
+from token_env.errors import SettingError
 from token_env.optimum.cache import optimal_returns, return_solver, score
 from token_env.rules import rows as row_fields
 from token_env.rules.dynamics import Dynamics
@@ -17,7 +17,6 @@ from token_env.rules.observations import Observations
 from token_env.rules.problems import Problem, Problems, ProblemStream
 from token_env.rules.state import State, Transition
 
-RESET_OPTIONS = ("problem_id",)
 SUCCESS = 0.5  # lowest score of a successful episode
 
 
@@ -43,8 +42,7 @@ class Batch:
         self._ahead = ProblemsAhead()
         self._due: Observations | None = None  # `Dynamics.due` of the problems, once observations are asked for
         ids, totals = np.zeros(num_rows, dtype=np.int64), np.zeros(num_rows)
-        # before the first start all episodes count as over
-        self._state = State(ids, np.full(num_rows, length), totals, totals.copy())
+        self._state = State(ids, np.full(num_rows, length), totals, totals.copy())  # all episodes count as over
         self._split = np.full(num_rows, dynamics.task.split, dtype=object)  # [N]
         self.optimal_returns = np.full(num_rows, np.nan)  # [N] NaN unless the task has optimum=True
         self.tokens = np.zeros((num_rows, length), dtype=np.int64)  # [N, L] tokens so far
@@ -175,16 +173,22 @@ class Batch:
         self._next_id[rows] = (ids + 1) % self.dynamics.problems.num_ids
         if self.dynamics.task.optimum:
             self.optimal_returns[rows] = optimal_returns(self.dynamics, fresh)
-        initial = self.dynamics.initial(fresh)
+        self._put_problems(rows, fresh, due)
+        self._put_state(rows, self.dynamics.initial(fresh))
+
+    def _put_problems(self, rows: NDArray[np.int64], fresh: Problems, due: Observations | None = None) -> None:
+        """Let these rows, [n], play other problems, [n]; `due` is `Dynamics.due` of them, if it is known."""
         if len(rows) == self.num_rows:
-            self._problems, self._due, self._state = fresh, due, initial
+            self._problems, self._due = fresh, due
             return
         if self._problems is None:
             self._problems = row_fields.zeros(fresh, self.num_rows)
         self._problems = row_fields.replace(self._problems, rows, fresh)
         if self._due is not None:
             self._due[rows] = self.dynamics.due(fresh)
-        self._state = row_fields.replace(self._state, rows, initial)
+
+    def _put_state(self, rows: NDArray[np.int64], fresh: State) -> None:
+        self._state = fresh if len(rows) == self.num_rows else row_fields.replace(self._state, rows, fresh)
 
     def step(self, action: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> Transition:
         """Say one token in every row, or in these rows only.
@@ -224,9 +228,8 @@ class Batch:
             fluency_penalty: Sums over the episodes, [N].
         """
         self.tokens[:] = tokens
-        length = np.full(self.num_rows, self.dynamics.task.max_steps)
         terms = (np.asarray(term, dtype=np.float64) for term in (adequacy, fluency_penalty))
-        self._state = State(self.tokens[:, -1].copy(), length, *terms)
+        self._state = State(self.tokens[:, -1].copy(), np.full(self.num_rows, self.dynamics.task.max_steps), *terms)
 
     def episode_infos(self) -> dict[str, NDArray[Any]]:
         """Return what infos contain about the episode of each row, new arrays [N] by name.
@@ -242,6 +245,30 @@ class Batch:
             infos["optimal_return"] = self.optimal_returns.copy()
             infos["score"], infos["is_success"] = scores, scores >= SUCCESS
         return infos
+
+    def snapshot(self, row: int) -> RowSnapshot:
+        """Return all numbers that decide how one row goes on, and what its infos contain."""
+        ids = int(self.problems.ids[row]), int(self._next_id[row])
+        tokens = tuple(self.tokens[row, : self._state.step[row]].tolist())
+        terms = float(self._state.adequacy[row]), float(self._state.fluency_penalty[row])
+        optimum = float(self.optimal_returns[row]) if self.dynamics.task.optimum else None
+        return RowSnapshot(self.dynamics.fingerprint, *ids, tokens, *terms, optimum)
+
+    def restore(self, row: int, snapshot: RowSnapshot) -> None:
+        """Put one row where it was at a snapshot; its problem is drawn again only if the row plays another one.
+
+        Raises:
+            SettingError: The snapshot is of other rules.
+        """
+        snapshot.check(self.dynamics.fingerprint)
+        rows, tokens = np.array([row]), snapshot.tokens
+        if self._problems is None or self._problems.ids[row] != snapshot.problem_id:
+            self._put_problems(rows, self._stream.take(rows, np.array([snapshot.problem_id])))
+        self._next_id[row] = snapshot.next_id
+        if snapshot.optimal_return is not None:
+            self.optimal_returns[row] = snapshot.optimal_return
+        self.tokens[row, : len(tokens)] = tokens
+        self._put_state(rows, snapshot.state(self.problems.start[row]))
 
     def observe(self) -> Observations:
         """Return the observations of all rows, [N, D]."""
@@ -270,20 +297,3 @@ class Batch:
             row = int(np.flatnonzero(invalid)[0])
             raise InvalidAction(f"action {array[row]} of row {row} is no token; tokens are 0 … {size - 1}.")
         return array.astype(np.int64)
-
-
-def validate_options(options: dict[str, Any] | None, known: tuple[str, ...] = RESET_OPTIONS) -> dict[str, Any]:
-    """Return the options of a reset, {} for None.
-
-    Raises:
-        SettingError: An unknown option.
-    """
-    for name in options or {}:
-        if name not in known:
-            raise unknown_name("reset option", name, known)
-    return options or {}
-
-
-def seeded_generator(seed: int | None) -> np.random.Generator:
-    """Return the generator that `Env.reset(seed=seed)` would make; a new unseeded one for None."""
-    return seeding.np_random(seed)[0]

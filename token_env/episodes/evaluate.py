@@ -1,6 +1,6 @@
 """Run a policy on given problems, many at once, and collect its returns."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +13,7 @@ from token_env.optimum.cache import score, store_optima
 from token_env.rules.dynamics import Dynamics
 from token_env.rules.observations import Observations
 from token_env.rules.problems import Problems
+from token_env.rules.state import Transition
 from token_env.rules.task import Task
 
 ROWS = 256  # number of problems played at once
@@ -106,20 +107,40 @@ def evaluate(
     if dynamics.task.optimum:
         store_optima(dynamics, dynamics.problems.draw(ids))
     generator = np.random.default_rng(seed)
-    parts = [_play(policy, dynamics, ids[first : first + ROWS], generator) for first in range(0, len(ids), ROWS)]
+    return joined([_play(policy, batch, generator) for batch in started_batches(dynamics, ids)])
+
+
+def _play(policy: Policy | ReferencePolicy, batch: Batch, generator: np.random.Generator) -> Evaluation:
+    for _ in steps(policy, batch, generator):
+        pass
+    return evaluation_of(batch)
+
+
+def started_batches(dynamics: Dynamics, ids: NDArray[np.int64]) -> Iterator[Batch]:
+    """Yield batches of at most `ROWS` rows that start these problems, [N], in their order."""
+    for first in range(0, len(ids), ROWS):
+        batch = Batch(dynamics, len(ids[first : first + ROWS]))
+        rows = np.arange(batch.num_rows)
+        batch.set_next(rows, ids[first : first + ROWS])
+        batch.start(rows)
+        yield batch
+
+
+def steps(policy: Policy | ReferencePolicy, batch: Batch, generator: np.random.Generator) -> Iterator[Transition]:
+    """Play a batch from its start to the end of the episodes; yield each step."""
+    for _ in range(batch.dynamics.task.max_steps):
+        yield batch.step(next_action(policy, batch, generator))
+
+
+def evaluation_of(batch: Batch) -> Evaluation:
+    """Return the results of a batch whose episodes are over."""
+    state = batch.state
+    return Evaluation(batch.problems.ids, state.adequacy, state.fluency_penalty, batch.tokens, batch.optimal_returns)
+
+
+def joined(parts: Sequence[Evaluation]) -> Evaluation:
+    """Return the results of several batches as one."""
     return Evaluation(*(np.concatenate(field) for field in zip(*parts, strict=True)))
-
-
-def _play(
-    policy: Policy | ReferencePolicy, dynamics: Dynamics, ids: NDArray[np.int64], generator: np.random.Generator
-) -> Evaluation:
-    batch = Batch(dynamics, len(ids))
-    rows = np.arange(len(ids))
-    batch.set_next(rows, ids)
-    batch.start(rows)
-    for _ in range(dynamics.task.max_steps):
-        batch.step(next_action(policy, batch, generator))
-    return Evaluation(ids, batch.state.adequacy, batch.state.fluency_penalty, batch.tokens, batch.optimal_returns)
 
 
 def next_action(policy: Policy | ReferencePolicy, batch: Batch, generator: np.random.Generator) -> NDArray[np.int64]:

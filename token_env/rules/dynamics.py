@@ -6,6 +6,8 @@ Letters: N rows, L message length, V vocabulary, d dimension, D columns of an ob
 """
 
 import copy
+import dataclasses
+import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,7 +23,7 @@ from token_env.languages.surprisal import Array, rows_of, surprisal
 from token_env.rules.masks import ActionMasks
 from token_env.rules.observations import Features, Observations, Observer, Tokens
 from token_env.rules.problems import Problems, ProblemSampler
-from token_env.rules.rewards import find_reward
+from token_env.rules.rewards import RewardFunction, find_reward
 from token_env.rules.state import State, Transition
 from token_env.rules.task import Task
 from token_env.rules.terms import adequacy, fluency_penalty
@@ -91,6 +93,14 @@ class Dynamics:
         """Problems of the task's split, by id."""
         task = self.task
         return ProblemSampler(self.message_language, task.split, task.max_steps, task.noise, task.num_problems)
+
+    @cached_property
+    def fingerprint(self) -> int:
+        """Hash of the constants and languages, 64 bits; the same in every process, and another one for other rules."""
+        constants = {field.name: getattr(self.task, field.name) for field in dataclasses.fields(self.task)}
+        constants["language"] = self.language.fingerprint, self.message_language.fingerprint
+        constants |= {"language_seed": None, "reward": _name(self.task.reward)}
+        return int.from_bytes(hashlib.sha256(repr(sorted(constants.items())).encode()).digest()[:8])
 
     def initial(self, problems: Problems) -> State:
         """Return the state before the first token.
@@ -223,3 +233,7 @@ class Dynamics:
 
 def _vectors(language: Language) -> Vectors:
     return Vectors(*(getattr(language, name) for name in Vectors._fields))
+
+
+def _name(reward: str | RewardFunction) -> str:
+    return reward if isinstance(reward, str) else f"{reward.__module__}:{getattr(reward, '__qualname__', '')}"
