@@ -24,8 +24,9 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-TASK_PAGE, ENGLISH_PAGE, TUNING_PAGE, POLICIES_PAGE = (
-    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("task.md", "english.md", "tuning.md", "policies.md")
+TASK_PAGE, EPISODES_PAGE, ENGLISH_PAGE, TUNING_PAGE, POLICIES_PAGE = (
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("task", "episodes", "english", "tuning", "policies")
 )
 
 
@@ -62,6 +63,15 @@ def test_the_python_examples_run(code, run, tmp_path, monkeypatch):
     if "tokens" in names:
         assert names["tokens"].shape == (3,)
         assert len(names["episodes"]) == 40
+
+
+def test_the_page_of_episodes_reads_what_it_writes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in blocks("python", EPISODES_PAGE):
+        exec(code, names)
+    assert len(names["dataset"]) == 100
+    assert names["env"].unwrapped.task == names["task"]
 
 
 def test_the_tasks_page_has_every_keyword_with_its_default():

@@ -9,6 +9,7 @@ import pytest
 import agents
 from agents.training.fit import fit
 from tests.support.settings import quick_settings
+from tests.support.text import TEXT
 from token_env import evaluate
 from token_env.rules import rewards
 from token_env.rules.task import with_split
@@ -64,7 +65,7 @@ def test_wrong_input_gives_one_message_and_no_file(line, message, trained, run, 
 def test_a_language_or_reward_that_its_name_no_longer_gives_is_refused(run, tmp_path, monkeypatch, text_file):
     language = {"language": f"text:{text_file}", "vocab_size": 6}
     fit(quick_settings(env=language), tmp_path / "text", progress=False)
-    text_file.write_text("one two three four five six seven eight one two " * 30, encoding="utf-8")
+    text_file.write_text(TEXT.replace("e", "o"), encoding="utf-8")
     monkeypatch.setattr(rewards, "_imported", {"mine:reward": lambda t: t.adequacy})
     fit(quick_settings(env={"reward": "mine:reward"}), tmp_path / "reward", progress=False)
     for name, message in (("text", "is no longer the language of the run"), ("reward", "a user's function")):
