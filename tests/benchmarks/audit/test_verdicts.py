@@ -1,0 +1,87 @@
+"""Verdicts, findings and recommendations against a second implementation."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tests.benchmarks.audit import recomputed
+from tests.benchmarks.audit.pages import block, cells, differences, filled
+from tests.benchmarks.audit.recomputed import MEASURES, read, welch
+from tests.benchmarks.audit.verdicts import JUDGES, UNDECIDED, Claim, claims_of
+
+PAGES = ("docs/claims.md", "docs/questions.md")
+CLAIMS = [claim for page in PAGES for claim in claims_of(page)]
+MISSING = re.compile(r"There are (\d+) runs of (\S+) of (\S+), of (\d+) that are needed")
+
+
+def finding_errors(finding: str, expected: list[tuple[str, list[float]]]) -> list[str]:
+    """What is wrong in a finding, whose sentence must be an expected one."""
+    for sentence, values in expected:
+        printed = filled(sentence, finding)
+        if printed is not None:
+            return [f"{finding}: {error}" for error in differences(printed, values)]
+    return [f"{finding}: the sentence is none of {[sentence for sentence, _ in expected]}"]
+
+
+def without_recomputation(claim: Claim) -> str | None:
+    """Why a claim is skipped; None where it is judged a second time."""
+    missing = [match for finding in claim.findings if (match := MISSING.search(finding))]
+    if missing:
+        return f"{claim.key}: {missing[0][0]}"
+    if claim.key == "mps" and claim.findings[0].startswith("No size has three runs on mps"):
+        return f"{claim.key}: {claim.findings[0]}"
+    return None if claim.key in JUDGES else f"{claim.key} ({claim.verdict}) has no second implementation yet"
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.key)
+def test_findings_and_verdict_follow_from_the_runs(claim):
+    if reason := without_recomputation(claim):
+        pytest.skip(reason)
+    judgement = JUDGES[claim.key]()
+    errors = [error for finding in claim.findings for error in finding_errors(finding, judgement.findings)]
+    assert not errors, "\n".join(errors)
+    assert claim.verdict == judgement.verdict
+    assert claim.level == pytest.approx(judgement.level, abs=5e-5)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_table_of_verdicts_shows_the_details(page):
+    lines = [cells(line) for line in block(page, "verdicts").splitlines()[2:]]
+    assert lines == [[claim.statement, f"**{claim.verdict}**", claim.findings[0]] for claim in claims_of(page)]
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.key)
+def test_missing_runs_are_missing(claim):
+    for finding in claim.findings:
+        if match := MISSING.search(finding):
+            number, case, benchmark, needed = match.groups()
+            assert len(read(benchmark).get(case, [])) == int(number) < int(needed)
+            assert claim.verdict in {"not run yet", UNDECIDED}
+
+
+def presets(label: str) -> dict[str, list[float]]:
+    rows = {size: read("fast-vs-stable")[f"{size}/preset"] for size in ("fast", "intermediate", "stable")}
+    return {size: recomputed.measured(runs, MEASURES[label]) for size, runs in rows.items()}
+
+
+def test_recommendations_show_the_means_of_the_presets():
+    means = {label: {size: float(np.mean(values)) for size, values in presets(label).items()} for label in (
+        "Processor time, min", "Score, %", "Return")}  # fmt: skip
+    minutes, score, earned = means.values()
+    expected = [
+        ("Use fast when 1,000 words and 30 steps are enough, and while you try things out: a training takes {n} "
+         "minutes of processor time instead of {n}, and comes {n} points nearer to its optimum.",
+         [minutes["fast"], minutes["stable"], score["fast"] - score["stable"]]),
+        ("Use stable when messages are 50 words long or what counts is the return of a message: {n} on held-out "
+         "problems, where fast has {n}.", [earned["stable"], earned["fast"]]),
+        ("Use intermediate when you need 5,000 words but not 50 steps: as near to its optimum as stable in {n} minutes "
+         "of processor time instead of {n}.", [minutes["intermediate"], minutes["stable"]]),
+    ]  # fmt: skip
+    lines = re.findall(r"^- (.*)$", block("docs/claims.md", "recommendations"), re.M)
+    errors = [error for line in lines for error in finding_errors(line, expected)]
+    assert not errors, "\n".join(errors)
+    if any("as near to its optimum" in line for line in lines):
+        scores = presets("Score, %")
+        interval = welch(scores["intermediate"], scores["stable"])
+        assert interval.low <= 0 <= interval.high or interval.estimate > 0, interval
