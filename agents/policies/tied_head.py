@@ -227,12 +227,16 @@ class TiedHead(nn.Module):
         successors = Successors(*(getattr(self, f"successor_{name}") for name in Successors._fields))
 
         def language_logits(tokens: Tensor) -> Tensor:
-            if tokens.numel() < len(successors.token):
+            if self._bends_chosen_rows(tokens.numel()):
                 log_p, surprisal = (rows_of(table, tokens) for table in (successors.log_p, successors.surprisal))
                 return bent(log_p, surprisal, slopes, places)
             return rows_of(bent(successors.log_p, successors.surprisal, slopes, places), tokens)
 
         return Plan(successors, language_logits, meaning_logits)
+
+    def _bends_chosen_rows(self, tokens: int) -> bool:
+        """Return whether bending the successors of this number of tokens takes less time than those of all tokens."""
+        return tokens < len(self.log_unigram)
 
 
 def value_features(immediate: Tensor, planned: Tensor) -> Tensor:
@@ -249,6 +253,10 @@ class PlainTiedHead(TiedHead):
     """`TiedHead` in plain torch operators only, which exporters can trace."""
 
     immediate = staticmethod(plain_immediate_logits)
+
+    def _bends_chosen_rows(self, tokens: int) -> bool:  # noqa: ARG002
+        """Return False: a branch on the number of rows would fix it, and the bent table of all tokens is constant."""
+        return False
 
 
 class TiedExtractor(MlpExtractor):

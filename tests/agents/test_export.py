@@ -102,6 +102,19 @@ def test_logits_of_an_onnx_model_are_the_agents_for_any_number_of_rows(exported,
         assert not agent.uses_mask or masks[np.arange(rows), tokens].all()
 
 
+def test_a_plan_of_many_tokens_becomes_a_model_of_any_number_of_rows(tmp_path):
+    """Of one row the successors are fewer than the vocabulary, of seven they are more."""
+    agent = moved(agents.load(make_run(tmp_path / "run", head="planning", env={"vocab_size": 200})))
+    assert agent.policy.mlp_extractor.head.shortlist * 1 < 200 < agent.policy.mlp_extractor.head.shortlist * 7
+    session = onnxruntime.InferenceSession(onnx_bytes(agent))
+    generator = np.random.default_rng(0)
+    for rows in (1, 7):
+        seen = generator.normal(size=(rows, *agent.policy.observation_space.shape)).astype(np.float32)
+        logits = torch.tensor(session.run(None, {"observation": seen})[0])
+        theirs = agent.distribution(seen)[0].distribution.logits
+        torch.testing.assert_close(logits.log_softmax(dim=1), theirs.log_softmax(dim=1), rtol=1e-4, atol=1e-3)
+
+
 def test_what_a_recurrent_onnx_model_remembers_matters(exported):
     """The control of the comparison: without its memory it says something else."""
     agent, content = exported("recurrent-ppo", "fast", "tokens")
