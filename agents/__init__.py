@@ -1,4 +1,4 @@
-"""Train agents on TokenTask with Stable-Baselines3, and load trained agents."""
+"""Train agents on TokenTask with Stable-Baselines3, load and serve trained agents."""
 
 import sys
 from importlib.util import find_spec
@@ -24,7 +24,7 @@ def check_neighbour(name: str) -> None:
 
 
 check_neighbour("token_env")
-if find_spec("stable_baselines3") is None:
+if find_spec("stable_baselines3") is None and find_spec("fastapi") is None:  # which is enough to serve exported models
     raise ImportError(
         "the agents need packages beyond those of the environment; type pip install -c constraints.txt '.[agents]'"
     )

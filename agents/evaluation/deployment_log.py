@@ -1,4 +1,4 @@
-"""Read the log of two deployed models: one JSON line per request, as `examples/ab_deployment.py` writes it."""
+"""Read the log of two deployed models: one JSON line per request, as `agents/serving` writes it."""
 
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
