@@ -8,10 +8,12 @@ DEMO_TEXT := runs/python_documentation.txt
 DEMO_OPTIONS ?=
 # A file is one worker's, or each of the two would make what the tests of a file share.
 TEST_OPTIONS ?= -n 2 --dist loadfile
+LOAD_MODELS ?= runs/fast.onnx runs/stable.onnx
+LOAD_OPTIONS ?=
 BENCH := runs/bench
 BENCH_OPTIONS ?= --seeds 3 --workers 2
 
-.PHONY: help setup demo test check soak lowest bench english format speed clean
+.PHONY: help setup demo test check soak lowest bench english format speed load clean
 
 help:
 	@echo "make demo    set up, train PPO on a language fitted from Python's documentation, show what it learned"
@@ -23,6 +25,7 @@ help:
 	@echo "make english fit the bundled English again from WordNet's glosses, the Debian package wordnet-base"
 	@echo "make format  put the code into its format"
 	@echo "make speed   how fast the environment steps on this machine"
+	@echo "make load    answers a second and latencies of services of $(LOAD_MODELS), on this machine alone"
 	@echo "make clean   remove the virtual environment and caches; runs/ stays"
 
 setup: $(READY)
@@ -52,7 +55,7 @@ check: $(READY)
 soak: $(READY) lowest
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
 	SOAK=1 $(BIN)/python -m pytest $(TEST_OPTIONS) tests/benchmarks/runner tests/agents/training/test_resume.py \
-		tests/agents/training/test_compiled.py tests/agents/tuning
+		tests/agents/training/test_compiled.py tests/agents/tuning tests/agents/serving
 
 # The lowest versions that pyproject.toml allows; warnings of old libraries do not count. On Linux torch comes with CUDA.
 lowest:
@@ -86,6 +89,9 @@ format: $(READY)
 
 speed: $(READY)
 	$(BIN)/python -m benchmarks speed env
+
+load: $(READY)
+	$(BIN)/python -m benchmarks load $(LOAD_MODELS) $(LOAD_OPTIONS)
 
 clean:
 	rm -rf $(VENV) $(LOWEST) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

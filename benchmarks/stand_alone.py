@@ -19,7 +19,7 @@ from benchmarks.published import coverage as coverage_study
 from benchmarks.published import english
 from benchmarks.published.references import LANGUAGES, PROBLEMS, reference_table
 from benchmarks.published.references import measure as measure_references
-from benchmarks.speed import device, environment, overheads, policies, solver, training
+from benchmarks.speed import device, environment, overheads, policies, serving, solver, training
 from benchmarks.speed.markdown import markdown_text as speed_markdown
 from token_env import SIZES
 from token_env.errors import SettingError, find
@@ -66,6 +66,22 @@ def speed(
     if subject == "train":
         make_table = training.growth_table if growth else partial(training.speed_tables, all_cores=all_cores)
     measured = make_table(repeats)
+    if form is TextFormat.markdown:
+        print(speed_markdown(measured))
+    else:
+        stdout_console().print(measured)
+
+
+@app.command("load")
+@handle_errors
+def load_test(
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL.onnx", help="exported models, each measured alone")],
+    seconds: Annotated[float, typer.Option(min=0.5, max=20, help="length of each measurement")] = 10.0,
+    connections: Annotated[int, typer.Option(min=1, max=512, help="requests at a time")] = serving.CONNECTIONS,
+    form: Annotated[TextFormat, typer.Option("--format")] = TextFormat.terminal,
+) -> None:
+    """Measure answers a second and latencies of services on this machine, with and without batches."""
+    measured = serving.load_table(models, seconds, connections)
     if form is TextFormat.markdown:
         print(speed_markdown(measured))
     else:

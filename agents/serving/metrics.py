@@ -1,6 +1,6 @@
 """Count requests, and measure latency, batches and queue, in Prometheus' format."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # of the latency histogram
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # of the histogram of rows in a call
@@ -11,6 +11,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # processor time and memory, on Linux
         self.requests = Counter("tokentask_requests", "Requests.", ["path", "variant", "code"], registry=self.registry)
         self.latency = Histogram(
             "tokentask_latency_seconds",

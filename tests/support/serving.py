@@ -20,10 +20,9 @@ def call(url, body=None, headers=None):
 
 
 @contextmanager
-def served(words, **options):
-    """A service at work on a free port: its process and its address."""
-    words = words if words[0].startswith("/") else python("agents.serve", *words)
-    with started([*words, "--port", "0"], **options) as process:
+def served(words, program=None, **options):
+    """A service at work on a free port: its process and its address; `program` stands for `python -m agents.serve`."""
+    with started([*(program or python("agents.serve")), *words, "--port", "0"], **options) as process:
         lines = []
         wait_until(lambda: lines or lines.append(process.stderr.readline()) or lines, process)
         assert lines[0].startswith("http://"), lines[0] + process.stderr.read()
