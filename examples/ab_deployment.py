@@ -11,14 +11,13 @@ but Python.
 import argparse
 import json
 import random
-from collections import Counter
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
 
 class Client:
-    """A connection to a service of `python -m agents.serve`.
+    """A connection to a service of `python -m agents.serve`, as a context manager that closes it.
 
     Args:
         url: Address of the service, such as "http://127.0.0.1:8000".
@@ -26,6 +25,12 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self._connection = HTTPConnection(urlsplit(url).netloc, timeout=30)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Send a body as JSON and return the answer.
@@ -62,17 +67,16 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.requests < 1 or not options.url.startswith("http://"):
         parser.error("--requests must be at least 1, and URL begin with http://.")
-    client, generator = Client(options.url), random.Random(options.seed)
-    returns: dict[str, list[float]] = {}
+    generator, returns = random.Random(options.seed), dict[str, list[float]]()
     try:
-        for _ in range(options.requests):
-            answer = client.say(f"{generator.getrandbits(64):016x}", generator.getrandbits(40))
-            returns.setdefault(answer["variant"], []).append(answer["return"])
+        with Client(options.url) as client:
+            for _ in range(options.requests):
+                answer = client.say(f"{generator.getrandbits(64):016x}", generator.getrandbits(40))
+                returns.setdefault(answer["variant"], []).append(answer["return"])
     except (ValueError, OSError, HTTPException) as error:
         parser.error(f"{options.url} does not answer: {error}")
-    counts = Counter({variant: len(values) for variant, values in returns.items()})
-    for variant in sorted(counts):
-        print(f"{variant}: {counts[variant]:,} answers, mean return {sum(returns[variant]) / counts[variant]:+.3f}")
+    for variant, earned in sorted(returns.items()):
+        print(f"{variant}: {len(earned):,} answers, mean return {sum(earned) / len(earned):+.3f}")
 
 
 if __name__ == "__main__":

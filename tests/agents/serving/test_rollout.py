@@ -40,7 +40,7 @@ def test_changes_need_the_token(service_of, client_of):
 
 
 def test_a_share_is_changed_and_rolled_back_each_with_its_log(deployed, tmp_path):
-    service, client = deployed
+    client = deployed[1]
     client.post("/v1/say", json={"problem": 1})
     assert change(client, action="share", share_b=1.0).json()["share_b"] == 1.0
     assert client.post("/v1/say", json={"problem": 1}).json()["variant"] == "B"

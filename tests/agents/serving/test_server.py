@@ -73,11 +73,11 @@ class Asking(threading.Thread):
 
     def run(self):
         try:
-            client = Client(self.url)
-            for number in range(100_000):
-                request = f"{self.prefix}-{number}"
-                client.say(request, number)
-                self.answered.append(request)
+            with Client(self.url) as client:
+                for number in range(100_000):
+                    request = f"{self.prefix}-{number}"
+                    client.say(request, number)
+                    self.answered.append(request)
         except ValueError as error:
             self.refused.append(str(error))
         except (OSError, HTTPException):
@@ -126,7 +126,7 @@ def test_every_answer_before_a_kill_is_in_the_log_and_the_next_start_goes_on(exp
             with (tmp_path / "serving" / "decisions-0001.jsonl").open("ab") as file:
                 file.write(b'{"request": "half a li')  # as a kill in the middle of a line would leave it
     with served(files(exported, "plain", "other"), cwd=tmp_path, env=environment()) as (process, url):
-        Client(url).say("last", 1)
+        assert call(f"{url}/v1/say", {"problem": 1, "request": "last"})[0] == 200
     logged = requests_in(tmp_path / "serving")
     assert answered | {"last"} <= set(logged)
     assert len(logged) == len(set(logged))
