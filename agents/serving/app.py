@@ -60,7 +60,7 @@ def make_app(service: Service, limits: Limits, token: str | None = None) -> Fast
     _add_rollout(app, service, token)
     _add_errors(app)
     paths = frozenset(app.openapi()["paths"])
-    app.add_middleware(LimitedApp, limits=limits, metrics=service.metrics, paths=paths)  # type: ignore[arg-type]
+    app.add_middleware(LimitedApp, limits=limits, metrics=service.metrics, paths=paths)
     return app
 
 

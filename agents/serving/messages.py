@@ -123,8 +123,12 @@ def _padded(row: Problems, length: int) -> Problems:
     missing = length - row.message.shape[1]
     if not missing:
         return row
-    message, weights = (np.pad(field, ((0, 0), (0, missing))) for field in (row.message, row.weights))
-    return row._replace(message=message, weights=weights, meanings=np.pad(row.meanings, ((0, 0), (0, missing), (0, 0))))
+    ends = (0, 0), (0, missing)
+    return row._replace(
+        message=np.pad(row.message, ends),
+        weights=np.pad(row.weights, ends),
+        meanings=np.pad(row.meanings, (*ends, (0, 0))),
+    )
 
 
 def _check_length(deployment: Deployment, length: int, noun: str) -> None:

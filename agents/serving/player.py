@@ -158,7 +158,7 @@ class Player:
 
     def _admit(self) -> None:
         free = self._batching.rows - (0 if self._rows is None else len(self._rows.length))
-        joining = []
+        joining: list[tuple[Message, asyncio.Future[Answer]]] = []
         while self._waiting and len(joining) < free:
             message, future = self._waiting.popleft()
             if not future.done():  # nobody waits for a request that was given up
@@ -215,7 +215,7 @@ class Player:
             return rows
         for row in np.flatnonzero(over):
             if not rows.answers[row].done():
-                rows.answers[row].set_result(self._answer(rows, row))
+                rows.answers[row].set_result(self._answer(rows, int(row)))
         return None if over.all() else _taken(rows, ~over)
 
     def _answer(self, rows: _Rows, row: int) -> Answer:
@@ -254,7 +254,11 @@ class Player:
 
 
 def _taken(rows: _Rows, kept: NDArray[np.bool_]) -> _Rows:
-    return _Rows(*(row_fields.take(f, kept) if isinstance(f, tuple) else f[kept] for f in rows))
+    return _Rows(*(_selected(field, kept) for field in rows))
+
+
+def _selected(field: Any, kept: NDArray[np.bool_]) -> Any:
+    return type(field)(*(part[kept] for part in field)) if isinstance(field, tuple) else field[kept]
 
 
 def _joined(rows: _Rows, others: _Rows) -> _Rows:

@@ -14,7 +14,6 @@ from token_env.files import write_bytes
 
 MAX_EARLIER = 20  # stages that a rollback can return to
 KEPT_MODELS = 4  # models that stay in memory for a rollback
-FORMAT = 1
 
 
 class Stage(BaseModel):
@@ -53,7 +52,7 @@ class Rollout(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     command: Stage  # what the command line said at the first start; another command line starts anew
     current: Stage
     earlier: tuple[Stage, ...] = ()  # stages that a rollback returns to, the latest last

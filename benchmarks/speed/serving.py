@@ -177,7 +177,7 @@ def play_alone(model: Model, seconds: float) -> Outcome:
     deployment = Deployment(model)
     env = gymnasium.make("TokenTask-v0", **{**model.keywords, "split": "test", "num_problems": None, "optimum": False})
     masks = env.get_wrapper_attr("action_masks")
-    latencies, begin = [], time.perf_counter()
+    latencies, begin = list[float](), time.perf_counter()
     while (start := time.perf_counter()) < begin + seconds:
         observation, _ = env.reset(options={"problem_id": len(latencies)})
         terminated, memory = False, model.initial_memory(1)

@@ -1,10 +1,12 @@
 """Shares change, models are loaded, promoted and rolled back while requests are answered; a restart goes on."""
 
 import asyncio
+import os
 import shutil
 import time
 
 import pytest
+from scipy import stats
 
 from agents.serving.bodies import SayRequest
 from agents.serving.rollout import Change
@@ -12,6 +14,7 @@ from tests.agents.serving.conftest import TOKEN
 from tests.agents.serving.test_app import decisions
 from token_env.errors import SettingError
 
+REQUESTS = 20_000 if os.environ.get("SOAK") else 600
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}
 
 
@@ -153,7 +156,7 @@ def test_a_state_that_cannot_be_written_changes_nothing(deployed, tmp_path):
 
 
 def test_changes_under_load_fail_no_request_and_each_is_logged_once(service_of, exported, models, tmp_path, answers):
-    """Share changed twice, a model loaded and promoted, and a rollback, while 600 requests are answered."""
+    """Share changed twice, a model loaded and promoted, and a rollback, while many requests are answered."""
     service = service_of("plain", "other", share_b=0.5)
     shutil.copy(exported["masked"][1], tmp_path / "serving" / "models" / "new.onnx")
     changes = [
@@ -164,20 +167,26 @@ def test_changes_under_load_fail_no_request_and_each_is_logged_once(service_of, 
         Change(action="rollback"),
     ]
 
+    answered = 0
+
     async def say(number):
+        nonlocal answered
+        answered += 1
         return await service.say(SayRequest(problem=number, request=f"request {number}"), time.perf_counter())
 
     async def client(first):
         found = []
         number = first
-        while not over.is_set() or len(found) < 60:
+        while not over.is_set() or len(found) < REQUESTS / 10:
             found.append(await say(number))
             number += 10
         return found
 
     async def operator():
         for one in changes:
-            await asyncio.sleep(0.05)
+            until = answered + REQUESTS / 8
+            while answered < until:
+                await asyncio.sleep(0.01)
             await service.change(one)
         over.set()
 
@@ -191,4 +200,8 @@ def test_changes_under_load_fail_no_request_and_each_is_logged_once(service_of, 
     assert sorted(line["request"] for line in lines) == sorted(answer["request"] for answer in found)
     assert {(line["request"], line["model"]) for line in lines} == {(one["request"], one["model"]) for one in found}
     for period in range(1, 7):
-        assert len({line["share_b"] for line in decisions(tmp_path, period)}) <= 1
+        of_period = decisions(tmp_path, period)
+        (share,) = {line["share_b"] for line in of_period}
+        by_b = sum(line["variant"] == "B" for line in of_period)
+        assert stats.binomtest(by_b, len(of_period), share).pvalue >= 0.001
+    assert len(found) >= REQUESTS
