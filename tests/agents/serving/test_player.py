@@ -80,6 +80,8 @@ def test_a_shorter_message_is_an_episode_of_its_length_also_beside_longer_ones(e
     agent = exported["plain"][0]
     dynamics = deployment.dynamics_of_length(length)
     problems = messages.from_text(deployment, " ".join(words)).problems
+    seen = player._new_rows([messages.from_text(deployment, " ".join(words))], [None]).due[0, : length + 1]
+    np.testing.assert_array_equal(seen, dynamics.due(problems)[0])  # its clock is at 1 after its last word
     state, tokens = dynamics.initial(problems), []
     for _ in range(length):
         logits = agent.distribution(dynamics.observe(problems, state))[0].distribution.logits
