@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from tests.benchmarks.audit import recomputed
-from tests.benchmarks.audit.pages import NUMBER, Table, as_number, block, differences, flat, table
+from tests.benchmarks.audit.pages import NUMBER, Table, as_number, differences, flat, table
 from tests.benchmarks.audit.recomputed import MEASURES, Row, improvement, interquartile_mean, mean_interval, read, welch
 
 BENCHMARK = "docs/benchmark.md"
 TABLES = {"table": "fast-vs-stable", "generalisation": "generalisation", "reach": "reach"}
-CAPTIONS = {"caption": "fast-vs-stable"} | {f"caption of {name}": name for name in ("generalisation", "reach", "heads")}
 PLANNING = {"test": "preset", "validation": "planning"}  # a case with planning agents, by the split it is tested on
 NEITHER = {  # rows of which no value is better than another, and returns that cannot be compared
     "CPU use, %", "Lowest loss", "Lowest loss of the last 20 updates", "Highest loss of the last 20 updates",
@@ -142,25 +141,14 @@ def test_winners_are_those_of_welchs_interval(name, benchmark):
     assert not errors, "\n".join(errors)
 
 
-def seed_errors(caption: str, benchmark: str) -> list[str]:
-    """Numbers of seeds in a caption that are not those of the rows, and cases it leaves out."""
-    listed = re.match(r"Runs: (.*?)\. ", caption)[1]
-    told = {case: int(part.split()[0]) for part in listed.split("; ") for case in re.findall(r"[\w.]+/[\w.-]+", part)}
-    counted = {case: len(rows) for case, rows in read(benchmark).items()}
-    return [
-        f"{case}: {told.get(case)} seeds are printed, {counted.get(case)} counted"
-        for case in sorted(told.keys() | counted.keys())
-        if told.get(case) != counted.get(case)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("page", "name", "benchmark"),
-    [(BENCHMARK, name, benchmark) for name, benchmark in CAPTIONS.items()]
-    + [("docs/claims.md", f"runs of {name}", name) for name in ("claims", "fast-vs-stable", "heads")],
-)
-def test_captions_count_the_seeds(page, name, benchmark):
-    assert not seed_errors(block(page, name), benchmark)
+def test_reported_figures_are_those_of_the_large_table():
+    """Of the table of episodes to the report's averages."""
+    large, small = table(BENCHMARK, "table"), table(BENCHMARK, "reach")
+    for label, row in small.rows.items():
+        full = dict(zip(large.columns, large.rows[label], strict=True))
+        shown = dict(zip(small.columns, row, strict=True))
+        reported = [column for column in small.columns if column.endswith("<br>reported")]
+        assert [shown[column] for column in reported] == [full[column] for column in reported], label
 
 
 def test_heads_are_compared_by_welchs_interval_of_90_per_cent():
