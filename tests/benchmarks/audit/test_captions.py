@@ -66,3 +66,16 @@ def test_runs_of_other_tables_are_related_as_told(page, name, benchmark):
     assert len(shared) == block(page, name).count(" as fast/") + block(page, name).count(" as stable/")
     for case, other, elsewhere, words in shared:
         assert words == relation(by_seed(benchmark, case), by_seed(elsewhere, other)), (case, other, elsewhere)
+
+
+@every_caption
+def test_load_is_that_of_the_runs(page, name, benchmark):
+    """The lowest and the highest load average at the start and the end of a training."""
+    if "Load average: " not in block(page, name):
+        pytest.skip(f"{page} gives no load average in its captions")
+    trainings = [row["training"] for rows in read(benchmark).values() for row in rows]
+    loads = [(each.get("load_at_start"), each.get("load_at_end")) for each in trainings]
+    known = [load for pair in loads if None not in pair for load in pair]
+    few = sum(None in pair for pair in loads)
+    missing = f", not recorded in {few} runs" if few else ""
+    assert sentence(block(page, name), "Load average") == f"{min(known):.1f} to {max(known):.1f}{missing}"
