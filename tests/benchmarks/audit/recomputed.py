@@ -100,6 +100,12 @@ def episodes_to(row: Row, average: float) -> float | None:
     return int(there[0]) + WINDOW if len(there) else None
 
 
+def seconds_to(row: Row, average: float) -> float | None:
+    """Training time of these episodes, as their share of all."""
+    episodes = episodes_to(row, average)
+    return None if episodes is None else row["training"]["seconds"] * episodes / len(row["returns"])
+
+
 def drawdown(row: Row) -> float:
     """Largest fall of the running mean below what it had reached before."""
     means = running_means(row)

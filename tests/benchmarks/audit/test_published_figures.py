@@ -53,13 +53,10 @@ def measure_of(label: str, shown: Table, size: str):
     reported = dict(zip(shown.columns, shown.rows["Mean of the last 100"], strict=True))[f"{size}<br>reported"]
     if reported == "—":
         return lambda row: None
-    episodes = lambda row: recomputed.episodes_to(row, as_number(reported))  # noqa: E731
     if label == "Episodes to the report's average":
-        return episodes
+        return lambda row: recomputed.episodes_to(row, as_number(reported))
     assert label == "Seconds to the report's average", f"{label} has no second implementation"
-    return lambda row: (
-        None if episodes(row) is None else episodes(row) / len(row["returns"]) * row["training"]["seconds"]
-    )
+    return lambda row: recomputed.seconds_to(row, as_number(reported))
 
 
 def cell_errors(cell: str, values: list[float | None], significant: int | None) -> list[str]:

@@ -1,6 +1,6 @@
-"""Verdicts of claims whose runs are not all made yet, by their rules in words.
+"""Verdicts by differences between runs of the same seed, and on the cause of the peak, by their rules in words.
 
-The sentences of their findings are not known yet, so only the verdict is judged.
+Sentences of findings are known of the claims that have been judged; of the others only the verdict is compared.
 """
 
 from collections.abc import Callable
@@ -9,8 +9,9 @@ from functools import partial
 import numpy as np
 
 from tests.benchmarks.audit import recomputed
+from tests.benchmarks.audit.pages import flat
 from tests.benchmarks.audit.recomputed import Interval, Row, mean_interval, optimum, read, welch
-from tests.benchmarks.audit.verdicts import above, combined, position
+from tests.benchmarks.audit.verdicts import UNDECIDED, Finding, Judgement, above, combined, position
 
 BySeed = dict[int, float]
 PRESETS = {size: ("fast-vs-stable", f"{size}/preset") for size in ("fast", "intermediate", "stable")}
@@ -34,7 +35,7 @@ def gains(after: BySeed, before: BySeed) -> BySeed:
     return {seed: after[seed] - before[seed] for seed in sorted(after.keys() & before.keys())}
 
 
-def paired(values: BySeed, level: float) -> Interval:
+def interval_of(values: BySeed, level: float) -> Interval:
     return mean_interval(list(values.values()), level)
 
 
@@ -42,60 +43,79 @@ def claims(case: str) -> tuple[str, str]:
     return "claims", case
 
 
-def tuning() -> str:
-    return position(
-        paired(gains(by_seed(claims("stable/fast-settings")), by_seed(PRESETS["stable"])), 0.95), -1, np.inf
-    )
+def judged(parts: list[str], level: float, findings: list[Finding] | None = None) -> Judgement:
+    return Judgement(combined(parts), findings or [], level)
 
 
-def curriculum() -> str:
-    return position(paired(gains(by_seed(claims("fast/curriculum")), by_seed(PRESETS["fast"])), 0.95), 1, np.inf)
+def tuning() -> Judgement:
+    gain = interval_of(gains(by_seed(claims("stable/fast-settings")), by_seed(PRESETS["stable"])), 0.95)
+    return judged([position(gain, -1, np.inf)], 0.95)
 
 
-def intermediate() -> str:
+def curriculum() -> Judgement:
+    gain = interval_of(gains(by_seed(claims("fast/curriculum")), by_seed(PRESETS["fast"])), 0.95)
+    sentence = "A curriculum changes the score of fast by {i} points."
+    return judged([position(gain, 1, np.inf)], 0.95, [(sentence, flat(gain))])
+
+
+def intermediate() -> Judgement:
     sides = [
         (claims("grid/512-units-5000-tokens"), PRESETS["intermediate"]),
         (claims("plain/512-units-5000-tokens"), claims("plain/256-units-5000-tokens")),
     ]
-    return combined(position(paired(gains(*map(by_seed, side)), 0.975), -np.inf, 1) for side in sides)
+    parts = [position(interval_of(gains(*map(by_seed, side)), 0.975), -np.inf, 1) for side in sides]
+    return judged(parts, 0.975)
 
 
-def size_vs_time() -> str:
+def size_vs_time() -> Judgement:
     parts = []
     for whole, half, large in (
         (PRESETS["fast"], claims("fast/half"), claims("grid/512-units-1000-tokens")),
         (PLAIN, claims("plain/half"), claims("plain/512-units-1000-tokens")),
     ):
         episodes, units = gains(by_seed(whole), by_seed(half)), gains(by_seed(large), by_seed(whole))
-        parts += [above(paired(gains(episodes, units), 0.9875)), position(paired(units, 0.9875), -np.inf, 5)]
-    return combined(parts)
+        parts += [above(interval_of(gains(episodes, units), 0.9875)), position(interval_of(units, 0.9875), -np.inf, 5)]
+    return judged(parts, 0.9875)
 
 
-def masks() -> str:
+def masks() -> Judgement:
     """Agents trained with masks, tested without them, against agents trained without."""
 
     def free(row: Row) -> float | None:
         played = row.get("without_masks")
         return None if played is None else 100 * played["mean_return"] / optimum(row)
 
-    sides = [(claims("fast/masks"), PRESETS["fast"]), (claims("fast/plain-masks"), PLAIN)]
-    score = recomputed.MEASURES["Score, %"]
-    return combined(
-        position(paired(gains(by_seed(masked, free), by_seed(plain, score)), 0.975), -1, np.inf)
-        for masked, plain in sides
-    )
+    parts, findings, score = [], [], recomputed.MEASURES["Score, %"]
+    for words, case, plain in (
+        ("our preset", "fast/masks", PRESETS["fast"]),
+        ("plain logits", "fast/plain-masks", PLAIN),
+    ):
+        masked, never = claims(case), by_seed(plain, score)
+        loss = interval_of(gains(by_seed(masked, free), never), 0.975)
+        kept = interval_of(gains(by_seed(masked, score), never), 0.975)
+        without = interval_of(by_seed(masked, free), 0.975)
+        parts.append(position(loss, -1, np.inf))
+        start, end = (
+            f"With {words}: trained with masks and tested without ",
+            "points against agents that were never masked.",
+        )
+        findings += [
+            (start + "{i}, that is {i} " + end, flat(without, loss)),
+            (f"With {words} and the masks kept at the test the difference is {{i}} points.", flat(kept)),
+        ]
+    return judged(parts, 0.975, findings)
 
 
-def peak_cause() -> str:
+def peak_cause() -> Judgement:
     best = partial(by_seed, measure=lambda row: max(row["returns"]))
     fast, stable = best(PRESETS["fast"]), best(PRESETS["stable"])
     lead = welch(list(stable.values()), list(fast.values()))
     middle = [(fast[seed] + stable[seed]) / 2 for seed in sorted(fast.keys() & stable.keys())]
     large = list(best(claims("grid/512-units-5000-tokens")).values())
-    return above(welch(large, middle)) if lead.low > 0 else "not decidable here"
+    return judged([above(welch(large, middle)) if lead.low > 0 else UNDECIDED], 0.95)
 
 
-PENDING: dict[str, Callable[[], str]] = {
+JUDGES: dict[str, Callable[[], Judgement]] = {
     "tuning": tuning,
     "curriculum": curriculum,
     "intermediate": intermediate,
