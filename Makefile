@@ -10,15 +10,17 @@ DEMO_OPTIONS ?=
 TEST_OPTIONS ?= -n 2 --dist loadfile
 LOAD_MODELS ?= runs/fast.onnx runs/stable.onnx
 LOAD_OPTIONS ?=
+SITE := build/site
 BENCH := runs/bench
 BENCH_OPTIONS ?= --seeds 3 --workers 2
 
-.PHONY: help setup demo test check soak lowest bench english format speed load clean
+.PHONY: help setup demo test check docs soak lowest bench english format speed load clean
 
 help:
 	@echo "make demo    set up, train PPO on a language fitted from Python's documentation, show what it learned"
 	@echo "make test    set up, run the tests"
-	@echo "make check   formatting, lint, types, import rules, then the tests: what continuous integration runs"
+	@echo "make check   formatting, lint, types, import rules, then the tests, one of which builds the site: what continuous integration runs"
+	@echo "make docs    the documentation as a site, into $(SITE): open $(SITE)/index.html"
 	@echo "make soak    the long forms of the tests that kill processes, and those of Ray clusters"
 	@echo "make lowest  the tests of environment and agents with the lowest versions of all libraries that are allowed"
 	@echo "make bench   the comparison of sizes at 200 episodes each, in ten minutes, into $(BENCH)"
@@ -51,6 +53,10 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) test
+
+# Offline; a link to nothing, a page in no table of contents and a docstring that cannot be parsed are errors.
+docs: $(READY)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet -d $(SITE)/.doctrees docs $(SITE)
 
 soak: $(READY) lowest
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'

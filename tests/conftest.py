@@ -75,6 +75,14 @@ def run(monkeypatch, tmp_path, capsys):
     return lambda line: run_line(line, monkeypatch, capsys)
 
 
+@pytest.fixture
+def type_page(monkeypatch, tmp_path, capsys):
+    """Type the lines of a page in an empty directory: the lines and what they print."""
+    from tests.support.typed_page import type_page
+
+    return lambda text, options: type_page(text, options, tmp_path, monkeypatch, capsys)
+
+
 @pytest.fixture(scope="session")
 def postgres_url():
     """A database of the tests' own; without PostgreSQL they are skipped."""

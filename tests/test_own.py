@@ -11,7 +11,6 @@ import pytest
 
 import agents
 from agents.training.fit import fit
-from tests.support.commands import run_line
 from tests.support.settings import quick_settings
 from token_env.rules import rewards
 
@@ -31,32 +30,10 @@ def section(title):
 
 
 @pytest.fixture
-def typed(tmp_path, monkeypatch, capsys):
+def typed(type_page, monkeypatch):
     """Save the files of a section and run its lines one after another in an empty directory; return the outputs."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)  # as `python -m` does
     monkeypatch.setattr(rewards, "_imported", {})
-
-    def typed(title):
-        outputs = []
-        for kind, block in re.findall(r"```(yaml|python|bash)\n(.*?)```", section(title), re.DOTALL):
-            if kind != "bash":
-                (tmp_path / block.split()[1]).write_text(block, encoding="utf-8")
-                continue
-            outputs += map(type_line, block.splitlines())
-        return outputs
-
-    def type_line(line):
-        if not line.startswith("python -m agents."):
-            command = line.replace("python ", f"{sys.executable} ", 1)
-            subprocess.run(command, shell=True, check=True, cwd=tmp_path)
-            return line, ""
-        words = line.removeprefix("python -m agents.")
-        code, out, error = run_line(f"{words} {OPTIONS.get(words.split()[0], '')}", monkeypatch, capsys)
-        assert code == 0, f"{line}: {error}"
-        return line, out
-
-    yield typed
+    yield lambda title: type_page(section(title), OPTIONS)
     sys.modules.pop("rewards", None)
 
 

@@ -25,8 +25,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 TASK_PAGE, EPISODES_PAGE, ENGLISH_PAGE, TUNING_PAGE, POLICIES_PAGE = (
-    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("task", "episodes", "english", "tuning", "policies")
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("docs/task.md", "docs/episodes.md", "docs/english.md", "docs/tuning.md", "docs/policies.md")
 )
 
 

@@ -26,12 +26,17 @@ def make_app(**options: Any) -> typer.Typer:
     )
 
 
-def run_command(command: Callable[..., Any]) -> None:
-    """Run a function as the program's only command; its parameters become arguments and options."""
-    escape_what_cannot_be_encoded()
+def command_app(command: Callable[..., Any]) -> typer.Typer:
+    """Create a program whose only command is this function; its parameters become arguments and options."""
     app = make_app()
     app.command()(handle_errors(command))
-    app()
+    return app
+
+
+def run_command(command: Callable[..., Any]) -> None:
+    """Run a function as the program's only command."""
+    escape_what_cannot_be_encoded()
+    command_app(command)()
 
 
 def escape_what_cannot_be_encoded() -> None:

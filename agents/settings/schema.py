@@ -31,17 +31,15 @@ class PolicySettings(Strict):
     """Networks of the agent: two multilayer perceptrons of equal shape, one for the policy and one for the value."""
 
     hidden: tuple[int, ...] = Field((64, 64), max_length=16, strict=False)  # number of units of each hidden layer
-    activation: Literal["tanh", "relu"] = "tanh"
+    activation: Literal["tanh", "relu"] = "tanh"  # after each hidden layer
     embedding: int = Field(32, ge=1)  # length of a token's learned vectors; used with env.observation=tokens
     # stock: SB3's classes. fast: policies/categorical.py computes the categorical, and Adam is fused. tied: as fast,
     # but policies/tied_head.py computes the logits; they start at the language's bigram log-probabilities, action_bias
     # is ignored, and `hidden` describes the value network alone. planning: as tied, and looks ahead.
     head: Literal["stock", "fast", "tied", "planning"] = "stock"
-    # With policy.head=planning: the steps that the policy plans ahead, up to env.lookahead; the number of tokens among
-    # which it plans; and the number of successors of each that it considers.
-    depth: int = Field(1, ge=1)
-    shortlist: int = Field(32, ge=2)
-    successors: int = Field(32, ge=1)
+    depth: int = Field(1, ge=1)  # with policy.head=planning: steps that the policy plans ahead, up to env.lookahead
+    shortlist: int = Field(32, ge=2)  # with policy.head=planning: number of tokens among which it plans
+    successors: int = Field(32, ge=1)  # with policy.head=planning: number of successors of each token that it considers
     # Optimizer of torch. auto: as in SB3, RMSprop with a2c and Adam with all others. sgd is without momentum.
     optimizer: Literal["auto", "adam", "rmsprop", "sgd"] = "auto"
 
@@ -60,17 +58,17 @@ class OnPolicySettings(Strict):
 
     n_envs: int = Field(1, ge=1)  # environments that run in parallel
     n_steps: int = Field(ge=1)  # steps of each environment in a rollout; a multiple of env.max_steps
-    learning_rate: float = Field(gt=0)
+    learning_rate: float = Field(gt=0)  # step size of the optimizer
     learning_rate_schedule: Literal["constant", "linear"] = "constant"  # linear: decreases to 0 at the end of training
-    gamma: float = Field(0.99, ge=0, le=1)
+    gamma: float = Field(0.99, ge=0, le=1)  # discount of rewards per step
     action_bias: Literal["zero", "log_unigram"] = "zero"  # initial bias of the logits
 
 
 class PolicyGradientSettings(OnPolicySettings):
     """Hyper-parameters of algorithms that minimise one loss: policy and entropy terms, and a value term if any."""
 
-    ent_coef: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(0.5, gt=0)
+    ent_coef: float = Field(0.0, ge=0)  # weight of the entropy term
+    max_grad_norm: float = Field(0.5, gt=0)  # longest gradient; longer ones are scaled to it
 
 
 class ClippedSettings(PolicyGradientSettings):
@@ -79,24 +77,24 @@ class ClippedSettings(PolicyGradientSettings):
     n_steps: int = Field(2048, ge=1)
     learning_rate: float = Field(3e-4, gt=0)
     batch_size: int = Field(64, ge=2)  # steps in a minibatch; divides n_envs × n_steps
-    n_epochs: int = Field(10, ge=1)
-    clip_range: float = Field(0.2, gt=0)
-    target_kl: float | None = Field(None, gt=0)
+    n_epochs: int = Field(10, ge=1)  # passes over each rollout
+    clip_range: float = Field(0.2, gt=0)  # the ratio of probabilities is clipped to 1 ± this
+    target_kl: float | None = Field(None, gt=0)  # an update ends early when its divergence exceeds 1.5 times this
 
 
 class PPOSettings(ClippedSettings):
     """Hyper-parameters of PPO and MaskablePPO."""
 
-    gae_lambda: float = Field(0.95, ge=0, le=1)
-    vf_coef: float = Field(0.5, ge=0)
-    normalize_advantage: bool = True
+    gae_lambda: float = Field(0.95, ge=0, le=1)  # λ of generalised advantage estimation
+    vf_coef: float = Field(0.5, ge=0)  # weight of the value term
+    normalize_advantage: bool = True  # scale advantages of each minibatch to mean 0 and standard deviation 1
 
 
 class RecurrentPPOSettings(PPOSettings):
     """Hyper-parameters of RecurrentPPO: PPO with an LSTM before the policy network and one before the value network."""
 
     n_steps: int = Field(128, ge=1)
-    batch_size: int = Field(128, ge=2)
+    batch_size: int = Field(128, ge=2)  # steps in a minibatch; divides n_envs × n_steps
     lstm_hidden_size: int = Field(256, ge=1)  # units of each LSTM
 
 
@@ -115,9 +113,9 @@ class A2CSettings(PolicyGradientSettings):
 
     n_steps: int = Field(5, ge=1)
     learning_rate: float = Field(7e-4, gt=0)
-    gae_lambda: float = Field(1.0, ge=0, le=1)
-    vf_coef: float = Field(0.5, ge=0)
-    normalize_advantage: bool = False
+    gae_lambda: float = Field(1.0, ge=0, le=1)  # λ of generalised advantage estimation; 1: no bootstrapping
+    vf_coef: float = Field(0.5, ge=0)  # weight of the value term
+    normalize_advantage: bool = False  # scale advantages of each rollout to mean 0 and standard deviation 1
 
     @model_validator(mode="before")
     @classmethod
@@ -135,22 +133,22 @@ class TRPOSettings(OnPolicySettings):
 
     n_steps: int = Field(2048, ge=1)
     learning_rate: float = Field(1e-3, gt=0)  # for the value function
-    gae_lambda: float = Field(0.95, ge=0, le=1)
+    gae_lambda: float = Field(0.95, ge=0, le=1)  # λ of generalised advantage estimation
     batch_size: int = Field(128, ge=2)  # steps in a minibatch of the value function; divides n_envs × n_steps
     cg_max_steps: int = Field(15, ge=1)  # iterations of the conjugate gradient method
-    cg_damping: float = Field(0.1, ge=0)
-    line_search_shrinking_factor: float = Field(0.8, gt=0, lt=1)
-    line_search_max_iter: int = Field(10, ge=1)
+    cg_damping: float = Field(0.1, ge=0)  # added to the diagonal of the divergence's Hessian
+    line_search_shrinking_factor: float = Field(0.8, gt=0, lt=1)  # factor of the step at each try
+    line_search_max_iter: int = Field(10, ge=1)  # most tries of the line search
     n_critic_updates: int = Field(10, ge=1)  # epochs of the value function on a rollout
-    normalize_advantage: bool = True
-    target_kl: float = Field(0.01, gt=0)
+    normalize_advantage: bool = True  # scale advantages of each rollout to mean 0 and standard deviation 1
+    target_kl: float = Field(0.01, gt=0)  # largest divergence of the policy in one update
     sub_sampling_factor: int = Field(1, ge=1)  # the policy update uses every n-th step of the rollout
 
 
 class CurriculumSettings(Strict):
     """Curriculum settings (`training/curriculum.py`). Evaluations always run at full difficulty."""
 
-    enabled: bool = False
+    enabled: bool = False  # whether to begin with easier problems; --curriculum sets it
     noise: float = Field(0.0, ge=0)  # env.noise at first
     message_vocab: int | None = Field(None, ge=MIN_VOCAB)  # env.message_vocab at first; None: a tenth of the task's
     levels: int = Field(5, ge=2)  # number of levels; the last level is the task itself
@@ -172,7 +170,7 @@ class CheckpointSettings(Strict):
 class EvaluationSettings(Strict):
     """Settings of the evaluation at the end of a run."""
 
-    split: Literal["validation", "test"] = "test"
+    split: Literal["validation", "test"] = "test"  # split whose problems are played
     problems: int = Field(200, ge=1)  # number of problems: the first ones of the split
 
 
@@ -180,13 +178,13 @@ class Settings(Strict):
     """All settings of a run."""
 
     name: str = Field("custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")  # name of the preset
-    algorithm: str = "ppo"
-    seed: int = Field(0, ge=0, lt=2**31)
-    device: str = "auto"
+    algorithm: str = "ppo"  # which of the algorithms trains; its section below has the hyper-parameters
+    seed: int = Field(0, ge=0, lt=2**31)  # seed of all random numbers in the run
+    device: str = "auto"  # mps, cuda, cpu or auto, the first of these that works
     precision: Literal["float32", "bf16"] = "float32"  # precision of products in linear layers; weights stay float32
     matmul: Literal["auto", "default", "onednn"] = "auto"  # library for float32 matrix products on a cpu
     compile: bool = False  # whether torch.compile compiles what minibatches evaluate (policies/compiled.py)
-    episodes: int = Field(2000, ge=1)
+    episodes: int = Field(2000, ge=1)  # exact number of training episodes
     from_run: str | None = Field(None, min_length=1)  # run whose weights training starts from (training/transfer.py)
     env: Task = Field(default_factory=Task)
     policy: PolicySettings = PolicySettings()
