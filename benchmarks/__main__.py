@@ -146,9 +146,7 @@ def claims(
     results: Results = RESULTS,
     readme: Annotated[
         bool,
-        typer.Option(
-            "--readme", help="write the committed results' verdicts into docs/claims.md and docs/questions.md"
-        ),
+        typer.Option("--readme", help="write the committed results' verdicts into the pages of claims and questions"),
     ] = False,
 ) -> None:
     """Show a verdict on every claim of the original report, and recommendations based on the runs."""
@@ -173,7 +171,7 @@ def learning(
     results: Results = RESULTS,
     readme: Annotated[
         bool,
-        typer.Option("--readme", help="write the committed results into docs/learning.md, and draw its picture"),
+        typer.Option("--readme", help="write the committed results into the page on learning, and draw its picture"),
     ] = False,
 ) -> None:
     """Show what each head and each part of the planning head learns, as Markdown."""

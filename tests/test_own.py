@@ -1,4 +1,4 @@
-"""What docs/own.md tells people to type does what it says: a size, a reward, an algorithm and a text of their own."""
+"""What docs/own.md tells people to type does what it says: their own size, reward, algorithm and text."""
 
 import os
 import re

@@ -54,7 +54,7 @@ REACH_METRICS = (
     "score",
     "test_tokens",
 )
-TABLES = (FAST_VS_STABLE, GENERALISATION, REACH, HEADS)  # benchmarks with a table in docs/benchmark.md
+TABLES = (FAST_VS_STABLE, GENERALISATION, REACH, HEADS)  # benchmarks with a table on PAGE
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
 CLAIMS_PAGE, QUESTIONS_PAGE = ROOT / "docs" / "claims.md", ROOT / "docs" / "questions.md"
 LEARNING_PAGE, LEARNING_IMAGE = ROOT / "docs" / "learning.md", ROOT / "docs" / "images" / "learning"
@@ -109,7 +109,7 @@ def _caption_of(benchmark: str, rows: Mapping[str, list[Row]]) -> str:
 
 
 def committed_rows() -> dict[str, Rows]:
-    """Read the committed results of the benchmarks shown in README and docs/benchmark.md, and of those that share runs.
+    """Read the committed results of the benchmarks shown in README and on PAGE, and of those that share runs.
 
     Raises:
         SettingError: If a benchmark that is shown has no results.
@@ -151,7 +151,7 @@ def write_pages() -> list[Path]:
 
 
 def claim_pages(evidence: Evidence) -> dict[Path, str]:
-    """Return the new content of docs/claims.md and docs/questions.md with the verdicts of these runs, by path.
+    """Return the new content of the pages of claims and questions with the verdicts of these runs, by path.
 
     Raises:
         SettingError: If a page or one of its marks is missing.
@@ -172,7 +172,7 @@ def _verdict_blocks(verdicts: list[ClaimVerdict]) -> dict[str, str]:
 
 
 def write_claims() -> list[Path]:
-    """Write the verdicts of the committed results into docs/claims.md and docs/questions.md; return their paths.
+    """Write the verdicts of the committed results into the pages of claims and questions; return their paths.
 
     Raises:
         SettingError: If there are no results, or a line of the results files is refused.
@@ -183,7 +183,7 @@ def write_claims() -> list[Path]:
 
 
 def learning_pages(rows: Rows) -> dict[Path, str]:
-    """Return the new content of docs/learning.md, by path; its tables have the cases that have been run.
+    """Return the new content of the page on learning, by path; its tables have the cases that have been run.
 
     Raises:
         SettingError: If the page or one of its marks is missing.
@@ -192,7 +192,7 @@ def learning_pages(rows: Rows) -> dict[Path, str]:
 
 
 def write_learning() -> list[Path]:
-    """Write the committed results into docs/learning.md and draw its picture; return the paths of the written files.
+    """Write the committed results into the page on learning and draw its picture; return the paths of these files.
 
     Raises:
         SettingError: If a line of the results file is refused, or the page or one of its marks is missing.

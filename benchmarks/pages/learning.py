@@ -1,4 +1,4 @@
-"""Build the tables of docs/learning.md: heads, ablations, and what the planning head learned beside the task."""
+"""Build the tables of the page on learning: heads, ablations, and what the planning head learned beside the task."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -25,7 +25,7 @@ Runs = Mapping[str, list[Row]]  # rows of each variant, in the order of the case
 
 
 def learning_blocks(rows: Iterable[Row]) -> dict[str, str]:
-    """Build the generated text of docs/learning.md by mark, from the cases that have been run.
+    """Build the generated text of the page on learning by mark, from the cases that have been run.
 
     Args:
         rows: Results of the benchmark `learning`.

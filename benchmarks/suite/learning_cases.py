@@ -1,4 +1,4 @@
-"""Define the cases of docs/learning.md: the heads of a policy, and what each part of the planning head contributes."""
+"""Define the cases of the page on learning: heads of a policy, and what each part of the planning head contributes."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
