@@ -36,6 +36,7 @@ html_title = f"{project} {release}"
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
+html_use_index = html_domain_indices = False  # search finds every name
 html_show_search_summary = False  # browsers let no page of a disk read another
 
 GENERATED = {
