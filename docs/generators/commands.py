@@ -10,17 +10,19 @@ from typer.main import get_command
 
 from agents.cli.console import command_app
 from docs.generators.markdown import escaped
+from token_env.episodes.__main__ import make_parser
 
 ROOT = Path(__file__).parents[2]
 
 
 def commands_text() -> str:
     """Return a heading, the purpose, the usage and the options of each command."""
-    return "\n\n".join(section for module in command_modules() for section in module_sections(module))
+    sections = [section for module in command_modules() for section in module_sections(module)]
+    return "\n\n".join([*sections, f"## token_env.episodes\n\n```text\n{make_parser().format_help()}```"])
 
 
 def command_modules() -> list[str]:
-    """List the modules that `python -m` runs as commands: files of agents/, and the package benchmarks."""
+    """List the modules that are commands made with Typer: files of agents/, and the package benchmarks."""
     files = [path for path in sorted((ROOT / "agents").glob("*.py")) if '__name__ == "__main__"' in path.read_text()]
     return [*(f"agents.{path.stem}" for path in files), "benchmarks"]
 

@@ -35,6 +35,7 @@ def test_all_commands_are_there():
         assert section(module), module
     for command in ("agents.tune run", "benchmarks speed"):
         assert f"### {command}\n" in commands_text()
+    assert "--problems" in section("token_env.episodes")
 
 
 def test_no_option_lacks_an_explanation():

@@ -12,8 +12,8 @@ from token_env.rules.problems import SPLITS
 from token_env.rules.task import Task
 
 
-def main() -> None:
-    """Play a reference policy, write its episodes, and print what was written."""
+def make_parser() -> argparse.ArgumentParser:
+    """Create the parser of the command."""
     parser = argparse.ArgumentParser(prog="python -m token_env.episodes", description=__doc__)
     parser.add_argument("policy", metavar="POLICY", help=f"reference policy: {', '.join(REFERENCES)}")
     parser.add_argument("--size", default="fast", help=f"size of the task: {', '.join(SIZES)} [default: fast]")
@@ -23,6 +23,12 @@ def main() -> None:
         "--problems", type=int, default=1000, help="number of problems, from the first of the split [default: 1000]"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the dataset, a new one")
+    return parser
+
+
+def main() -> None:
+    """Play a reference policy, write its episodes, and print what was written."""
+    parser = make_parser()
     args = parser.parse_args()
     try:
         policy, size = find_reference(args.policy), find("size", args.size, SIZES)
