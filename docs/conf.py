@@ -1,12 +1,15 @@
 """Settings of the documentation's site, which `make docs` builds with Sphinx."""
 
 import tomllib
+from importlib import import_module
 from pathlib import Path
+
+from pydantic import BaseModel
 
 import agents
 import benchmarks
 from docs.generators.commands import commands_text
-from docs.generators.settings import settings_text
+from docs.generators.settings import field_comments, settings_text
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
@@ -46,9 +49,10 @@ GENERATED = {
 
 
 def setup(app):
-    """Fill the pages whose text is generated while they are read, and leave Markdown out of docstrings."""
+    """Fill the pages whose text is generated while they are read, and mend what autodoc reads."""
     app.connect("source-read", fill_page)
-    app.connect("autodoc-process-docstring", drop_markdown)
+    app.connect("autodoc-process-docstring", mend_docstring)
+    app.connect("autodoc-process-signature", shorten_signature)
 
 
 def fill_page(_app, _page, source):
@@ -58,7 +62,15 @@ def fill_page(_app, _page, source):
             source[0] = source[0].replace(mark, write())
 
 
-def drop_markdown(_app, _what, _name, _object, _options, lines):
-    """Drop the docstring in Gymnasium's form, Markdown with headings: the environment has a page of its own."""
+def mend_docstring(_app, _what, name, _object, _options, lines):
+    """Describe fields of named tuples by their comments; drop the docstring in Markdown, which is a page of its own."""
     if "## Description" in lines:
         lines.clear()
+    elif lines and lines[0].startswith("Alias for field number"):
+        module, class_name, field = name.rsplit(".", 2)
+        lines[:] = [field_comments(getattr(import_module(module), class_name)).get(field, "")]
+
+
+def shorten_signature(_app, _what, _name, definition, _options, _signature, _returned):
+    """Leave out the parameters of settings, which have a page of their own."""
+    return ("(**settings)", None) if isinstance(definition, type) and issubclass(definition, BaseModel) else None
