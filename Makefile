@@ -19,7 +19,7 @@ BENCH_OPTIONS ?= --seeds 3 --workers 2
 help:
 	@echo "make demo    set up, train PPO on a language fitted from Python's documentation, show what it learned"
 	@echo "make test    set up, run the tests"
-	@echo "make check   formatting, lint, types, import rules, then the tests, one of which builds the site: what continuous integration runs"
+	@echo "make check   formatting, lint, types, import rules, then the tests and the site: what continuous integration runs"
 	@echo "make docs    the documentation as a site, into $(SITE): open $(SITE)/index.html"
 	@echo "make soak    the long forms of the tests that kill processes, and those of Ray clusters"
 	@echo "make lowest  the tests of environment and agents with the lowest versions of all libraries that are allowed"
