@@ -1,4 +1,4 @@
-"""What docs/own.md tells people to type does what it says: their own size, reward, algorithm and text."""
+"""What docs/guides/own.md tells people to type does what it says: their own size, reward, algorithm and text."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.support.settings import quick_settings
 from token_env.rules import rewards
 
 ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "own.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "guides" / "own.md").read_text(encoding="utf-8")
 SHORTER = "--device cpu --no-progress --set evaluation.problems=2 --set checkpoints.validations=0"
 OPTIONS = {"train": SHORTER, "evaluate": "--problems 2"}
 # The page trains for a minute.

@@ -26,7 +26,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 TASK_PAGE, EPISODES_PAGE, ENGLISH_PAGE, TUNING_PAGE, POLICIES_PAGE = (
     (ROOT / name).read_text(encoding="utf-8")
-    for name in ("docs/task.md", "docs/episodes.md", "docs/english.md", "docs/tuning.md", "docs/policies.md")
+    for name in (
+        "docs/reference/task.md",
+        "docs/guides/episodes.md",
+        "docs/reference/english.md",
+        "docs/guides/tuning.md",
+        "docs/guides/policies.md",
+    )
 )
 
 

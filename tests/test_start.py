@@ -9,7 +9,7 @@ from token_env.env import TokenEnv
 ROOT = Path(__file__).parent.parent
 INSTALL, TRAINING, RUN = (
     (ROOT / name).read_text(encoding="utf-8")
-    for name in ("docs/install.md", "docs/first_training.md", "docs/read_a_run.md")
+    for name in ("docs/start/install.md", "docs/start/first_training.md", "docs/start/read_a_run.md")
 )
 # The pages train on fast, for a minute each.
 QUICK = "--size tiny --device cpu --episodes 40 --set evaluation.problems=2 --no-progress"

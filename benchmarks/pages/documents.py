@@ -55,11 +55,11 @@ REACH_METRICS = (
     "test_tokens",
 )
 TABLES = (FAST_VS_STABLE, GENERALISATION, REACH, HEADS)  # benchmarks with a table on PAGE
-README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmark.md"
-CLAIMS_PAGE, QUESTIONS_PAGE = ROOT / "docs" / "claims.md", ROOT / "docs" / "questions.md"
-LEARNING_PAGE, LEARNING_IMAGE = ROOT / "docs" / "learning.md", ROOT / "docs" / "images" / "learning"
-TASK_PAGE, ENGLISH_PAGE = ROOT / "docs" / "task.md", ROOT / "docs" / "english.md"
-STATISTICS_PAGE = ROOT / "docs" / "statistics.md"
+README, PAGE = ROOT / "README.md", ROOT / "docs" / "results" / "benchmark.md"
+CLAIMS_PAGE, QUESTIONS_PAGE = ROOT / "docs" / "results" / "claims.md", ROOT / "docs" / "results" / "questions.md"
+LEARNING_PAGE, LEARNING_IMAGE = ROOT / "docs" / "results" / "learning.md", ROOT / "docs" / "images" / "learning"
+TASK_PAGE, ENGLISH_PAGE = ROOT / "docs" / "reference" / "task.md", ROOT / "docs" / "reference" / "english.md"
+STATISTICS_PAGE = ROOT / "docs" / "results" / "statistics.md"
 
 
 def blocks(rows: Mapping[str, Rows]) -> dict[Path, dict[str, str]]:

@@ -19,7 +19,7 @@ EARLY = (400, 800)  # numbers of episodes after which scores are shown, besides 
 GOALS = (80, 94)  # scores in per cent whose time is shown: a little less than `greedy` and `lookahead` reach
 RARITIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of the words of fast, whose rarest has 0.56
 SURPRISALS = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0)  # nats
-PICTURE = "![Score against episodes for every head, beside the reference policies](images/learning.svg)"
+PICTURE = "![Score against episodes for every head, beside the reference policies](../images/learning.svg)"
 
 Runs = Mapping[str, list[Row]]  # rows of each variant, in the order of the cases
 

@@ -1,7 +1,7 @@
 """Measure the fast policies beside those of SB3 and sb3-contrib on an environment that is not TokenTask.
 
 Both train with the same hyper-parameters: the libraries' defaults, but 8 environments and 32 steps per rollout (A2C:
-its default, 5). TRPO is left out: it takes long, and as long with either policy (docs/policies.md).
+its default, 5). TRPO is left out: it takes long, and as long with either policy (docs/guides/policies.md).
 """
 
 import time

@@ -352,7 +352,7 @@ def test_a_card_of_a_run_without_an_evaluation_says_so(tmp_path):
 
 def test_the_page_names_the_keys_of_the_metadata(exported):
     agent, content = exported("ppo", "stock", "features")
-    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "models.md").read_text(encoding="utf-8")
     written = onnxruntime.InferenceSession(content).get_modelmeta().custom_metadata_map
     named = re.findall(r"^\| `(tokentask\.\w+)` \|", page, re.MULTILINE)
     assert sorted(named) == sorted(name for name in written if name.startswith("tokentask."))

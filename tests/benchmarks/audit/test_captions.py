@@ -7,9 +7,9 @@ import pytest
 from tests.benchmarks.audit.pages import block
 from tests.benchmarks.audit.recomputed import Row, read
 
-CAPTIONS = [("docs/benchmark.md", "caption", "fast-vs-stable")]
-CAPTIONS += [("docs/benchmark.md", f"caption of {name}", name) for name in ("generalisation", "reach", "heads")]
-CAPTIONS += [("docs/claims.md", f"runs of {name}", name) for name in ("claims", "fast-vs-stable", "heads")]
+CAPTIONS = [("docs/results/benchmark.md", "caption", "fast-vs-stable")]
+CAPTIONS += [("docs/results/benchmark.md", f"caption of {name}", name) for name in ("generalisation", "reach", "heads")]
+CAPTIONS += [("docs/results/claims.md", f"runs of {name}", name) for name in ("claims", "fast-vs-stable", "heads")]
 CASE = r"[\w.]+/[\w.-]*\w"
 every_caption = pytest.mark.parametrize(("page", "name", "benchmark"), CAPTIONS)
 

@@ -9,7 +9,7 @@ from tests.benchmarks.audit import recomputed
 from tests.benchmarks.audit.pages import NUMBER, Table, as_number, differences, flat, table
 from tests.benchmarks.audit.recomputed import MEASURES, Row, improvement, interquartile_mean, mean_interval, read, welch
 
-BENCHMARK = "docs/benchmark.md"
+BENCHMARK = "docs/results/benchmark.md"
 TABLES = {"table": "fast-vs-stable", "generalisation": "generalisation", "reach": "reach"}
 PLANNING = {"test": "preset", "validation": "planning"}  # a case with planning agents, by the split it is tested on
 NEITHER = {  # rows of which no value is better than another, and returns that cannot be compared
@@ -164,7 +164,7 @@ def test_heads_are_compared_by_welchs_interval_of_90_per_cent():
 
 
 def test_learning_rates_show_the_last_100_episodes():
-    shown, errors, checked = table("docs/claims.md", "rates"), [], 0
+    shown, errors, checked = table("docs/results/claims.md", "rates"), [], 0
     for rate, row in shown.rows.items():
         for column, cell in zip(shown.columns, row, strict=True):
             size, optimizer = re.fullmatch(r"(\w+),<br>(\w+)", column).groups()

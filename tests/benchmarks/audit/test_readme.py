@@ -55,8 +55,8 @@ def values(shown: Shown, size: str, label: str) -> list[float | None]:
 
 
 def reported(label: str) -> list[float] | None:
-    """What the report gives for both sizes, by the table of docs/benchmark.md."""
-    page = table("docs/benchmark.md", "table")
+    """What the report gives for both sizes, by the table of docs/results/benchmark.md."""
+    page = table("docs/results/benchmark.md", "table")
     row = dict(zip(page.columns, page.rows[label], strict=True))
     figures = [row[f"{size}<br>reported"] for size in SIZES]
     return None if "—" in figures else [as_number(figure) for figure in figures]
@@ -110,7 +110,7 @@ def test_headings_count_the_seeds_of_the_presets():
 
 @pytest.mark.parametrize("label", sorted(TEXT))
 def test_settings_are_those_of_the_large_table(label):
-    page = table("docs/benchmark.md", "table")
+    page = table("docs/results/benchmark.md", "table")
     full = dict(zip(page.columns, page.rows[label.capitalize()], strict=True))
     report, *ours, winner = readme()[0][label]
     assert report == " / ".join(full[f"{size}<br>reported"] for size in SIZES)

@@ -11,7 +11,7 @@ from tests.benchmarks.audit.recomputed import MEASURES, read, welch
 from tests.benchmarks.audit.verdicts import UNDECIDED, Claim, claims_of
 
 JUDGES = verdicts.JUDGES | paired.JUDGES
-PAGES = ("docs/claims.md", "docs/questions.md")
+PAGES = ("docs/results/claims.md", "docs/results/questions.md")
 CLAIMS = [claim for page in PAGES for claim in claims_of(page)]
 MISSING = re.compile(r"There are (\d+) runs of (\S+) of (\S+), of (\d+) that are needed")
 
@@ -84,7 +84,7 @@ def test_recommendations_show_the_means_of_the_presets():
         ("Use intermediate when you need 5,000 words but not 50 steps: as near to its optimum as stable in {n} minutes "
          "of processor time instead of {n}.", [minutes["intermediate"], minutes["stable"]]),
     ]  # fmt: skip
-    lines = re.findall(r"^- (.*)$", block("docs/claims.md", "recommendations"), re.M)
+    lines = re.findall(r"^- (.*)$", block("docs/results/claims.md", "recommendations"), re.M)
     known = [line for line in lines if re.match("Use (fast|stable|intermediate) when ", line)]
     errors = [error for line in known for error in finding_errors(line, expected)]
     assert not errors, "\n".join(errors)
@@ -96,7 +96,7 @@ def test_recommendations_show_the_means_of_the_presets():
 
 def test_intervals_of_other_recommendations_are_those_of_findings():
     found = {interval for claim in CLAIMS for finding in claim.findings for interval in re.findall(INTERVAL, finding)}
-    lines = re.findall(r"^- (.*)$", block("docs/claims.md", "recommendations"), re.M)
+    lines = re.findall(r"^- (.*)$", block("docs/results/claims.md", "recommendations"), re.M)
     others = [line for line in lines if not re.match("Use (fast|stable|intermediate) when ", line)]
     for line in others:
         assert set(re.findall(INTERVAL, line)) <= found, line
