@@ -114,7 +114,7 @@ def test_the_doctor_tells_what_it_found_and_writes_it_down(run, tmp_path):
 
 
 def test_without_its_extra_the_package_says_what_to_install():
-    code = "import sys; sys.modules['stable_baselines3'] = None; import agents"
+    code = "import sys; sys.modules |= {'stable_baselines3': None, 'fastapi': None}; import agents"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert out.returncode == 1
     assert "pip install -c constraints.txt '.[agents]'" in out.stderr

@@ -35,7 +35,7 @@ def test_other_settings_or_seeds_are_other_trainings():
 
 
 def test_evaluation_does_not_make_a_training_another():
-    tied = make_row("learning", "fast/tied", 0)
-    assert tied.settings.evaluation.split == "validation"
-    text = shared_text("fast-vs-stable", {"fast-vs-stable": [preset(0)], "learning": [tied]})
-    assert "fast/preset as fast/tied of learning (1 seed" in text
+    validated = make_row("learning", "fast/planning", 0)
+    assert validated.settings.evaluation.split == "validation"
+    text = shared_text("fast-vs-stable", {"fast-vs-stable": [preset(0)], "learning": [validated]})
+    assert "fast/preset as fast/planning of learning (1 seed" in text
