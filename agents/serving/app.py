@@ -112,8 +112,8 @@ def _add_rollout(app: FastAPI, service: Service, token: str | None) -> None:
     async def change(body: Change, authorization: Annotated[str, Header()] = "") -> Response:
         if token is None:
             raise HTTPException(403, "this service changes nothing: it was started without --token-file.")
-        given = authorization.removeprefix("Bearer ").encode("utf-8", "replace")
-        if not hmac.compare_digest(given, token.encode()):
+        bearer = authorization.removeprefix("Bearer ").encode("utf-8", "replace")
+        if not hmac.compare_digest(bearer, token.encode()):
             raise HTTPException(401, "send the header Authorization: Bearer TOKEN.", {"www-authenticate": "Bearer"})
         await service.change(body)
         return JSONResponse(service.status())

@@ -35,13 +35,18 @@ class SayRequest(_Body):
         return self
 
 
-class SayAnswer(BaseModel):
-    """What a model says to a message of T words."""
+class _Answer(BaseModel):
+    """What every answer of a model begins with."""
 
     request: str
     variant: Variant
     model: str = Field(description="SHA-256 of the model's file")
     milliseconds: float = Field(description="from the request to its answer")
+
+
+class SayAnswer(_Answer):
+    """What a model says to a message of T words."""
+
     message: list[str] = Field(description="words that were due, [T]; the nearest ones to meanings")
     tokens: list[int] = Field(description="[T]")
     words: list[str] = Field(description="words of the tokens, [T]")
@@ -61,13 +66,9 @@ class ActRequest(_Body):
     cell: list[list[list[Number]]] | None = Field(None, description="memory, [layers, N, units]; absent at a start")
 
 
-class ActAnswer(BaseModel):
+class ActAnswer(_Answer):
     """The most probable next tokens of N episodes."""
 
-    request: str
-    variant: Variant
-    model: str = Field(description="SHA-256 of the model's file")
-    milliseconds: float = Field(description="from the request to its answer")
     tokens: list[int] = Field(description="[N]")
     hidden: list[list[list[float]]] | None = Field(description="memory for the next step, of recurrent models")
     cell: list[list[list[float]]] | None = Field(description="memory for the next step, of recurrent models")

@@ -16,9 +16,9 @@ from benchmarks.claims.verdict import (
     below,
     estimate_text,
 )
-from benchmarks.measures.figures import Figure, cpu_minutes, of_whole_run, score, share_of_optimum
+from benchmarks.measures.figures import Figure, cpu_minutes, of_whole_run
 from benchmarks.measures.row import Row
-from benchmarks.measures.shares import validation_score
+from benchmarks.measures.shares import score, share_of_optimum, validation_score
 from benchmarks.suite.cases import LEARNING
 from benchmarks.suite.claim_cases import REWARDS, TOKENS, UNITS, grid_variant
 from benchmarks.suite.learning_cases import PLANNING
@@ -96,7 +96,7 @@ def masks(evidence: Evidence) -> Parts:
 def _unmasked(evidence: Evidence, head: str, with_masks: Source, without: Source) -> Parts:
     loss = evidence.paired(with_masks, without, score_without_masks, score)
     mean = evidence.mean(with_masks, score_without_masks)
-    kept = evidence.paired(with_masks, without, score)
+    masked_gain = evidence.paired(with_masks, without, score)
     return [
         VerdictPart(
             f"With {head}: trained with masks and tested without {estimate_text(mean, '.1f')}, that is "
@@ -104,7 +104,7 @@ def _unmasked(evidence: Evidence, head: str, with_masks: Source, without: Source
             above(loss, -NEGLIGIBLE_POINTS),
         ),
         VerdictPart(
-            f"With {head} and the masks kept at the test the difference is {estimate_text(kept, '+.1f')} points."
+            f"With {head} and the masks kept at the test the difference is {estimate_text(masked_gain, '+.1f')} points."
         ),
     ]
 

@@ -7,8 +7,8 @@ from benchmarks.claims.budget_rules import NEGLIGIBLE_POINTS
 from benchmarks.claims.evidence import Evidence, TooFewRunsError, UndefinedMetricError, grid_source, size_source
 from benchmarks.claims.rate_rules import RATE_CLAIM, diverges, rate_source
 from benchmarks.claims.verdict import CONTRADICTED, SUPPORTED, ClaimVerdict
-from benchmarks.measures.figures import cpu_minutes, mean_last_100, score, test_return
-from benchmarks.measures.shares import validation_score
+from benchmarks.measures.figures import cpu_minutes, mean_last_100, test_return
+from benchmarks.measures.shares import score, validation_score
 from benchmarks.suite.claim_cases import OPTIMIZER_RATES, REPORTED_RATE, UNITS
 
 Advice = Callable[[Evidence], str | None]  # returns a sentence, or None if the runs do not support it

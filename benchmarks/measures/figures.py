@@ -14,7 +14,6 @@ from agents.evaluation.statistics import running_mean
 from benchmarks.measures.convergence import convergence_episode
 from benchmarks.measures.row import Row
 from benchmarks.suite.reported import reported
-from token_env.optimum import cache
 from token_env.optimum.cache import optimal_returns, store_optima
 from token_env.rules.dynamics import Dynamics
 from token_env.rules.task import Task, with_split
@@ -191,13 +190,13 @@ def drawdown(row: Row) -> Figure:
 
 @of_whole_run
 def spread(row: Row) -> Figure:
-    """Stability: the standard deviation of the returns of the last 100 training episodes."""
+    """Stability: the sample standard deviation of the returns of the last 100 training episodes."""
     return float(_last(row, LONG_WINDOW).std(ddof=1)) if len(row.returns) > 1 else None
 
 
 @of_whole_run
 def convergence(row: Row) -> Figure:
-    """The first episode from which on the mean return of 100 episodes stays within 5 % of its last value. A run has
+    """The first episode from which on the mean return of the last 100 stays within 5 % of its final value. A run has
     none if that mean was always as near (no learning is shown), or if it came near only in the last 100 episodes (the
     run was still getting better).
     """
@@ -242,26 +241,6 @@ def test_return_sampled(row: Row) -> Figure:
 def optimum(row: Row) -> float:
     """The most that can be earned on these problems, exactly, the mean over them; every run has the same."""
     return mean_optimum(row.settings.env, row.settings.evaluation.split, row.held_out["greedy"].problems)
-
-
-@of_whole_run
-def score(row: Row) -> Figure:
-    """The return in per cent of the optimum on the same problems: 100 is perfect with hindsight of the whole message.
-    This figure can be compared between sizes.
-    """
-    return share_of_optimum(row.held_out[GREEDY].mean_return, row)
-
-
-@of_whole_run
-def score_sampled(row: Row) -> Figure:
-    """The same with tokens drawn by their probability."""
-    return share_of_optimum(row.held_out[SAMPLED].mean_return, row)
-
-
-@of_whole_run
-def share_of_greedy(row: Row) -> Figure:
-    """The return divided by that of the reference policy `greedy` on the same problems, in per cent."""
-    return 100 * row.held_out[GREEDY].mean_return / row.held_out["greedy"].mean_return
 
 
 def training_return(row: Row) -> Figure:
@@ -323,17 +302,6 @@ def mean_optimum(task: Task, split: str, problems: int) -> float:
     batch = dynamics.problems.draw(np.arange(problems))
     store_optima(dynamics, batch)
     return float(optimal_returns(dynamics, batch).mean())
-
-
-def share_of_optimum(mean_return: float, row: Row) -> Figure:
-    """Return a mean return in per cent of the optimum of the run's held-out problems; None if it is not above zero."""
-    return percent_of(optimum(row), mean_return)
-
-
-def percent_of(best: float, mean_return: float) -> Figure:
-    """Return a mean return in per cent of a mean optimum; None if that is not above zero."""
-    share = float(cache.score(mean_return, best))
-    return None if np.isnan(share) else 100 * share
 
 
 def _last(row: Row, count: int) -> NDArray[np.float64]:

@@ -1,4 +1,6 @@
-"""Compute the metrics in per cent of the optimum, which can be compared between sizes, beside `score` in `figures`."""
+"""Compute the metrics in per cent, most of them of the optimum, which can be compared between sizes."""
+
+import numpy as np
 
 from agents.evaluation.scores import GREEDY, SAMPLED
 from benchmarks.measures.figures import (
@@ -11,33 +13,51 @@ from benchmarks.measures.figures import (
     mean_optimum,
     of_whole_run,
     optimum,
-    percent_of,
-    score,
-    share_of_optimum,
     spread,
 )
 from benchmarks.measures.row import Row
 from token_env import SIZES
+from token_env.optimum import cache
+
+
+@of_whole_run
+def score(row: Row) -> Figure:
+    """The return in per cent of the optimum on the same problems: 100 is perfect with hindsight of the whole message.
+    This figure can be compared between sizes.
+    """
+    return share_of_optimum(row.held_out[GREEDY].mean_return, row)
+
+
+@of_whole_run
+def score_sampled(row: Row) -> Figure:
+    """The same with tokens drawn by their probability."""
+    return share_of_optimum(row.held_out[SAMPLED].mean_return, row)
+
+
+@of_whole_run
+def share_of_greedy(row: Row) -> Figure:
+    """The return divided by that of the reference policy `greedy` on the same problems, in per cent."""
+    return 100 * row.held_out[GREEDY].mean_return / row.held_out["greedy"].mean_return
 
 
 def drawdown_share(row: Row) -> Figure:
     """Stability: the drawdown in per cent of the mean optimum of the held-out problems."""
-    return _percent(drawdown(row), row)
+    return share_of_optimum(drawdown(row), row)
 
 
 def spread_share(row: Row) -> Figure:
     """Stability: the spread of the last 100 in per cent of the mean optimum of the held-out problems."""
-    return _percent(spread(row), row)
+    return share_of_optimum(spread(row), row)
 
 
 def mean_last_20_share(row: Row) -> Figure:
     """The mean of the last 20 in per cent of the mean optimum of the held-out problems."""
-    return _percent(mean_last_20(row), row)
+    return share_of_optimum(mean_last_20(row), row)
 
 
 def max_return_share(row: Row) -> Figure:
     """The best episode in per cent of the mean optimum of the held-out problems."""
-    return _percent(max_return(row), row)
+    return share_of_optimum(max_return(row), row)
 
 
 @of_whole_run
@@ -70,7 +90,7 @@ def lead_over_greedy(row: Row) -> Figure:
     """The score less that of the reference policy `greedy` on the same problems, in points: what learning adds to the
     best immediate reward.
     """
-    return _percent(row.held_out[GREEDY].mean_return - row.held_out["greedy"].mean_return, row)
+    return share_of_optimum(row.held_out[GREEDY].mean_return - row.held_out["greedy"].mean_return, row)
 
 
 def untrained_score(row: Row) -> Figure:
@@ -94,7 +114,15 @@ def reference_score(policy: str) -> MetricFunction:
     return compute
 
 
-def _percent(value: Figure, row: Row) -> Figure:
-    """Return a number in per cent of the optimum; None if it is None or the optimum is not above zero."""
-    best = optimum(row)
-    return 100 * value / best if isinstance(value, float) and best > 0 else None
+def share_of_optimum(value: Figure, row: Row) -> Figure:
+    """Return a figure in the unit of returns in per cent of the mean optimum of the run's held-out problems.
+
+    None if there is no figure, or the optimum is not above zero.
+    """
+    return percent_of(optimum(row), value) if isinstance(value, float) else None
+
+
+def percent_of(best: float, mean_return: float) -> Figure:
+    """Return a mean return in per cent of a mean optimum; None if that is not above zero."""
+    share = float(cache.score(mean_return, best))
+    return None if np.isnan(share) else 100 * share

@@ -14,8 +14,8 @@ from scipy import stats
 
 from agents.evaluation.statistics import CONFIDENCE, difference_interval
 from benchmarks.files import RESULTS
-from benchmarks.measures.figures import score
 from benchmarks.measures.results_file import read_rows
+from benchmarks.measures.shares import score
 from benchmarks.published.coverage import PUBLISHED
 from benchmarks.suite.cases import CLAIMS, FAST_VS_STABLE, HEADS, PRESET
 from token_env.errors import SettingError

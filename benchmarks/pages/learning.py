@@ -7,9 +7,10 @@ from numpy.typing import ArrayLike
 
 from agents.evaluation.formats import NO_VALUE, number_text, plus_minus_text
 from agents.evaluation.statistics import difference_interval, mean_interval
-from benchmarks.measures.figures import Figure, score, score_sampled, share_of_optimum, test_tokens
+from benchmarks.measures.figures import Figure, test_tokens
 from benchmarks.measures.row import Row
 from benchmarks.measures.series import by_case, validation_scores
+from benchmarks.measures.shares import score, score_sampled, share_of_optimum
 from benchmarks.pages.table import caption
 from benchmarks.suite.cases import LEARNING, find_benchmark
 from benchmarks.suite.learning_cases import ABLATIONS, HEADS, PLANNING

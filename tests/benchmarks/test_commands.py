@@ -8,7 +8,7 @@ import pytest
 from agents.machine.matmul import Cpu
 from agents.settings.layers import merge_layers, preset_layer
 from benchmarks.measures.results_file import append, results_file
-from tests.support.benchmark_rows import make_row
+from tests.support.benchmarks.rows import make_row
 
 
 def test_the_coverage_study_prints_a_table_and_writes_its_figures(run, tmp_path):

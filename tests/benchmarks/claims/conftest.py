@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support.claim_runs import make_up_optima
+from tests.support.benchmarks.claim_runs import make_up_optima
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from agents.evaluation.statistics import difference_interval
 from benchmarks.claims.evidence import Source
 from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED
 from benchmarks.measures.figures import steps_per_second
-from tests.support.claim_runs import around, evidence, scores, verdict, verdict_at_95
+from tests.support.benchmarks.claim_runs import around, evidence, scores, verdict, verdict_at_95
 
 CASES = {  # by head: the case, half its episodes, twice its units
     "our preset": ("fast/preset", "fast/half", "grid/512-units-1000-tokens"),

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED
-from tests.support.claim_runs import CLAIMS, REPORTED, around, verdict, verdict_at_95
+from tests.support.benchmarks.claim_runs import CLAIMS, REPORTED, around, verdict, verdict_at_95
 
 LEARNS = {"fast/as-reported": {"ends": 1.0}, "stable/as-reported": {"ends": 2.0}}
 

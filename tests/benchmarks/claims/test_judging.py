@@ -20,11 +20,11 @@ from benchmarks.claims.verdict import (
     combined_verdict,
     within,
 )
-from benchmarks.measures.figures import mean_last_100, score
+from benchmarks.measures.figures import mean_last_100
 from benchmarks.measures.results_file import append, results_file
-from benchmarks.measures.shares import validation_score
+from benchmarks.measures.shares import score, validation_score
 from benchmarks.pages import documents
-from tests.support.claim_runs import CLAIMS, REPORTED, around, evidence, made_up_rows, scores, verdict
+from tests.support.benchmarks.claim_runs import CLAIMS, REPORTED, around, evidence, made_up_rows, scores, verdict
 from token_env import SettingError
 
 FAST, STABLE = size_source("fast"), size_source("stable")

@@ -5,7 +5,7 @@ import pytest
 from agents.evaluation.statistics import difference_interval
 from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, NOT_RUN, SUPPORTED, above
 from benchmarks.suite.claim_cases import REWARDS, grid_cases
-from tests.support.claim_runs import around, scores, verdict, verdict_at_95
+from tests.support.benchmarks.claim_runs import around, scores, verdict, verdict_at_95
 
 
 @pytest.mark.parametrize(

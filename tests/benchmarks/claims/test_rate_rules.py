@@ -5,8 +5,8 @@ import pytest
 from benchmarks.claims.rate_rules import SIZES, diverges, rate_source
 from benchmarks.claims.verdict import CONTRADICTED, NOT_DECIDABLE, SUPPORTED
 from benchmarks.suite.claim_cases import OPTIMIZER_RATES, PRESET_RATES
-from tests.support.benchmark_rows import make_diverged_row, make_row
-from tests.support.claim_runs import CLAIMS, around, verdict, verdict_at_95
+from tests.support.benchmarks.claim_runs import CLAIMS, around, verdict, verdict_at_95
+from tests.support.benchmarks.rows import make_diverged_row, make_row
 
 EXPLODED = {"losses": [1.0, 1e8]}
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from benchmarks.measures import series
 from benchmarks.measures.metrics import METRICS
 from benchmarks.measures.results_file import append, read_rows
-from tests.support.benchmark_rows import figures, make_diverged_row, make_row
+from tests.support.benchmarks.rows import figures, make_diverged_row, make_row
 
 
 def test_a_diverged_row_comes_back_and_its_run_counts_as_made(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 
 from benchmarks.measures.convergence import convergence_episode
 from benchmarks.measures.metrics import METRICS, figures_of
-from tests.support.benchmark_rows import figures, make_row
+from tests.support.benchmarks.rows import figures, make_row
 
 
 def test_figures_equal_hand_computed_numbers():

@@ -6,7 +6,7 @@ import pytest
 
 import benchmarks
 from benchmarks.measures.results_file import append, exclusive_writer, read_rows, read_rows_if_any, results_file
-from tests.support.benchmark_rows import make_row
+from tests.support.benchmarks.rows import make_row
 from token_env import SettingError
 
 

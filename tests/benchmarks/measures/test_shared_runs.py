@@ -1,7 +1,7 @@
 """Trainings of two benchmarks with the same settings and seeds are named."""
 
 from benchmarks.measures.shared_runs import shared_text
-from tests.support.benchmark_rows import make_row
+from tests.support.benchmarks.rows import make_row
 
 
 def preset(seed, **changes):

@@ -2,7 +2,7 @@ import pytest
 
 from benchmarks.measures.metrics import figures_of
 from benchmarks.measures.shares import max_return_share, mean_last_20_share, rarest_on_fast_messages, validation_score
-from tests.support.benchmark_rows import figures, make_diverged_row, make_row
+from tests.support.benchmarks.rows import figures, make_diverged_row, make_row
 
 NAMES = ("drawdown_share", "spread_share", "lead_over_greedy", "untrained_score", "untrained_score_sampled")
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.measures import unlike_arms
-from tests.support.benchmark_rows import make_row
+from tests.support.benchmarks.rows import make_row
 from token_env import SettingError
 
 

@@ -12,7 +12,7 @@ from benchmarks.pages.learning_picture import STYLES, learning_picture, spread
 from benchmarks.pages.plots import image
 from benchmarks.suite.cases import find_benchmark
 from benchmarks.suite.learning_cases import ABLATIONS, HEADS
-from tests.support.benchmark_rows import figures, make_row
+from tests.support.benchmarks.rows import figures, make_row
 from token_env import SettingError
 
 CASES = {case.variant: case for case in find_benchmark("learning").cases}

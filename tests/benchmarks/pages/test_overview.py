@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.measures.frame import frame
 from benchmarks.pages.overview import LINES, overview_note, overview_table
-from tests.support.benchmark_rows import figures, make_row
+from tests.support.benchmarks.rows import figures, make_row
 
 OPTIMUM = 4.0
 

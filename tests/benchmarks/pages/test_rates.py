@@ -1,7 +1,7 @@
 """The table of learning rates has the end of the trainings at every rate, or how many of them diverge."""
 
 from benchmarks.pages.rates import rates_table
-from tests.support.claim_runs import around, evidence
+from tests.support.benchmarks.claim_runs import around, evidence
 
 
 def test_rates_are_listed_in_their_order_with_ends_and_diverging_runs():

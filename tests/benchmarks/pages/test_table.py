@@ -15,7 +15,7 @@ from benchmarks.pages.plots import image, learning_curves, write_plots
 from benchmarks.pages.table import caption, cell_text, fit_console, markdown_table, table_text
 from benchmarks.suite.cases import BENCHMARKS, find_benchmark
 from benchmarks.suite.reported import reported
-from tests.support.benchmark_rows import figures, make_diverged_row, make_row
+from tests.support.benchmarks.rows import figures, make_diverged_row, make_row
 from token_env import SettingError
 
 CONTEST = ("fast/preset", "stable/preset")

@@ -18,7 +18,7 @@ from benchmarks.report import write_report
 from benchmarks.report.messages import read_messages
 from benchmarks.report.studies import capacity_map, group_rows, learning_rates
 from benchmarks.suite.cases import BENCHMARKS
-from tests.support.benchmark_rows import make_row
+from tests.support.benchmarks.rows import make_row
 from tests.support.servers import browser
 from token_env import SettingError
 

@@ -17,7 +17,7 @@ from benchmarks.measures.results_file import append, read_rows, read_rows_if_any
 from benchmarks.runner.harness import run_benchmark
 from benchmarks.runner.measurement import measure
 from benchmarks.runner.processes import Job
-from tests.support.benchmark_rows import make_row
+from tests.support.benchmarks.rows import make_row
 from tests.support.harness import SEEDS, SOAK, command, first_worker, gone, measured, workers_of
 from tests.support.processes import SECONDS, errors_of, forked, wait_until
 from token_env import SettingError

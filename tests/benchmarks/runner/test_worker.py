@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.runner import measurement, worker
 from benchmarks.runner.processes import BenchmarkPaths, Job, ProcessExecutor
 from benchmarks.runner.worker import DIVERGED, ORPHANED
-from tests.support.benchmark_rows import make_diverged_row
+from tests.support.benchmarks.rows import make_diverged_row
 from tests.support.processes import SECONDS, python
 
 

@@ -23,7 +23,7 @@ from benchmarks.claims.rate_rules import RATE_CLAIM
 from benchmarks.claims.verdict import combined_verdict
 from benchmarks.measures.results_file import Rows
 from benchmarks.measures.row import Start
-from tests.support.benchmark_rows import figures, make_diverged_row, make_row
+from tests.support.benchmarks.rows import figures, make_diverged_row, make_row
 
 SEEDS = (0, 1, 2)
 OPTIMUM = {30: 4.0, 50: 6.0}  # by steps: in 30 steps a score of 80 is a mean return of 3.2
